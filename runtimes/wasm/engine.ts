@@ -1,0 +1,145 @@
+/**
+ * The contract that every Wasm engine implements. An engine has two halves that never meet in one thread:
+ * `prepare` runs once per package in the prepare thread, and `specialise` runs in each executor thread.
+ */
+import type { HeaderList } from '../../src/executors/executor.ts';
+
+export type EngineName = 'jco' | 'p1';
+
+/** What prepare wrote for one digest: `manifest.json` in the package's cache folder. */
+export interface PreparedManifest {
+  /** Changes whenever prepare would write something else for the same bytes; part of the cache key. */
+  readonly prepareVersion: number;
+  readonly engine: EngineName;
+  /** Why this engine and not another, for the Package's status. */
+  readonly reason: string;
+  /** sha256 of the .wasm that was deployed, hex. */
+  readonly digest: string;
+  /** The export that answers requests, e.g. `wasi:http/incoming-handler@0.2.12` or `_start`. */
+  readonly entry: string;
+  /** Imported interfaces with their versions, e.g. `wasi:io/streams@0.2.12`. */
+  readonly imports: readonly string[];
+  /** Core modules, by the name under which the generated code asks for them, as files beside the manifest. */
+  readonly modules: readonly PreparedModule[];
+  /** The generated ES module beside the manifest (engine jco). */
+  readonly script?: string;
+}
+
+export interface PreparedModule {
+  readonly name: string;
+  readonly file: string;
+  /** Initial size of the memory that it defines, in 64 KiB pages; absent where it defines none. */
+  readonly initialPages?: number;
+  /** Whether the interruption check was written into it (see `rewrite/interrupt.ts`). */
+  readonly interruptible: boolean;
+}
+
+/** What one function may use; the same for every thread. */
+export interface GuestGrants {
+  /** Environment variables, all of them. */
+  readonly env: readonly (readonly [name: string, value: string])[];
+  readonly args: readonly string[];
+  /** `spec.wasm.allowedOutboundHosts`, as written. */
+  readonly allowedOutboundHosts: readonly string[];
+}
+
+export interface GuestLimits {
+  readonly memoryBytes: number;
+  /** CPU time of one request, milliseconds; time suspended does not count. */
+  readonly cpuTimeMs: number;
+  /** Largest request body that an engine may buffer (p1 only), bytes. */
+  readonly bodyLimitBytes: number;
+}
+
+/** A function as an executor thread gets it. Compiled modules are shared between threads, not compiled again. */
+export interface Deployment {
+  /** Unique for each version of a function that was ever deployed in this process. */
+  readonly key: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly manifest: PreparedManifest;
+  /** The package's cache folder. */
+  readonly folder: string;
+  readonly modules: ReadonlyMap<string, WebAssembly.Module>;
+  readonly grants: GuestGrants;
+  readonly limits: GuestLimits;
+}
+
+/** The request as a guest sees it; the body is pulled, chunk by chunk, only as the guest reads. */
+export interface GuestRequest {
+  readonly id: string;
+  readonly method: string;
+  readonly scheme: 'http' | 'https';
+  readonly authority: string;
+  readonly pathWithQuery: string;
+  readonly headers: HeaderList;
+  /** Null where the request has no body. */
+  readonly body: GuestBodySource | null;
+}
+
+/** A body on its way to the guest. */
+export interface GuestBodySource {
+  /** The next chunk, or null at the end. Rejects when the sender went away. */
+  read(): Promise<Uint8Array | null>;
+  /** Trailers; only after `read` gave null. */
+  trailers(): Promise<HeaderList>;
+  /** The guest will read no more. */
+  cancel(): void;
+}
+
+/** Where the guest's answer goes. Everything is ordered; a second head is refused by the WASI host. */
+export interface GuestResponseSink {
+  head(status: number, headers: HeaderList): void;
+  /** Resolves when more may be written: back-pressure from the client reaches the guest through this. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** The whole body is written. */
+  end(trailers: HeaderList): void;
+}
+
+/** One line (or part of one) that a guest wrote. */
+export type GuestLog = (stream: 'stdout' | 'stderr', chunk: Uint8Array) => void;
+
+export interface InvocationContext {
+  readonly request: GuestRequest;
+  readonly response: GuestResponseSink;
+  readonly log: GuestLog;
+  /** Aborted when nobody waits any more. The engine then ends the guest at its next suspension or check. */
+  readonly signal: AbortSignal;
+  /** Accounts CPU time and serialises guests of one thread; see `turns.worker.ts`. */
+  readonly turn: Turn;
+}
+
+/**
+ * The right to execute guest code in this thread, held by one invocation at a time. A guest that waits gives
+ * its turn back first and takes it again before it goes on, so that the watchdog charges CPU time to exactly
+ * the guest that runs.
+ */
+export interface Turn {
+  /** Names this life of an instance in the interruption word; never 0, never reused in this thread. */
+  readonly life: number;
+  /** Waits for the turn. Call before entering the guest and before resuming it. */
+  take(): Promise<void>;
+  /** Gives the turn back. Call when the guest suspends, returns or traps. */
+  release(): void;
+}
+
+/** A function in one executor thread. */
+export interface Specialised {
+  /** Runs one request to its end. Rejects with a FissiumError when the guest fails. */
+  handle(context: InvocationContext): Promise<void>;
+  close(): void;
+}
+
+/** The executor-thread half of an engine. */
+export interface EngineRuntime {
+  readonly name: EngineName;
+  specialise(deployment: Deployment, control: InterruptControl): Promise<Specialised>;
+}
+
+/**
+ * The shared memory through which the main thread ends one guest. `word` (at byte 0) holds the life to be
+ * ended, 0 for none; rewritten modules import `memory` and compare.
+ */
+export interface InterruptControl {
+  readonly memory: WebAssembly.Memory;
+}
