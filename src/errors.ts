@@ -45,8 +45,11 @@ export const ERROR_CODES = {
   ARCHIVE_NOT_FOUND: { status: 404, fault: 'caller' },
   ARCHIVE_REFUSED: { status: 422, fault: 'caller' },
   ARCHIVE_UNREACHABLE: { status: 502, fault: 'caller' },
+  RESOURCE_INVALID: { status: 422, fault: 'caller' },
   PREPARE_TIMEOUT: { status: 422, fault: 'caller' },
   STORAGE_FULL: { status: 507, fault: 'platform' },
+  // The Kubernetes API
+  API_UNREACHABLE: { status: 503, fault: 'platform' },
   // Starting
   DATA_DIR_IN_USE: { status: 500, fault: 'caller' },
   BAD_OPTION: { status: 400, fault: 'caller' },

@@ -4,7 +4,7 @@
  */
 import type { HeaderList } from '../../src/executors/executor.ts';
 
-export type EngineName = 'jco' | 'p1';
+export type EngineName = 'component' | 'jco' | 'p1';
 
 /** What prepare wrote for one digest: `manifest.json` in the package's cache folder. */
 export interface PreparedManifest {
@@ -21,6 +21,8 @@ export interface PreparedManifest {
   readonly imports: readonly string[];
   /** Core modules, by the name under which the generated code asks for them, as files beside the manifest. */
   readonly modules: readonly PreparedModule[];
+  /** The linking plan beside the manifest (engine component). */
+  readonly plan?: string;
   /** The generated ES module beside the manifest (engine jco). */
   readonly script?: string;
 }

@@ -1,0 +1,228 @@
+/** One call on the main thread's side: bodies both ways by credit, and the promise of the answer's head. */
+import { Readable } from 'node:stream';
+import { FissiumError, fromErrorData, toErrorData, type ErrorData } from '../../src/errors.ts';
+import type { HeaderList, InvokeRequest, InvokeResponse } from '../../src/executors/executor.ts';
+import type { FromExecutor, ToExecutor } from './protocol.ts';
+
+/** The answer's body: hands chunks on and tells the thread what the client took. */
+class AnswerBody extends Readable {
+  readonly #taken: (bytes: number) => void;
+  readonly #gone: () => void;
+  #owed = 0;
+
+  constructor(taken: (bytes: number) => void, gone: () => void) {
+    super({ highWaterMark: 64 * 1024 });
+    this.#taken = taken;
+    this.#gone = gone;
+  }
+
+  add(chunk: Uint8Array): void {
+    if (this.push(chunk)) this.#taken(chunk.byteLength);
+    else this.#owed += chunk.byteLength;
+  }
+
+  override _read(): void {
+    if (this.#owed === 0) return;
+    const bytes = this.#owed;
+    this.#owed = 0;
+    this.#taken(bytes);
+  }
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    this.#gone();
+    callback(error);
+  }
+}
+
+/** What a call needs of its thread. */
+export interface CallThread {
+  send(message: ToExecutor, transfer?: ArrayBuffer[]): void;
+}
+
+export type CallMessage = Extract<FromExecutor, { call: number }>;
+
+export class Call {
+  readonly number: number;
+  readonly life: number;
+  readonly cpuTimeMs: number;
+  readonly response: Promise<InvokeResponse>;
+  /** Set when this guest is to end at its next check, with the reason that its caller gets. */
+  ending: FissiumError | null = null;
+  /** The watchdog's clock when it wrote the kill word for this call. */
+  killedAtMs = 0;
+  started = false;
+  readonly #thread: CallThread;
+  readonly #request: InvokeRequest;
+  readonly #onLog: (stream: 'stdout' | 'stderr', lines: readonly string[]) => void;
+  readonly #onDone: (call: Call) => void;
+  readonly #resolve: (response: InvokeResponse) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #body: AnswerBody;
+  readonly #coldStart: boolean;
+  #trailers: (trailers: HeaderList) => void = () => {};
+  #headSent = false;
+  #ended = false;
+  #finished = false;
+  #credit = 0;
+  /** A body is being sent, or was sent to its end: then it stays true. */
+  #sending = false;
+  readonly #onAbort = (): void => this.abort();
+
+  constructor(options: {
+    number: number;
+    life: number;
+    cpuTimeMs: number;
+    request: InvokeRequest;
+    thread: CallThread;
+    coldStart: boolean;
+    onLog: (stream: 'stdout' | 'stderr', lines: readonly string[]) => void;
+    onDone: (call: Call) => void;
+  }) {
+    this.number = options.number;
+    this.life = options.life;
+    this.cpuTimeMs = options.cpuTimeMs;
+    this.#thread = options.thread;
+    this.#request = options.request;
+    this.#onLog = options.onLog;
+    this.#onDone = options.onDone;
+    this.#coldStart = options.coldStart;
+    const { promise, resolve, reject } = Promise.withResolvers<InvokeResponse>();
+    this.response = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#body = new AnswerBody(
+      (bytes) => {
+        if (!this.#finished) this.#thread.send({ type: 'taken', call: this.number, bytes });
+      },
+      () => {
+        // The reader went away before the end: the guest has nobody to write to.
+        if (!this.#ended) this.abort();
+      },
+    );
+    this.#request.signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** A message of the thread about this call. */
+  receive(message: CallMessage): void {
+    switch (message.type) {
+      case 'started':
+        this.started = true;
+        return;
+      case 'want':
+        this.#credit += message.bytes;
+        void this.#sendBody();
+        return;
+      case 'body-cancelled':
+        this.#request.body?.resume();
+        return;
+      case 'head':
+        this.#head(message.status, message.headers);
+        return;
+      case 'chunk':
+        if (!this.#body.destroyed) this.#body.add(message.chunk);
+        return;
+      case 'end':
+        this.#ended = true;
+        this.#trailers(message.trailers);
+        this.#body.push(null);
+        return;
+      case 'log':
+        this.#onLog(message.stream, message.lines);
+        return;
+      case 'done':
+        this.finish(message.error);
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  /** Nobody waits for the answer any more: the guest is resumed into its end, or killed at its next check. */
+  abort(reason?: FissiumError): void {
+    if (this.#finished) return;
+    this.ending ??= reason ?? new FissiumError('CLIENT_GONE', 'nobody waits for this answer any more');
+    this.#thread.send({ type: 'abort', call: this.number });
+    // The caller need not wait for the guest's end: its thread may be busy with another one.
+    this.#settle(this.ending);
+  }
+
+  /** The guest is gone, or its thread is. */
+  finish(error: ErrorData | null): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#request.signal.removeEventListener('abort', this.#onAbort);
+    const failure = this.#failure(error);
+    if (failure) this.#settle(failure);
+    this.#trailers([]);
+    this.#onDone(this);
+  }
+
+  #settle(failure: FissiumError): void {
+    if (this.#ended) return;
+    if (this.#headSent) this.#body.destroy(failure);
+    else this.#reject(failure);
+  }
+
+  #failure(error: ErrorData | null): FissiumError | null {
+    if (this.ending) return this.ending;
+    if (error) return fromErrorData(error);
+    if (this.#ended) return null;
+    return new FissiumError(
+      'GUEST_NO_RESPONSE',
+      this.#headSent
+        ? 'the function returned before it had finished its answer'
+        : 'the function returned without an answer',
+    );
+  }
+
+  #head(status: number, headers: HeaderList): void {
+    if (this.ending) return;
+    this.#headSent = true;
+    const { promise, resolve } = Promise.withResolvers<HeaderList>();
+    this.#trailers = resolve;
+    this.#resolve({ status, headers, body: this.#body, trailers: promise, coldStart: this.#coldStart });
+  }
+
+  /** Sends the request's body as far as the guest has asked for it. */
+  async #sendBody(): Promise<void> {
+    const { body } = this.#request;
+    if (this.#sending || !body) return;
+    this.#sending = true;
+    try {
+      while (this.#credit > 0) {
+        const chunk = await nextChunk(body);
+        if (this.#finished) return;
+        if (chunk === null) {
+          const trailers = this.#request.trailers ? await this.#request.trailers : [];
+          this.#thread.send({ type: 'body-end', call: this.number, trailers });
+          return;
+        }
+        this.#credit -= chunk.byteLength;
+        const copy = chunk.slice();
+        this.#thread.send({ type: 'body', call: this.number, chunk: copy }, [copy.buffer]);
+      }
+      this.#sending = false;
+    } catch (error) {
+      if (!this.#finished) {
+        this.#thread.send({ type: 'body-failed', call: this.number, error: toErrorData(error) });
+      }
+    }
+  }
+}
+
+/** The next chunk of a stream, or null at its end; rejects when it fails. */
+async function nextChunk(stream: Readable): Promise<Uint8Array<ArrayBuffer> | null> {
+  for (;;) {
+    const chunk: unknown = stream.read();
+    if (chunk !== null) return chunk as Uint8Array<ArrayBuffer>;
+    if (stream.readableEnded || (stream.destroyed && !stream.errored)) return null;
+    if (stream.errored) throw stream.errored;
+    await new Promise<void>((resolve) => {
+      const settle = (): void => {
+        for (const event of ['readable', 'end', 'close', 'error'] as const) stream.removeListener(event, settle);
+        resolve();
+      };
+      for (const event of ['readable', 'end', 'close', 'error'] as const) stream.once(event, settle);
+    });
+  }
+}

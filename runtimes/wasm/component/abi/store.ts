@@ -1,0 +1,195 @@
+/**
+ * What lifting and lowering need of one instance at run time: its memory, its allocator and the handles that
+ * it holds. Everything is checked before it is used: a guest's pointers, lengths and handles are its own
+ * business only as long as they hurt nobody else.
+ */
+import { GuestTrap } from '../../wasi/index.ts';
+
+/** Longest string or list that crosses at once, bytes. */
+const MAX_TRANSFER_BYTES = 256 * 1024 * 1024;
+const FIRST_HANDLE = 1;
+
+const utf8Strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const utf16Strict = new TextDecoder('utf-16le', { fatal: true, ignoreBOM: true });
+const utf8Encoder = new TextEncoder();
+
+const scratch = new DataView(new ArrayBuffer(8));
+
+export type Realloc = (oldPointer: number, oldSize: number, align: number, size: number) => number;
+
+interface Handle {
+  readonly resource: number;
+  readonly value: object;
+}
+
+export class GuestStore {
+  u8: Uint8Array = new Uint8Array(0);
+  dv: DataView = new DataView(new ArrayBuffer(0));
+  memory: WebAssembly.Memory | null = null;
+  /** Second results of `lowerString` and `lowerBytes`. */
+  length = 0;
+  /** False while the host calls into the guest on its own account (realloc): the guest may not call out then. */
+  mayLeave = true;
+  readonly #handles: (Handle | null)[] = [];
+  readonly #free: number[] = [];
+
+  /** Takes the views again where the memory has grown since. */
+  refresh(): void {
+    const { memory } = this;
+    if (memory && this.u8.buffer !== memory.buffer) {
+      this.u8 = new Uint8Array(memory.buffer);
+      this.dv = new DataView(memory.buffer);
+    }
+  }
+
+  trap(message: string): never {
+    throw new GuestTrap(message);
+  }
+
+  /** First in each function that the guest calls. */
+  enter(): void {
+    if (!this.mayLeave) this.trap('the function called its host from within an allocation');
+    this.refresh();
+  }
+
+  check(pointer: number, bytes: number, align: number): number {
+    const at = pointer >>> 0;
+    if ((at & (align - 1)) !== 0) this.trap(`pointer ${at} is not aligned to ${align}`);
+    if (at + bytes > this.u8.byteLength) this.trap(`${bytes} bytes at ${at} lie outside of memory`);
+    return at;
+  }
+
+  realloc(realloc: Realloc, align: number, bytes: number): number {
+    if (bytes > MAX_TRANSFER_BYTES) this.trap(`a value of ${bytes} bytes is too large to hand over`);
+    this.mayLeave = false;
+    const pointer = realloc(0, 0, align, bytes);
+    this.mayLeave = true;
+    this.refresh();
+    return this.check(pointer, bytes, align);
+  }
+
+  liftString(pointer: number, length: number): string {
+    const bytes = length >>> 0;
+    if (bytes > MAX_TRANSFER_BYTES) this.trap(`a string of ${bytes} bytes is too long to take over`);
+    const at = this.check(pointer, bytes, 1);
+    // Most strings are short and ASCII: the decoder's set-up costs more than they do.
+    if (bytes <= 32) {
+      let text = '';
+      let ascii = 0;
+      for (let i = at; i < at + bytes; i++) {
+        const code = this.u8[i] ?? 0;
+        ascii |= code;
+        text += String.fromCharCode(code);
+      }
+      if (ascii < 0x80) return text;
+    }
+    try {
+      return utf8Strict.decode(this.u8.subarray(at, at + bytes));
+    } catch {
+      return this.trap('a string is not valid UTF-8');
+    }
+  }
+
+  liftUtf16(pointer: number, units: number): string {
+    const bytes = (units >>> 0) * 2;
+    if (bytes > MAX_TRANSFER_BYTES) this.trap(`a string of ${bytes} bytes is too long to take over`);
+    const at = this.check(pointer, bytes, 2);
+    try {
+      return utf16Strict.decode(this.u8.subarray(at, at + bytes));
+    } catch {
+      return this.trap('a string is not valid UTF-16');
+    }
+  }
+
+  lowerString(text: string, realloc: Realloc): number {
+    const bytes = utf8Encoder.encode(text);
+    return this.lowerBytes(bytes, realloc);
+  }
+
+  lowerUtf16(text: string, realloc: Realloc): number {
+    const pointer = this.realloc(realloc, 2, text.length * 2);
+    for (let i = 0; i < text.length; i++) this.dv.setUint16(pointer + i * 2, text.charCodeAt(i), true);
+    this.length = text.length;
+    return pointer;
+  }
+
+  /** A copy: no view of guest memory outlives the host call that made it. */
+  liftBytes(pointer: number, length: number): Uint8Array {
+    const bytes = length >>> 0;
+    const at = this.check(pointer, bytes, 1);
+    return this.u8.slice(at, at + bytes);
+  }
+
+  lowerBytes(bytes: Uint8Array, realloc: Realloc): number {
+    const pointer = this.realloc(realloc, 1, bytes.byteLength);
+    this.u8.set(bytes, pointer);
+    this.length = bytes.byteLength;
+    return pointer;
+  }
+
+  /** The place of a list's elements, checked before anything is allocated for them. */
+  listAt(pointer: number, length: number, size: number, align: number): number {
+    const count = length >>> 0;
+    if (count * size > MAX_TRANSFER_BYTES) this.trap(`a list of ${count} items is too long to take over`);
+    return this.check(pointer, count * size, align);
+  }
+
+  liftChar(code: number): string {
+    const value = code >>> 0;
+    if (value >= 0x11_0000 || (value >= 0xd800 && value <= 0xdfff)) this.trap(`${value} is not a character`);
+    return String.fromCodePoint(value);
+  }
+
+  badCase(discriminant: number, what: string): never {
+    return this.trap(`${discriminant} is not a case of ${what}`);
+  }
+
+  /** A case's number; the host never names one that does not exist. */
+  caseNumber(numbers: ReadonlyMap<string, number>, name: string): number {
+    return numbers.get(name) ?? this.trap(`the host answered with ${name}, which the interface has not`);
+  }
+
+  f32FromBits(bits: number): number {
+    scratch.setInt32(0, bits);
+    return scratch.getFloat32(0);
+  }
+
+  f64FromBits(bits: bigint): number {
+    scratch.setBigInt64(0, bits);
+    return scratch.getFloat64(0);
+  }
+
+  /** Gives the guest a handle. */
+  add(resource: number, value: object): number {
+    const handle = { resource, value };
+    const index = this.#free.pop();
+    if (index === undefined) {
+      this.#handles.push(handle);
+      return this.#handles.length - 1 + FIRST_HANDLE;
+    }
+    this.#handles[index] = handle;
+    return index + FIRST_HANDLE;
+  }
+
+  /** What a handle stands for, which the guest keeps. */
+  borrow(resource: number, index: number): object {
+    const handle = this.#handles[index - FIRST_HANDLE];
+    if (!handle || handle.resource !== resource) this.trap(`${index} is not a handle of that kind`);
+    return handle.value;
+  }
+
+  /** What a handle stands for, which the guest gives away. */
+  remove(resource: number, index: number): object {
+    const value = this.borrow(resource, index);
+    this.#handles[index - FIRST_HANDLE] = null;
+    this.#free.push(index - FIRST_HANDLE);
+    return value;
+  }
+
+  /** Forgets every handle, for the next life of the instance. */
+  clear(): void {
+    this.#handles.length = 0;
+    this.#free.length = 0;
+    this.mayLeave = true;
+  }
+}

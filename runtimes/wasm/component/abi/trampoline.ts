@@ -1,0 +1,104 @@
+/** Compiles the host's side of each core import: takes arguments over, calls the host, hands the result back. */
+import { LinkDeclined } from '../declined.ts';
+import type { LinkPlan, Trampoline } from '../plan.ts';
+import type { ValueType } from '../types.ts';
+import { Code } from './code.ts';
+import { flatten, layoutOf, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS } from './layout.ts';
+import { Lifter, type Slot } from './lift.ts';
+import { Lowerer } from './lower.ts';
+import { camel, pascal, unversioned } from './names.ts';
+
+/** Makes the function for one instance. `realloc` may be bound later than the function is made. */
+export type MakeTrampoline = (cx: unknown, host: HostLinks) => (...args: never[]) => unknown;
+
+/** What generated code reads of its instance. */
+export interface HostLinks {
+  /** The instance's allocator for this import, once it exists. */
+  realloc: ((oldPointer: number, oldSize: number, align: number, size: number) => number) | null;
+}
+
+export interface CompiledTrampoline {
+  readonly make: MakeTrampoline;
+  /** Whether the host may have to wait: then the import suspends the guest. */
+  readonly suspends: boolean;
+}
+
+/**
+ * @param suspending functions that may answer with a promise, as `wasi:io/poll#[method]pollable.block`
+ * @throws LinkDeclined where a signature needs something that this engine has not
+ */
+export function compileTrampolines(plan: LinkPlan, suspending: ReadonlySet<string>): CompiledTrampoline[] {
+  return plan.trampolines.map((trampoline) => compile(trampoline, plan, suspending));
+}
+
+function compile(trampoline: Trampoline, plan: LinkPlan, suspending: ReadonlySet<string>): CompiledTrampoline {
+  if (trampoline.kind === 'lower') return compileLower(trampoline, suspending);
+  const resource = plan.resources[trampoline.resource];
+  if (!resource?.imported) throw new LinkDeclined('it defines resources of its own');
+  if (trampoline.kind !== 'resource-drop') {
+    throw new LinkDeclined(`it makes ${resource.name}, which is the host's`);
+  }
+  const code = new Code();
+  code.line('cx.enter();');
+  code.line(`cx.remove(${trampoline.resource}, handle)[Symbol.dispose]?.();`);
+  return { make: code.compile(['handle']), suspends: false };
+}
+
+function compileLower(trampoline: Extract<Trampoline, { kind: 'lower' }>, suspending: ReadonlySet<string>): CompiledTrampoline {
+  const { type, options, name } = trampoline;
+  if (options.encoding === 'latin1+utf16') throw new LinkDeclined('it encodes strings as latin1+utf16');
+  const suspends = suspending.has(`${unversioned(trampoline.interface)}#${name}`);
+  const code = new Code();
+  const lifter = new Lifter(code, options.encoding);
+  const params: string[] = [];
+  code.line('cx.enter();');
+
+  const flat = type.params.flatMap((param) => flatten(param.type));
+  let values: string[];
+  if (flat.length > MAX_FLAT_PARAMS) {
+    const tuple: ValueType = { kind: 'tuple', items: type.params.map((param) => param.type) };
+    const { size, align } = layoutOf(tuple);
+    params.push('p0');
+    const at = code.let(`cx.check(p0, ${size}, ${align})`);
+    const list = lifter.memory(tuple, at, 0);
+    values = type.params.map((_, i) => `${list}[${i}]`);
+  } else {
+    const slots: Slot[] = flat.map((kind, i) => ({ expression: `p${i}`, flat: kind }));
+    params.push(...slots.map((slot) => slot.expression));
+    values = type.params.map((param) => lifter.flat(param.type, slots));
+  }
+  const call = hostCall(trampoline.interface, name, values);
+  const { result } = type;
+  const indirect = result !== null && flatten(result).length > MAX_FLAT_RESULTS;
+  if (indirect && result) {
+    params.push('ret');
+    const { size, align } = layoutOf(result);
+    code.line(`ret = cx.check(ret, ${size}, ${align});`);
+  }
+  code.line(`let r = ${call};`);
+  code.line('const finish = (r) => {');
+  if (result) {
+    code.line('cx.refresh();');
+    code.line('const { realloc } = host;');
+    const lowerer = new Lowerer(code, options.encoding);
+    if (indirect) lowerer.memory(result, 'ret', 0, 'r');
+    else code.line(`return ${lowerer.flat(result, 'r')};`);
+  }
+  code.line('};');
+  if (suspends) code.line('if (r instanceof Promise) return r.then(finish);');
+  code.line('return finish(r);');
+  return { make: code.compile(params), suspends };
+}
+
+/** The expression that calls a host function, by the four kinds of names that WIT has. */
+function hostCall(interfaceName: string, name: string, values: readonly string[]): string {
+  const links = `cx.imports[${JSON.stringify(unversioned(interfaceName))}]`;
+  const member = (text: string): string => JSON.stringify(text);
+  const special = /^\[(method|static|constructor)\]([^.]+)(?:\.(.+))?$/.exec(name);
+  if (!special) return `${links}[${member(camel(name))}](${values.join(', ')})`;
+  const [, kind, resource = '', method = ''] = special;
+  if (kind === 'constructor') return `new ${links}[${member(pascal(resource))}](${values.join(', ')})`;
+  if (kind === 'static') return `${links}[${member(pascal(resource))}][${member(camel(method))}](${values.join(', ')})`;
+  const [self, ...rest] = values;
+  return `${self}[${member(camel(method))}](${rest.join(', ')})`;
+}

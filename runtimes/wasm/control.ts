@@ -1,0 +1,62 @@
+/**
+ * The control block of an executor thread: one page of memory that the main thread and the thread share.
+ * Rewritten guests import it and load word 0 at every loop head and function entry; the watchdog reads who
+ * runs and since when. Times are milliseconds of the process-wide monotonic clock, cut to 31 bits.
+ */
+
+const KILL = 0;
+const RUNNING = 1;
+const SINCE = 2;
+const USED_US = 3;
+
+/** What the watchdog sees of a thread. */
+export interface RunningGuest {
+  /** 0: no guest runs. */
+  readonly life: number;
+  /** CPU time that this life has used up to now, ms. */
+  readonly usedMs: number;
+  /** How long it has held the thread without giving its turn back, ms. */
+  readonly heldMs: number;
+}
+
+const MASK = 0x7fffffffn;
+
+function nowMs(): number {
+  return Number((process.hrtime.bigint() / 1_000_000n) & MASK);
+}
+
+export class ControlBlock {
+  readonly memory: WebAssembly.Memory;
+  readonly #words: Int32Array;
+
+  constructor(memory?: WebAssembly.Memory) {
+    this.memory = memory ?? new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    this.#words = new Int32Array(this.memory.buffer, 0, 16);
+  }
+
+  /** Ends the guest with this life at its next check; without effect on any other. */
+  kill(life: number): void {
+    Atomics.store(this.#words, KILL, life);
+  }
+
+  /** The thread enters or resumes a guest that has used `usedUs` microseconds so far. */
+  enter(life: number, usedUs: number): void {
+    Atomics.store(this.#words, SINCE, nowMs());
+    Atomics.store(this.#words, USED_US, usedUs);
+    Atomics.store(this.#words, RUNNING, life);
+  }
+
+  /** The guest suspended, returned or trapped. */
+  leave(): void {
+    Atomics.store(this.#words, RUNNING, 0);
+  }
+
+  running(): RunningGuest {
+    const life = Atomics.load(this.#words, RUNNING);
+    if (life === 0) return { life, usedMs: 0, heldMs: 0 };
+    const heldMs = (nowMs() - Atomics.load(this.#words, SINCE)) & 0x7fffffff;
+    const usedMs = Atomics.load(this.#words, USED_US) / 1000 + heldMs;
+    // Another guest may have been entered between the loads: then say nothing this time.
+    return Atomics.load(this.#words, RUNNING) === life ? { life, usedMs, heldMs } : { life: 0, usedMs: 0, heldMs: 0 };
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * An executor thread: owns no listener, takes calls over its MessagePort and runs them. The piscina task stays
+ * pending for as long as the thread serves.
+ */
+import { FissiumError, toErrorData } from '../../src/errors.ts';
+import { ControlBlock } from './control.ts';
+import type { Deployment, EngineName, EngineRuntime, Specialised } from './engine.ts';
+import { GuestCall } from './guest-call.worker.ts';
+import type { ExecutorStart, FromExecutor, ToExecutor } from './protocol.ts';
+import { Turns } from './turns.worker.ts';
+
+/** Engines by name; loaded when the first function needs them. */
+const ENGINES: Record<EngineName, () => Promise<EngineRuntime>> = {
+  component: async () => (await import('./component/component-engine.worker.ts')).componentEngine,
+  jco: async () => (await import('./jco/jco-engine.worker.ts')).jcoEngine,
+  p1: async () => (await import('./p1/p1.worker.ts')).p1Engine,
+};
+
+class Executor {
+  readonly #port: MessagePort;
+  readonly #control: ControlBlock;
+  readonly #turns: Turns;
+  readonly #functions = new Map<string, Specialised>();
+  readonly #calls = new Map<number, GuestCall>();
+  readonly closed: Promise<void>;
+  #close: () => void = () => {};
+
+  constructor(start: ExecutorStart) {
+    this.#port = start.port;
+    this.#control = new ControlBlock(start.control);
+    this.#turns = new Turns(this.#control);
+    this.closed = new Promise((resolve) => (this.#close = resolve));
+    this.#port.onmessage = (event: MessageEvent<ToExecutor>) => this.#receive(event.data);
+    this.#post({ type: 'ready' });
+  }
+
+  readonly #post = (message: FromExecutor, transfer?: ArrayBuffer[]): void => {
+    this.#port.postMessage(message, transfer ?? []);
+  };
+
+  #receive(message: ToExecutor): void {
+    switch (message.type) {
+      case 'specialise':
+        void this.#specialise(message.deployment);
+        return;
+      case 'drop':
+        this.#functions.get(message.key)?.close();
+        this.#functions.delete(message.key);
+        return;
+      case 'call':
+        void this.#run(message);
+        return;
+      case 'body':
+        this.#calls.get(message.call)?.bodyChunk(message.chunk);
+        return;
+      case 'body-end':
+        this.#calls.get(message.call)?.bodyEnd(message.trailers);
+        return;
+      case 'body-failed':
+        this.#calls.get(message.call)?.bodyFailed(message.error);
+        return;
+      case 'taken':
+        this.#calls.get(message.call)?.taken(message.bytes);
+        return;
+      case 'abort':
+        this.#calls.get(message.call)?.abort();
+        return;
+      case 'close':
+        this.#port.close();
+        this.#close();
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  async #specialise(deployment: Deployment): Promise<void> {
+    const { key } = deployment;
+    try {
+      const engine = await ENGINES[deployment.manifest.engine]();
+      this.#functions.set(key, await engine.specialise(deployment, { memory: this.#control.memory }));
+      this.#post({ type: 'specialised', key });
+    } catch (error) {
+      this.#post({ type: 'specialise-failed', key, error: toErrorData(error) });
+    }
+  }
+
+  async #run(message: Extract<ToExecutor, { type: 'call' }>): Promise<void> {
+    const { call } = message;
+    const guestCall = new GuestCall(call, message.head, message.hasBody, this.#post);
+    this.#calls.set(call, guestCall);
+    const turn = this.#turns.for(message.life);
+    let entered = false;
+    const announced = {
+      life: turn.life,
+      release: turn.release,
+      take: async (): Promise<void> => {
+        await turn.take();
+        if (entered) return;
+        entered = true;
+        this.#post({ type: 'started', call });
+      },
+    };
+    try {
+      const specialised = this.#functions.get(message.key);
+      if (!specialised) throw new FissiumError('INTERNAL', `this thread was never given ${message.key}`);
+      await specialised.handle(guestCall.context(announced));
+      guestCall.finish(null);
+    } catch (error) {
+      guestCall.finish(toErrorData(error));
+    } finally {
+      turn.release();
+      this.#calls.delete(call);
+    }
+  }
+}
+
+/** The piscina task: resolves when the main thread closes this executor. */
+export default async function execute(start: ExecutorStart): Promise<void> {
+  await new Executor(start).closed;
+}

@@ -1,0 +1,98 @@
+/**
+ * The engine that runs what jco generated from a component: a fresh instance for each request, blocking
+ * imports suspended by JavaScript Promise Integration. Takes what the component engine declines. Only this
+ * folder knows the shape of jco's output.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { FissiumError } from '../../../src/errors.ts';
+import type { Deployment, EngineRuntime, InterruptControl, InvocationContext, Specialised } from '../engine.ts';
+import { runGuest } from '../run-guest.worker.ts';
+import { Egress } from '../wasi/index.ts';
+import { loadInstantiate, type CoreImports, type Instantiate } from './script.ts';
+
+interface IncomingHandler {
+  handle(request: object, responseOutparam: object): Promise<void>;
+}
+
+/** Scripts by file, shared by the functions of one package; held only while one of them is there. */
+const scripts = new Map<string, WeakRef<Instantiate>>();
+
+async function instantiateOf(deployment: Deployment): Promise<Instantiate> {
+  const { script } = deployment.manifest;
+  if (script === undefined) throw new FissiumError('INTERNAL', `${deployment.folder} has no script`);
+  const file = join(deployment.folder, script);
+  const known = scripts.get(file)?.deref();
+  if (known) return known;
+  const instantiate = loadInstantiate(await readFile(file, 'utf8'), file);
+  scripts.set(file, new WeakRef(instantiate));
+  return instantiate;
+}
+
+class JcoFunction implements Specialised {
+  readonly #deployment: Deployment;
+  readonly #control: InterruptControl;
+  readonly #instantiate: Instantiate;
+  readonly #egress: Egress;
+
+  constructor(deployment: Deployment, control: InterruptControl, instantiate: Instantiate) {
+    this.#deployment = deployment;
+    this.#control = control;
+    this.#instantiate = instantiate;
+    this.#egress = new Egress(deployment.grants.allowedOutboundHosts);
+  }
+
+  handle(context: InvocationContext): Promise<void> {
+    const { grants, limits, manifest } = this.#deployment;
+    return runGuest({
+      context,
+      grants,
+      limits,
+      egress: this.#egress,
+      enter: async (host, memories) => {
+        const exports = await this.#instantiate(
+          (name) => this.#module(name),
+          host.imports,
+          (module, imports) => this.#instantiateCore(module, imports, context.turn.life, memories),
+        );
+        const handler = exports[manifest.entry] as IncomingHandler;
+        await handler.handle(host.incomingRequest(), host.responseOutparam());
+      },
+    });
+  }
+
+  close(): void {
+    void this.#egress.close();
+  }
+
+  #module(name: string): WebAssembly.Module {
+    const module = this.#deployment.modules.get(name);
+    if (!module) throw new FissiumError('INTERNAL', `the package has no core module ${name}`);
+    return module;
+  }
+
+  #instantiateCore(
+    module: WebAssembly.Module,
+    imports: CoreImports,
+    life: number,
+    memories: WebAssembly.Memory[],
+  ): WebAssembly.Instance {
+    const instance = new WebAssembly.Instance(module, {
+      ...imports,
+      fissium: {
+        control: this.#control.memory,
+        life: new WebAssembly.Global({ value: 'i32', mutable: false }, life),
+      },
+    } as WebAssembly.Imports);
+    for (const value of Object.values(instance.exports)) {
+      if (value instanceof WebAssembly.Memory) memories.push(value);
+    }
+    return instance;
+  }
+}
+
+export const jcoEngine: EngineRuntime = {
+  name: 'jco',
+  specialise: async (deployment, control) =>
+    new JcoFunction(deployment, control, await instantiateOf(deployment)),
+};

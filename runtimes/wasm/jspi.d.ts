@@ -1,0 +1,10 @@
+/** JavaScript Promise Integration, which Node 26 has and TypeScript's `dom` library does not know yet. */
+declare namespace WebAssembly {
+  class Suspending {
+    /** An import that may answer with a promise: then the guest that called it is suspended. */
+    constructor(func: (...args: never[]) => unknown);
+  }
+
+  /** An export whose call returns a promise, so that what it calls may suspend. */
+  function promising(func: (...args: never[]) => unknown): (...args: unknown[]) => Promise<unknown>;
+}

@@ -1,0 +1,63 @@
+/** Compiled core modules, shared by every function of one digest and memory limit. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { PreparedManifest } from './engine.ts';
+import { limitMemory } from './rewrite/memory-limit.ts';
+
+const PAGE_BYTES = 64 * 1024;
+
+interface Entry {
+  readonly modules: Promise<ReadonlyMap<string, WebAssembly.Module>>;
+  users: number;
+}
+
+export class ModuleCache {
+  readonly #entries = new Map<string, Entry>();
+
+  /** Compiled modules by name; compiled once, whoever asks. Each `load` needs its `release`. */
+  async load(
+    manifest: PreparedManifest,
+    folder: string,
+    memoryBytes: number,
+  ): Promise<ReadonlyMap<string, WebAssembly.Module>> {
+    const key = cacheKey(manifest, memoryBytes);
+    let entry = this.#entries.get(key);
+    if (!entry) {
+      entry = { modules: compileAll(manifest, folder, memoryBytes), users: 0 };
+      this.#entries.set(key, entry);
+    }
+    entry.users++;
+    try {
+      return await entry.modules;
+    } catch (error) {
+      this.release(manifest, memoryBytes);
+      throw error;
+    }
+  }
+
+  release(manifest: PreparedManifest, memoryBytes: number): void {
+    const key = cacheKey(manifest, memoryBytes);
+    const entry = this.#entries.get(key);
+    if (entry && --entry.users === 0) this.#entries.delete(key);
+  }
+}
+
+function cacheKey(manifest: PreparedManifest, memoryBytes: number): string {
+  return `${manifest.digest}-${manifest.prepareVersion}-${memoryBytes}`;
+}
+
+async function compileAll(
+  manifest: PreparedManifest,
+  folder: string,
+  memoryBytes: number,
+): Promise<ReadonlyMap<string, WebAssembly.Module>> {
+  const pages = Math.floor(memoryBytes / PAGE_BYTES);
+  const compiled = await Promise.all(
+    manifest.modules.map(async ({ name, file, initialPages }) => {
+      const bytes = await readFile(join(folder, file));
+      const limited = initialPages === undefined ? bytes : limitMemory(bytes, pages);
+      return [name, await WebAssembly.compile(limited as BufferSource)] as const;
+    }),
+  );
+  return new Map(compiled);
+}

@@ -1,0 +1,150 @@
+/**
+ * What happens to a package once: looked at, taken or refused, turned into core modules with the interruption
+ * check (and, for a component, a script), and written into the cache. Runs in the prepare thread.
+ */
+import { createHash } from 'node:crypto';
+import { open, readFile } from 'node:fs/promises';
+import type { PreparedManifest, PreparedModule } from '../engine.ts';
+import { addInterruptionCheck, readLayout, RewriteDeclined } from '../rewrite/index.ts';
+import { writeEntry, type EntryFile } from './cache.ts';
+import { readComponent, withoutCustomSections } from './component-binary.ts';
+import { checkImports, findHandler } from './interfaces.ts';
+import { tryLink } from './link.ts';
+import { inspectCommand, PREVIEW1, validationError } from './preview1.ts';
+import { quoted, refusal } from './refusal.ts';
+import { sniff, SNIFF_BYTES } from './sniff.ts';
+import { transpileComponent } from './transpile.ts';
+import { PREPARE_VERSION } from './version.ts';
+
+export interface PrepareJob {
+  /** The package's bytes, or the file that holds them. */
+  readonly source: Uint8Array | string;
+  /** sha256 of the package, hex. */
+  readonly digest: string;
+  readonly cacheDir: string;
+}
+
+interface Prepared {
+  readonly manifest: Omit<PreparedManifest, 'prepareVersion' | 'digest'>;
+  readonly files: readonly EntryFile[];
+}
+
+/**
+ * Prepares the package and writes its cache entry.
+ * @throws FissiumError PACKAGE_REFUSED with the reason, STORAGE_FULL where the cache has no room
+ */
+export async function runPrepareJob(job: PrepareJob): Promise<PreparedManifest> {
+  const { wasm, kind } = await load(job.source);
+  const actual = createHash('sha256').update(wasm).digest('hex');
+  if (actual !== job.digest) {
+    throw refusal(`the file's sha256 is ${actual}, but ${job.digest} was announced: it changed or arrived damaged`);
+  }
+  const { manifest, files } = kind === 'core' ? prepareCommand(wasm) : await prepareComponent(wasm);
+  const whole = { prepareVersion: PREPARE_VERSION, digest: job.digest, ...manifest };
+  await writeEntry(job.cacheDir, whole, files);
+  return whole;
+}
+
+/** Looks at size and first bytes before it reads the rest. */
+async function load(source: Uint8Array | string): Promise<{ wasm: Uint8Array; kind: 'core' | 'component' }> {
+  if (typeof source !== 'string') {
+    return { wasm: source, kind: sniff(source.subarray(0, SNIFF_BYTES), source.length) };
+  }
+  const file = await open(source);
+  try {
+    const { size } = await file.stat();
+    const head = new Uint8Array(Math.min(size, SNIFF_BYTES));
+    const { bytesRead } = await file.read(head, 0, head.length, 0);
+    const kind = sniff(head.subarray(0, bytesRead), size);
+    return { wasm: await readFile(source), kind };
+  } finally {
+    await file.close();
+  }
+}
+
+function prepareCommand(wasm: Uint8Array): Prepared {
+  inspectCommand(wasm);
+  const { module, bytes, declined } = prepareModule('main', 'main.wasm', wasm);
+  return {
+    manifest: {
+      engine: 'p1',
+      reason: `a WASI preview 1 command, run as a CGI program${declined}`,
+      entry: '_start',
+      imports: [PREVIEW1],
+      modules: [module],
+    },
+    files: [{ name: module.file, bytes }],
+  };
+}
+
+async function prepareComponent(wasm: Uint8Array): Promise<Prepared> {
+  const { imports, exports } = readComponent(wasm);
+  const entry = findHandler(exports);
+  checkImports(imports);
+  const linked = tryLink(wasm, entry);
+  if (!('declined' in linked)) {
+    const prepared = linked.cores.map(({ name, bytes }) => prepareCore(name, `${name}.wasm`, bytes));
+    return {
+      manifest: {
+        engine: 'component',
+        reason: `a component that exports ${entry}${prepared.map(({ declined }) => declined).join('')}`,
+        entry,
+        imports,
+        modules: prepared.map(({ module }) => module),
+        plan: linked.plan.name,
+      },
+      files: [...prepared.map(({ module, bytes }) => ({ name: module.file, bytes })), linked.plan],
+    };
+  }
+  const { script, cores } = await transpileComponent(withoutCustomSections(wasm), entry);
+  const prepared = cores.map(({ name, bytes }) => prepareCore(name, name, bytes));
+  const why = `run by jco's engine because ${linked.declined}`;
+  return {
+    manifest: {
+      engine: 'jco',
+      reason: `a component that exports ${entry}, ${why}${prepared.map(({ declined }) => declined).join('')}`,
+      entry,
+      imports,
+      modules: prepared.map(({ module }) => module),
+      script: script.name,
+    },
+    files: [...prepared.map(({ module, bytes }) => ({ name: module.file, bytes })), script],
+  };
+}
+
+function prepareCore(name: string, file: string, bytes: Uint8Array): ReturnType<typeof prepareModule> {
+  const problem = validationError(bytes);
+  if (problem !== null) throw refusal(`a core module of the component is not valid: ${problem}`);
+  return prepareModule(name, file, bytes);
+}
+
+/** Writes the check into one core module; where the rewriter declines, the module stays as it is and says so. */
+function prepareModule(
+  name: string,
+  file: string,
+  wasm: Uint8Array,
+): { module: PreparedModule; bytes: Uint8Array; declined: string } {
+  const initialPages = definedPages(wasm);
+  const memory = initialPages === undefined ? {} : { initialPages };
+  try {
+    const bytes = addInterruptionCheck(wasm);
+    const problem = validationError(bytes);
+    if (problem !== null) throw new RewriteDeclined('malformed', `the rewritten module is not valid (${problem})`, -1);
+    return { module: { name, file, ...memory, interruptible: true }, bytes, declined: '' };
+  } catch (error) {
+    if (!(error instanceof RewriteDeclined)) throw error;
+    const declined = `; ${quoted(name)} runs without the interruption check: ${error.message}`;
+    return { module: { name, file, ...memory, interruptible: false }, bytes: wasm, declined };
+  }
+}
+
+/** All memories that a module defines, added up; undefined where it defines none, or cannot be read. */
+function definedPages(wasm: Uint8Array): number | undefined {
+  try {
+    const { memories } = readLayout(wasm);
+    return memories.length === 0 ? undefined : memories.reduce((sum, { min }) => sum + min, 0);
+  } catch (error) {
+    if (error instanceof RewriteDeclined) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,151 @@
+/** The main thread's side of preparing: one thread on demand, one package at a time, once per digest. */
+import { extname } from 'node:path';
+import { Piscina } from 'piscina';
+import type { Logger } from 'pino';
+import { FissiumError, fromErrorData } from '../../../src/errors.ts';
+import type { PreparedManifest } from '../engine.ts';
+import { entryFolder, readEntry, removeLeftovers } from './cache.ts';
+import type { PrepareJob } from './job.ts';
+import type { PrepareOutcome } from './prepare.worker.ts';
+
+export interface PreparerOptions {
+  /** Where prepared packages are kept; made if it is not there. One process at a time may own it. */
+  readonly cacheDir: string;
+  readonly logger: Logger;
+  /** How long one package may take, its thread's start included, ms. @default 60_000 */
+  readonly timeoutMs?: number;
+  /** Heap of the prepare thread, MiB. @default 1024 */
+  readonly memoryMb?: number;
+  /** How long the thread stays after its last package, ms. @default 30_000 */
+  readonly idleTimeoutMs?: number;
+}
+
+export interface PreparedPackage {
+  readonly manifest: PreparedManifest;
+  /** The cache folder with the manifest's files. */
+  readonly folder: string;
+}
+
+const DIGEST = /^[0-9a-f]{64}$/;
+
+export class Preparer {
+  readonly #cacheDir: string;
+  readonly #logger: Logger;
+  readonly #timeoutMs: number;
+  readonly #memoryMb: number;
+  readonly #idleTimeoutMs: number;
+  readonly #packages = new Map<string, Promise<PreparedPackage>>();
+  readonly #closing = new AbortController();
+  #pool: Piscina<PrepareJob, PrepareOutcome> | null = null;
+  #ready: Promise<void> | null = null;
+  /** Packages wait here for the thread, so that the time limit counts from their own start. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(options: PreparerOptions) {
+    this.#cacheDir = options.cacheDir;
+    this.#logger = options.logger.child({ component: 'prepare' });
+    this.#timeoutMs = options.timeoutMs ?? 60_000;
+    this.#memoryMb = options.memoryMb ?? 1024;
+    this.#idleTimeoutMs = options.idleTimeoutMs ?? 30_000;
+  }
+
+  /**
+   * Prepares a package, or finds it prepared. Calls for one digest share one preparation; a failed one is
+   * tried anew by the next call.
+   * @param source the package's bytes or the path of a file that holds them
+   * @param digest sha256 of the package, hex, lower case
+   * @throws FissiumError PACKAGE_REFUSED with the reason and what is supported; PREPARE_TIMEOUT; STORAGE_FULL;
+   * SHUTTING_DOWN after {@link close}
+   */
+  prepare(source: Uint8Array | string, digest: string): Promise<PreparedPackage> {
+    const known = this.#packages.get(digest);
+    if (known) return known;
+    const started = this.#prepare(source, digest);
+    this.#packages.set(digest, started);
+    started.catch(() => this.#packages.delete(digest));
+    return started;
+  }
+
+  /** Forgets a package that no function uses any more; its files stay and are found again. */
+  forget(digest: string): void {
+    this.#packages.delete(digest);
+  }
+
+  /** Ends the thread; what is still being prepared fails with SHUTTING_DOWN. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#pool?.destroy();
+    this.#pool = null;
+  }
+
+  async #prepare(source: Uint8Array | string, digest: string): Promise<PreparedPackage> {
+    if (!DIGEST.test(digest)) throw new FissiumError('INTERNAL', `${digest} is no sha256 in lower-case hex`);
+    this.#ready ??= removeLeftovers(this.#cacheDir);
+    await this.#ready;
+    const folder = entryFolder(this.#cacheDir, digest);
+    const cached = await readEntry(this.#cacheDir, digest);
+    if (cached) return { manifest: cached, folder };
+    const turn = this.#queue.then(() => this.#run({ source, digest, cacheDir: this.#cacheDir }));
+    this.#queue = turn.catch(() => undefined);
+    return { manifest: await turn, folder };
+  }
+
+  async #run(job: PrepareJob): Promise<PreparedManifest> {
+    if (this.#closing.signal.aborted) throw shuttingDown();
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), this.#timeoutMs);
+    const startedAt = performance.now();
+    const logger = this.#logger.child({ digest: job.digest });
+    try {
+      const signal = AbortSignal.any([timeout.signal, this.#closing.signal]);
+      const outcome = await this.#startedPool().run(job, { signal });
+      if ('error' in outcome) throw fromErrorData(outcome.error);
+      logger.info({ durationMs: Math.round(performance.now() - startedAt) }, 'package prepared');
+      return outcome.manifest;
+    } catch (error) {
+      if (this.#closing.signal.aborted) throw shuttingDown();
+      const failure = timeout.signal.aborted ? this.#tookTooLong(error) : this.#failure(error);
+      logger.info({ err: failure }, 'package not prepared');
+      throw failure;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #startedPool(): Piscina<PrepareJob, PrepareOutcome> {
+    this.#pool ??= new Piscina<PrepareJob, PrepareOutcome>({
+      filename: new URL(`./prepare.worker${extname(import.meta.filename)}`, import.meta.url).href,
+      minThreads: 0,
+      maxThreads: 1,
+      idleTimeout: this.#idleTimeoutMs,
+      resourceLimits: { maxOldGenerationSizeMb: this.#memoryMb },
+      atomics: 'disabled',
+      env: {},
+      recordTiming: false,
+    });
+    return this.#pool;
+  }
+
+  #tookTooLong(cause: unknown): FissiumError {
+    return new FissiumError(
+      'PREPARE_TIMEOUT',
+      `the package could not be prepared in ${this.#timeoutMs / 1000} s: it is too large or too complicated`,
+      { cause },
+    );
+  }
+
+  #failure(error: unknown): unknown {
+    if (error instanceof FissiumError) return error;
+    const text = error instanceof Error ? `${(error as NodeJS.ErrnoException).code ?? ''} ${error.message}` : '';
+    if (!/OUT_OF_MEMORY|memory/i.test(text)) return error;
+    return new FissiumError(
+      'PACKAGE_REFUSED',
+      `the package needs more than ${this.#memoryMb} MiB of memory to be prepared: it is too large or too complicated`,
+      { cause: error },
+    );
+  }
+}
+
+function shuttingDown(): FissiumError {
+  return new FissiumError('SHUTTING_DOWN', 'the platform is shutting down; the package will be prepared at its next start');
+}

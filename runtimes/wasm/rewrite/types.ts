@@ -1,0 +1,80 @@
+/** Passing over types, limits and imports: only their extent and their numbers matter to a rewriter. */
+import type { ByteReader } from './bytes.ts';
+import { RewriteDeclined } from './declined.ts';
+
+const REF = 0x64;
+const REF_NULL = 0x63;
+
+/** A value or reference type; `(ref ht)` and `(ref null ht)` carry a heap type. */
+export function skipValueType(reader: ByteReader): void {
+  const at = reader.at;
+  const kind = reader.byte();
+  if (kind === REF || kind === REF_NULL) reader.skipLeb(33);
+  else if (kind < 0x40 || kind > 0x7f) throw new RewriteDeclined('unknown-encoding', `value type ${kind}`, at);
+}
+
+/** Nothing, a value type, or a type index (s33). */
+export function skipBlockType(reader: ByteReader): void {
+  const first = reader.bytes[reader.at];
+  if (first === REF || first === REF_NULL) skipValueType(reader);
+  else reader.skipLeb(33);
+}
+
+export interface Limits {
+  readonly min: number;
+  readonly max: number | undefined;
+  readonly shared: boolean;
+  /** Addresses are i64. */
+  readonly wide: boolean;
+}
+
+const HAS_MAX = 1;
+const SHARED = 2;
+const WIDE = 4;
+
+export function readLimits(reader: ByteReader): Limits {
+  const at = reader.at;
+  const flags = reader.byte();
+  if (flags > (HAS_MAX | SHARED | WIDE)) throw new RewriteDeclined('unknown-encoding', `limits flags ${flags}`, at);
+  const min = reader.u64();
+  const max = (flags & HAS_MAX) === 0 ? undefined : reader.u64();
+  return { min, max, shared: (flags & SHARED) !== 0, wide: (flags & WIDE) !== 0 };
+}
+
+export const IMPORT_KIND = { function: 0, table: 1, memory: 2, global: 3, tag: 4 } as const;
+
+export interface Import {
+  readonly module: string;
+  readonly name: string;
+  readonly kind: number;
+  readonly memory?: Limits;
+}
+
+export function readImport(reader: ByteReader): Import {
+  const module = reader.name();
+  const name = reader.name();
+  const at = reader.at;
+  const kind = reader.byte();
+  switch (kind) {
+    case IMPORT_KIND.function:
+      reader.u32();
+      break;
+    case IMPORT_KIND.table:
+      skipValueType(reader);
+      readLimits(reader);
+      break;
+    case IMPORT_KIND.memory:
+      return { module, name, kind, memory: readLimits(reader) };
+    case IMPORT_KIND.global:
+      skipValueType(reader);
+      reader.byte();
+      break;
+    case IMPORT_KIND.tag:
+      reader.byte();
+      reader.u32();
+      break;
+    default:
+      throw new RewriteDeclined('unknown-encoding', `import kind ${kind}`, at);
+  }
+  return { module, name, kind };
+}

@@ -1,0 +1,32 @@
+/** What every component engine does around a guest's run: its turn, its WASI host, and what its end means. */
+import { FissiumError } from '../../src/errors.ts';
+import type { GuestGrants, GuestLimits, InvocationContext } from './engine.ts';
+import { guestFailure } from './guest-failure.ts';
+import { createWasiHost, type Egress, type WasiHost } from './wasi/index.ts';
+
+export interface GuestRun {
+  readonly context: InvocationContext;
+  readonly grants: GuestGrants;
+  readonly limits: GuestLimits;
+  readonly egress: Egress;
+  /** Instantiates and calls the guest; adds its memories to the list as they come into being. */
+  readonly enter: (host: WasiHost, memories: WebAssembly.Memory[]) => Promise<void>;
+}
+
+/** Resolves when the guest has answered, rejects with the FissiumError that its caller is to see. */
+export async function runGuest(run: GuestRun): Promise<void> {
+  const { context, grants, limits, egress } = run;
+  const host = createWasiHost({ context, grants, limits, egress });
+  const memories: WebAssembly.Memory[] = [];
+  await context.turn.take();
+  try {
+    if (context.signal.aborted) throw new FissiumError('CLIENT_GONE', 'nobody waits for this answer any more');
+    await run.enter(host, memories);
+    await host.finish();
+  } catch (error) {
+    throw host.failure() ?? guestFailure(error, memories, limits.memoryBytes);
+  } finally {
+    context.turn.release();
+    host.close();
+  }
+}

@@ -1,0 +1,213 @@
+import type { HeaderList } from '../../../src/executors/executor.ts';
+import type { ErrorCode } from './http/error-codes.ts';
+import type { StreamFailure } from './io-error.ts';
+import { OUTPUT_BUFFER_BYTES } from './limits.ts';
+import { NOTHING_TO_DISARM, WakeList, type Disarm } from './readiness.ts';
+import { err, ok, type Result } from './result.ts';
+import type { GuestState } from './state.ts';
+import type { OutputSink } from './streams.ts';
+
+/** Where a body goes once its message has been sent. */
+export interface BodyTarget {
+  /** Resolves when more may be written; called again only then. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** The body is complete; nothing follows. */
+  end(trailers: HeaderList): void;
+  /** The body is broken; nothing follows. */
+  abort(failure: StreamFailure): void;
+}
+
+export interface BodyWriterOptions {
+  /** The message's own Content-Length, or null. */
+  readonly contentLength: number | null;
+  /** A message that may carry a Content-Length without a body: the answer to HEAD, a 304. */
+  readonly mayBeShort: boolean;
+  readonly sizeError: 'HTTP-request-body-size' | 'HTTP-response-body-size';
+  /** Why trailers cannot be sent, where they cannot. */
+  readonly refuseTrailers?: string;
+}
+
+/** `closed`: whoever took the body wants no more of it, which is no failure. */
+export type BodyStatus = 'open' | 'finished' | 'broken' | 'closed';
+
+/** Chunks that wait are sent together up to this size. */
+const SEND_BYTES = 64 * 1024;
+
+/**
+ * The writing end of a body. Takes a bounded number of bytes before the message is sent and while its target
+ * is slow; holds the body to its Content-Length.
+ */
+export class BodyWriter implements OutputSink {
+  readonly #state: GuestState;
+  readonly #options: BodyWriterOptions;
+  readonly #wakes = new WakeList();
+  readonly #queue: Uint8Array[] = [];
+  #target: BodyTarget | null = null;
+  #sending = false;
+  #bufferedBytes = 0;
+  #writtenBytes = 0;
+  #status: BodyStatus = 'open';
+  #trailers: HeaderList = [];
+  #failure: StreamFailure | null = null;
+  #failureTold = false;
+
+  constructor(state: GuestState, options: BodyWriterOptions) {
+    this.#state = state;
+    this.#options = options;
+  }
+
+  get status(): BodyStatus {
+    return this.#status;
+  }
+
+  /** The message is sent: what was written goes to `target`, and what will be. */
+  attach(target: BodyTarget): void {
+    this.#target = target;
+    if (this.#failure) target.abort(this.#failure);
+    else this.#send();
+  }
+
+  room(): number | null {
+    if (this.#status !== 'open') return null;
+    return Math.max(0, OUTPUT_BUFFER_BYTES - this.#bufferedBytes);
+  }
+
+  takeFailure(): StreamFailure | null {
+    if (this.#failureTold) return null;
+    this.#failureTold = this.#failure !== null;
+    return this.#failure;
+  }
+
+  isReady(): boolean {
+    return this.room() !== 0;
+  }
+
+  arm(wake: () => void): Disarm {
+    if (this.isReady()) {
+      wake();
+      return NOTHING_TO_DISARM;
+    }
+    return this.#wakes.arm(wake);
+  }
+
+  write(chunk: Uint8Array): void {
+    if (this.#status !== 'open' || chunk.byteLength === 0) return;
+    this.#writtenBytes += chunk.byteLength;
+    const { contentLength } = this.#options;
+    if (contentLength !== null && this.#writtenBytes > contentLength) {
+      this.break({
+        message: `the body is longer than its Content-Length, ${contentLength} bytes`,
+        httpErrorCode: this.#sizeError(),
+      });
+      return;
+    }
+    this.#state.holdBufferedBytes(chunk.byteLength);
+    this.#bufferedBytes += chunk.byteLength;
+    this.#queue.push(chunk);
+    this.#send();
+  }
+
+  /** Ends the body. Fails where it broke before, or is shorter than its Content-Length. */
+  finish(trailers: HeaderList): Result<undefined, ErrorCode> {
+    const { contentLength, mayBeShort } = this.#options;
+    if (
+      this.#status === 'open' &&
+      contentLength !== null &&
+      this.#writtenBytes < contentLength &&
+      !mayBeShort
+    ) {
+      this.break({
+        message: `the body ended after ${this.#writtenBytes} bytes; its Content-Length is ${contentLength}`,
+        httpErrorCode: this.#sizeError(),
+      });
+    }
+    if (this.#status === 'open' && trailers.length > 0 && this.#options.refuseTrailers) {
+      const message = this.#options.refuseTrailers;
+      this.break({ message, httpErrorCode: { tag: 'internal-error', val: message } });
+    }
+    if (this.#failure) {
+      return err(this.#failure.httpErrorCode ?? { tag: 'internal-error', val: this.#failure.message });
+    }
+    if (this.#status === 'closed') return ok();
+    this.#status = 'finished';
+    this.#trailers = trailers;
+    this.#send();
+    return ok();
+  }
+
+  /** Breaks the body off, from either side. Nothing if it had ended. */
+  break(failure: StreamFailure): void {
+    if (this.#isOver()) return;
+    this.#failure = failure;
+    this.#stop('broken');
+    this.#target?.abort(failure);
+  }
+
+  /** Whoever took the body wants no more of it. */
+  close(): void {
+    if (!this.#isOver()) this.#stop('closed');
+  }
+
+  #isOver(): boolean {
+    if (this.#status === 'finished') return !this.#sending && this.#queue.length === 0;
+    return this.#isStopped();
+  }
+
+  // A call, so that the compiler does not take the status before an await for the one after it.
+  #isStopped(): boolean {
+    return this.#status === 'broken' || this.#status === 'closed';
+  }
+
+  #stop(status: 'broken' | 'closed'): void {
+    this.#status = status;
+    this.#queue.length = 0;
+    this.#release(this.#bufferedBytes);
+    this.#wakes.notify();
+  }
+
+  #sizeError(): ErrorCode {
+    return { tag: this.#options.sizeError, val: BigInt(this.#writtenBytes) };
+  }
+
+  #release(bytes: number): void {
+    this.#bufferedBytes -= bytes;
+    this.#state.holdBufferedBytes(-bytes);
+  }
+
+  #send(): void {
+    const target = this.#target;
+    if (!target || this.#sending || this.#isStopped()) return;
+    this.#sending = true;
+    this.#sendAll(target).catch((error: unknown) => {
+      this.#sending = false;
+      const message = error instanceof Error ? error.message : String(error);
+      this.break({ message, httpErrorCode: { tag: 'connection-terminated' } });
+    });
+  }
+
+  async #sendAll(target: BodyTarget): Promise<void> {
+    for (let chunk = this.#next(); chunk; chunk = this.#next()) {
+      await target.write(chunk);
+      // Given back in `#stop` otherwise.
+      if (this.#isStopped()) return;
+      this.#release(chunk.byteLength);
+      this.#wakes.notify();
+    }
+    // In the same step as the last look at the queue: what is written from now on starts a new round.
+    this.#sending = false;
+    if (this.#status === 'finished') target.end(this.#trailers);
+  }
+
+  #next(): Uint8Array | undefined {
+    const first = this.#queue.shift();
+    if (!first || this.#queue.length === 0 || first.byteLength >= SEND_BYTES) return first;
+    const together = [first];
+    let bytes = first.byteLength;
+    for (let next = this.#queue[0]; next && bytes + next.byteLength <= SEND_BYTES; next = this.#queue[0]) {
+      together.push(next);
+      bytes += next.byteLength;
+      this.#queue.shift();
+    }
+    return together.length === 1 ? first : Buffer.concat(together, bytes);
+  }
+}

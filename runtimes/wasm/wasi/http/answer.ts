@@ -1,0 +1,99 @@
+import type { HeaderList } from '../../../../src/executors/executor.ts';
+import { FissiumError } from '../../../../src/errors.ts';
+import type { BodyTarget, BodyWriter } from '../body-writer.ts';
+import type { StreamFailure } from '../io-error.ts';
+import type { GuestState } from '../state.ts';
+import { describeErrorCode, type ErrorCode } from './error-codes.ts';
+
+/** The guest's answer to the request, from nothing to its end, and what is wrong with it. */
+export class Answer implements BodyTarget {
+  readonly #state: GuestState;
+  #errorCode: ErrorCode | null = null;
+  #headSent = false;
+  #ended = false;
+  #failure: FissiumError | null = null;
+  #body: BodyWriter | null = null;
+  #settled: (() => void) | null = null;
+
+  constructor(state: GuestState) {
+    this.#state = state;
+  }
+
+  get headSent(): boolean {
+    return this.#headSent;
+  }
+
+  /** The whole answer has been given to the sink. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  get errorCode(): ErrorCode | null {
+    return this.#errorCode;
+  }
+
+  get failure(): FissiumError | null {
+    return this.#failure;
+  }
+
+  /** The guest answered. @param body null where it never asked for one: the answer is complete. */
+  send(status: number, headers: HeaderList, body: BodyWriter | null): void {
+    this.#state.context.response.head(status, headers);
+    this.#headSent = true;
+    this.#body = body;
+    if (body) body.attach(this);
+    else this.end([]);
+  }
+
+  /** The guest gave an error-code instead of an answer. */
+  refuse(code: ErrorCode): void {
+    this.#errorCode = code;
+    this.#fail(
+      new FissiumError('GUEST_ERROR_CODE', `the function answered with the error ${describeErrorCode(code)}`),
+    );
+  }
+
+  /** The guest gave an answer that cannot be sent. */
+  reject(message: string): void {
+    this.#fail(new FissiumError('GUEST_BAD_RESPONSE', message));
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    await this.#state.context.response.write(chunk);
+  }
+
+  end(trailers: HeaderList): void {
+    this.#ended = true;
+    this.#state.context.response.end(trailers);
+    this.#settled?.();
+  }
+
+  abort({ message }: StreamFailure): void {
+    this.reject(`the function's answer broke off: ${message}`);
+  }
+
+  /**
+   * After the guest returned: waits until what it wrote has been taken. Rejects if there is no whole answer.
+   */
+  async finish(): Promise<void> {
+    if (!this.#failure && !this.#headSent) {
+      this.#fail(new FissiumError('GUEST_NO_RESPONSE', 'the function returned without an answer'));
+    }
+    if (this.#body?.status === 'open') {
+      this.#body.break({ message: 'it returned before it finished the body' });
+    }
+    if (!this.#ended && !this.#failure) {
+      const done = Promise.withResolvers<void>();
+      this.#settled = done.resolve;
+      const forget = this.#state.onEnd(done.resolve);
+      await done.promise;
+      forget();
+    }
+    if (this.#failure) throw this.#failure;
+  }
+
+  #fail(failure: FissiumError): void {
+    this.#failure ??= failure;
+    this.#settled?.();
+  }
+}

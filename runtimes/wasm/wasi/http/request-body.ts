@@ -1,0 +1,56 @@
+import type { BodyTarget } from '../body-writer.ts';
+import type { StreamFailure } from '../io-error.ts';
+
+/** A guest's request body on its way to undici: one chunk at a time, the next when the socket wants it. */
+export class RequestBody implements BodyTarget, AsyncIterable<Uint8Array> {
+  readonly #onAbort: (failure: StreamFailure) => void;
+  #chunk: Uint8Array | null = null;
+  #taken: (() => void) | null = null;
+  #wanted: (() => void) | null = null;
+  #ended = false;
+
+  constructor(onAbort: (failure: StreamFailure) => void) {
+    this.#onAbort = onAbort;
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#chunk = chunk;
+    const taken = new Promise<void>((resolve) => (this.#taken = resolve));
+    this.#wanted?.();
+    await taken;
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#wanted?.();
+  }
+
+  abort(failure: StreamFailure): void {
+    this.stop();
+    this.#onAbort(failure);
+  }
+
+  /** Nobody takes anything any more. */
+  stop(): void {
+    this.#chunk = null;
+    this.#ended = true;
+    this.#taken?.();
+    this.#wanted?.();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      if (this.#chunk) {
+        const chunk = this.#chunk;
+        this.#chunk = null;
+        yield chunk;
+        // undici asks again only once the socket has taken this one.
+        this.#taken?.();
+      } else if (this.#ended) {
+        return;
+      } else {
+        await new Promise<void>((resolve) => (this.#wanted = resolve));
+      }
+    }
+  }
+}

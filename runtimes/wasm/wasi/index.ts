@@ -1,0 +1,6 @@
+/** Our WASI 0.2 host: every interface of `wasi:http/proxy` and more, for one invocation at a time. */
+export { Egress, EgressPolicy } from './egress.ts';
+export { describeErrorCode, type ErrorCode } from './http/error-codes.ts';
+export { createWasiHost, type Outcome, type WasiHost, type WasiHostOptions } from './host.ts';
+export { ASYNC_IMPORTS, type InterfaceImports, type WasiImports } from './imports.ts';
+export { GuestEnded, GuestExit, GuestTrap } from './stops.ts';

@@ -1,0 +1,54 @@
+/**
+ * What one invocation may make the host hold. The numbers are generous for an honest guest and small for the
+ * process; whatever goes past one ends the guest with a trap that names it, unless the interface has an error
+ * for the case. Lengths that a guest names are compared with these before anything is allocated.
+ */
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Live handles of one kind at a time. */
+export const HANDLE_CAPS = {
+  'io-error': 1024,
+  pollable: 4096,
+  'input-stream': 1024,
+  'output-stream': 1024,
+  fields: 1024,
+  'incoming-request': 1,
+  'response-outparam': 1,
+  'incoming-body': 256,
+  'future-trailers': 256,
+  'outgoing-response': 256,
+  'outgoing-request': 256,
+  'outgoing-body': 256,
+  'request-options': 256,
+  'future-incoming-response': 256,
+  'incoming-response': 256,
+  network: 256,
+} as const satisfies Record<string, number>;
+
+export type ResourceKind = keyof typeof HANDLE_CAPS;
+
+/** Entries of one `fields`. */
+export const FIELD_ENTRIES_CAP = 1024;
+/** Names and values of one `fields`, bytes. */
+export const FIELDS_BYTES_CAP = 128 * KIB;
+/** Names and values of all `fields` of one invocation, bytes. */
+export const ALL_FIELDS_BYTES_CAP = MIB;
+/** Elements of one list given to `poll`; a handle may be named more than once. */
+export const POLL_LIST_CAP = 16_384;
+/** Outbound requests under way at once; one more answers `connection-limit-reached`. */
+export const OUTBOUND_REQUESTS_CAP = 64;
+/** Bytes that one output stream takes before its reader must go on; also the largest permit. */
+export const OUTPUT_BUFFER_BYTES = 128 * KIB;
+/** Bytes in all output streams of one invocation that nobody has taken yet. */
+export const BUFFERED_BYTES_CAP = 8 * MIB;
+/** `blocking-write-and-flush` and `blocking-write-zeroes-and-flush` take no more (wasi:io/streams). */
+export const BLOCKING_WRITE_BYTES_CAP = 4096;
+/** stdout and stderr of one invocation together; what comes after is dropped, with a line that says so. */
+export const LOG_BYTES_CAP = 4 * MIB;
+/** Random bytes of one call. */
+export const RANDOM_BYTES_CAP = MIB;
+/** Path and query of an outbound request, bytes. */
+export const OUTBOUND_PATH_BYTES_CAP = 64 * KIB;
+/** Blocking calls that need not wait which a guest may make before the thread looks after its other events. */
+export const CALLS_WITHOUT_WAITING = 64;

@@ -1,0 +1,205 @@
+/** Everything the host knows about one invocation. Each resource holds it; nothing about a guest is global. */
+import type { GuestGrants, GuestLimits, InvocationContext } from '../engine.ts';
+import type { Egress } from './egress.ts';
+import { Answer } from './http/answer.ts';
+import {
+  ALL_FIELDS_BYTES_CAP,
+  BUFFERED_BYTES_CAP,
+  CALLS_WITHOUT_WAITING,
+  HANDLE_CAPS,
+  LOG_BYTES_CAP,
+  type ResourceKind,
+} from './limits.ts';
+import type { Disarm, Readiness } from './readiness.ts';
+import { GuestEnded, GuestExit, GuestTrap, type AnyGuestStop } from './stops.ts';
+
+export interface GuestStateOptions {
+  readonly context: InvocationContext;
+  readonly grants: GuestGrants;
+  readonly limits: GuestLimits;
+  readonly egress: Egress;
+}
+
+export class GuestState {
+  readonly context: InvocationContext;
+  readonly grants: GuestGrants;
+  readonly limits: GuestLimits;
+  readonly egress: Egress;
+  readonly answer: Answer;
+  readonly #handles = new Map<ResourceKind, number>();
+  readonly #atEnd = new Set<() => void>();
+  readonly #onAbort: () => void;
+  #stop: AnyGuestStop | null = null;
+  #closed = false;
+  #ended = false;
+  #fieldBytes = 0;
+  #bufferedBytes = 0;
+  #logBytes = 0;
+  #outbound = 0;
+  #callsWithoutWaiting = 0;
+
+  constructor(options: GuestStateOptions) {
+    this.context = options.context;
+    this.grants = options.grants;
+    this.limits = options.limits;
+    this.egress = options.egress;
+    this.answer = new Answer(this);
+    const { signal } = options.context;
+    this.#onAbort = () => this.end(signal.reason);
+    if (signal.aborted) this.#onAbort();
+    else signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** Why the guest may not go on, or null. */
+  get stop(): AnyGuestStop | null {
+    return this.#stop;
+  }
+
+  /** First in each function that a guest can call: a stopped guest gets nothing more, whatever it catches. */
+  check(): void {
+    if (this.#stop) throw this.#stop;
+  }
+
+  /** Ends the guest for what it did. */
+  trap(message: string): never {
+    this.#stop ??= new GuestTrap(message);
+    throw this.#stop;
+  }
+
+  exit(exitCode: number): never {
+    this.#stop ??= new GuestExit(exitCode);
+    throw this.#stop;
+  }
+
+  /** Ends the guest because nobody waits for it, and everything that is under way for it. */
+  end(reason: unknown): void {
+    this.#stop ??= new GuestEnded(reason);
+    this.#ended = true;
+    const atEnd = [...this.#atEnd];
+    this.#atEnd.clear();
+    for (const listener of atEnd) listener();
+  }
+
+  /** Like `end`, after the guest returned or failed. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.context.signal.removeEventListener('abort', this.#onAbort);
+    this.end(new Error('the function has returned'));
+  }
+
+  /** Calls `listener` when the invocation ends; at once if it has. */
+  onEnd(listener: () => void): Disarm {
+    if (this.#ended) {
+      listener();
+      return () => undefined;
+    }
+    this.#atEnd.add(listener);
+    return () => this.#atEnd.delete(listener);
+  }
+
+  /**
+   * Waits until `readiness` is ready, without holding the thread or the turn; undefined where there is nothing
+   * to wait for. Ends with the guest's stop when the invocation ends meanwhile.
+   */
+  until(readiness: Readiness): Promise<void> | undefined {
+    this.check();
+    if (!readiness.isReady()) return this.#wait(readiness);
+    this.#callsWithoutWaiting += 1;
+    if (this.#callsWithoutWaiting < CALLS_WITHOUT_WAITING) return undefined;
+    // A guest that polls what is always ready would keep the thread from everything else that it waits for.
+    return this.suspend((wake) => {
+      const immediate = setImmediate(wake);
+      return () => clearImmediate(immediate);
+    });
+  }
+
+  async #wait(readiness: Readiness): Promise<void> {
+    do {
+      await this.suspend((wake) => readiness.arm(wake));
+    } while (!readiness.isReady());
+  }
+
+  /** Gives the turn back until `arm`'s wake is called or the invocation ends; then takes it again. */
+  async suspend(arm: (wake: () => void) => Disarm): Promise<void> {
+    this.check();
+    const { turn } = this.context;
+    this.#callsWithoutWaiting = 0;
+    turn.release();
+    let disarm: Disarm | undefined;
+    let forget: Disarm | undefined;
+    try {
+      await new Promise<void>((resolve) => {
+        forget = this.onEnd(resolve);
+        disarm = arm(resolve);
+      });
+    } finally {
+      disarm?.();
+      forget?.();
+      await turn.take();
+    }
+    this.check();
+  }
+
+  acquire(kind: ResourceKind): void {
+    const live = (this.#handles.get(kind) ?? 0) + 1;
+    if (live > HANDLE_CAPS[kind]) {
+      this.trap(`the function holds ${HANDLE_CAPS[kind]} ${kind} handles, which is the most it may at once`);
+    }
+    this.#handles.set(kind, live);
+  }
+
+  release(kind: ResourceKind): void {
+    this.#handles.set(kind, (this.#handles.get(kind) ?? 0) - 1);
+  }
+
+  /** How many handles of a kind are live. */
+  live(kind: ResourceKind): number {
+    return this.#handles.get(kind) ?? 0;
+  }
+
+  /** Counts bytes of header fields; a negative number gives them back. */
+  holdFieldBytes(bytes: number): void {
+    if (bytes > 0 && this.#fieldBytes + bytes > ALL_FIELDS_BYTES_CAP) {
+      this.trap(`the function's header fields hold more than ${ALL_FIELDS_BYTES_CAP} bytes together`);
+    }
+    this.#fieldBytes += bytes;
+  }
+
+  /** Counts bytes written that nobody has taken yet; a negative number gives them back. */
+  holdBufferedBytes(bytes: number): void {
+    if (bytes > 0 && this.#bufferedBytes + bytes > BUFFERED_BYTES_CAP) {
+      this.trap(`the function's output streams hold more than ${BUFFERED_BYTES_CAP} unsent bytes together`);
+    }
+    this.#bufferedBytes += bytes;
+  }
+
+  get outboundRequests(): number {
+    return this.#outbound;
+  }
+
+  countOutbound(change: 1 | -1): void {
+    this.#outbound += change;
+  }
+
+  /** A guest's words for its log; past the cap one line says that the rest is dropped. */
+  log(stream: 'stdout' | 'stderr', chunk: Uint8Array): void {
+    if (this.#logBytes >= LOG_BYTES_CAP || chunk.byteLength === 0) return;
+    const room = LOG_BYTES_CAP - this.#logBytes;
+    this.#logBytes += chunk.byteLength;
+    if (chunk.byteLength <= room) {
+      this.context.log(stream, chunk);
+      return;
+    }
+    this.context.log(stream, chunk.slice(0, room));
+    this.context.log(
+      'stderr',
+      Buffer.from(`\nfissium: this request logged ${LOG_BYTES_CAP} bytes; what follows is dropped\n`),
+    );
+  }
+
+  /** The platform's own words to the guest's author. */
+  note(line: string): void {
+    this.log('stderr', Buffer.from(`fissium: ${line}\n`));
+  }
+}

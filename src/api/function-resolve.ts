@@ -1,0 +1,165 @@
+/** From a Function as written to what the platform works with. */
+import { withoutNulls } from './defaults.ts';
+import { parseSecondsOrDuration } from './duration.ts';
+import { executorOf, validateFunction } from './function-checks.ts';
+import type { FunctionSpec } from './function-checks.ts';
+import { resolveEnv, resolveEnvFrom } from './function-env.ts';
+import { functionSchema } from './function.ts';
+import type { FissionFunction } from './function.ts';
+import { deepFreeze } from './json.ts';
+import { parseBytes } from './quantity.ts';
+import { refuseInvalid, resolvedBase, setFields } from './resolve.ts';
+import type { ObjectName, ResolvedFunction, ResolvedInstance, ResolvedLimits } from './resolved.ts';
+import { memoryLimitBytes } from './resources.ts';
+import type { WasmBlock } from './wasm-block.ts';
+import { mergeWasmBlocks, readWasmAnnotations } from './wasm-settings.ts';
+
+/** Fission's where it has the field, ours otherwise. */
+const DEFAULTS = {
+  functionTimeoutS: 60,
+  idleTimeoutMs: 60_000,
+  instanceIdleTimeoutMs: 120_000,
+  bodyLimitBytes: 256 * 1024 * 1024,
+  concurrency: 500,
+  queue: 1000,
+  cpuTimeMs: 10_000,
+} as const;
+/** What Fission's CLI writes where nothing is asked for. */
+const USUAL_SPECIALIZATION_TIMEOUT_S = 120;
+
+/**
+ * The function with its defaults, its short forms and annotations read, frozen.
+ * @throws FissiumError RESOURCE_INVALID where the object would not have been accepted.
+ */
+export function resolveFunction(fn: FissionFunction): ResolvedFunction {
+  refuseInvalid('Function', fn, validateFunction(fn));
+  // Accepted, so without its nulls it has the type of the schema.
+  const object = withoutNulls(functionSchema, fn) as FissionFunction;
+  const { spec, metadata } = object;
+  const base = resolvedBase(object);
+  const { namespace } = base;
+  const wasm = mergeWasmBlocks(spec.wasm ?? {}, readWasmAnnotations(metadata.annotations ?? {}).block);
+  const version = spec.environment.version;
+  return deepFreeze({
+    ...base,
+    environment: {
+      namespace,
+      name: spec.environment.name ?? '',
+      ...(version === undefined ? {} : { version: String(version) }),
+    },
+    ...resolvePackageReference(namespace, spec.package ?? {}),
+    strategy: executorOf(spec),
+    secrets: namesOf(namespace, spec.secrets),
+    configMaps: namesOf(namespace, spec.configmaps),
+    env: resolveEnv(namespace, spec.env ?? []),
+    envFrom: resolveEnvFrom(namespace, spec.envFrom ?? []),
+    limits: resolveLimits(spec, wasm),
+    wasm: { instance: resolveInstance(spec, wasm), allowedOutboundHosts: wasm.allowedOutboundHosts ?? [] },
+    route: resolveRoute(spec.route),
+    notServed: notServed(spec, wasm),
+  });
+}
+
+function resolvePackageReference(
+  namespace: string,
+  { packageref, functionName = '', functionref }: NonNullable<FunctionSpec['package']>,
+): Pick<ResolvedFunction, 'package' | 'entrypoint' | 'entrypointOptional'> {
+  const name = packageref?.name ?? functionref?.name ?? '';
+  const resource = functionref?.resource ?? '';
+  return {
+    package: name === '' ? null : { namespace, name },
+    entrypoint: functionName === '' ? resource : functionName,
+    entrypointOptional: functionName === '' && resource !== '',
+  };
+}
+
+function namesOf(namespace: string, list: readonly { name: string }[] | null | undefined): ObjectName[] {
+  return (list ?? []).map(({ name }) => ({ namespace, name }));
+}
+
+/** The first that is set and not 0, which in Fission's fields means the default. */
+function firstSet<T>(values: readonly (number | undefined)[], fallback: T): number | T {
+  return values.find((value) => value !== undefined && value !== 0) ?? fallback;
+}
+
+function milliseconds(value: string | number | undefined): number | undefined {
+  return value === undefined ? undefined : (parseSecondsOrDuration(value) ?? undefined);
+}
+
+function resolveLimits(spec: FunctionSpec, wasm: WasmBlock): ResolvedLimits {
+  const { streaming } = spec;
+  const concurrency = firstSet([spec.concurrency], DEFAULTS.concurrency) * firstSet([spec.requestsPerPod], 1);
+  return {
+    firstByteTimeoutMs: firstSet([spec.functionTimeout], DEFAULTS.functionTimeoutS) * 1000,
+    idleTimeoutMs: firstSet(
+      [milliseconds(wasm.idleTimeout), milliseconds(streaming?.idleTimeoutSeconds)],
+      DEFAULTS.idleTimeoutMs,
+    ),
+    totalTimeoutMs: firstSet(
+      [milliseconds(wasm.totalTimeout), milliseconds(streaming?.maxDurationSeconds)],
+      null,
+    ),
+    memoryBytes: memoryLimitBytes(spec.resources),
+    bodyLimitBytes:
+      (wasm.bodyLimit === undefined ? null : parseBytes(wasm.bodyLimit)) ?? DEFAULTS.bodyLimitBytes,
+    concurrency,
+    queue: wasm.queue ?? DEFAULTS.queue,
+    cpuTimeMs: milliseconds(wasm.cpuTime) ?? DEFAULTS.cpuTimeMs,
+  };
+}
+
+function resolveInstance(spec: FunctionSpec, { instance = {} }: WasmBlock): ResolvedInstance {
+  return {
+    mode: instance.mode ?? 'fresh',
+    maxRequests: instance.maxRequests ?? null,
+    idleTimeoutMs: firstSet(
+      [milliseconds(instance.idleTimeout), milliseconds(spec.idletimeout)],
+      DEFAULTS.instanceIdleTimeoutMs,
+    ),
+    maxConcurrent: instance.maxConcurrent ?? 1,
+  };
+}
+
+function resolveRoute(route: FunctionSpec['route']): ResolvedFunction['route'] {
+  if (route === undefined) return null;
+  const methods = [...new Set(route.methods ?? [])];
+  return { url: route.url, methods: methods.length === 0 ? ['GET'] : methods };
+}
+
+/** Taken out line by line as the platform comes to serve them. */
+function notServed(spec: FunctionSpec, { instance = {} }: WasmBlock): string[] {
+  const executor = executorOf(spec);
+  const strategy = spec.InvokeStrategy?.ExecutionStrategy ?? {};
+  const scaled = executor !== 'poolmgr';
+  const path = 'spec.InvokeStrategy.ExecutionStrategy';
+  const otherLimits = Object.entries(spec.resources?.limits ?? {}).filter(([name]) => name !== 'memory');
+  const usualTimeout = strategy.SpecializationTimeout === USUAL_SPECIALIZATION_TIMEOUT_S;
+  return setFields({
+    [`${path}.ExecutorType`]: scaled,
+    // Without meaning, in Fission too, for poolmgr, where its CLI writes them all the same.
+    [`${path}.MinScale`]: scaled && strategy.MinScale,
+    [`${path}.MaxScale`]: scaled && strategy.MaxScale,
+    [`${path}.TargetCPUPercent`]: scaled && strategy.TargetCPUPercent,
+    [`${path}.SpecializationTimeout`]: !usualTimeout && strategy.SpecializationTimeout,
+    [`${path}.hpaMetrics`]: strategy.hpaMetrics,
+    [`${path}.hpaBehavior`]: strategy.hpaBehavior,
+    'spec.environment.version': spec.environment.version,
+    'spec.secrets': spec.secrets,
+    'spec.configmaps': spec.configmaps,
+    ...Object.fromEntries(otherLimits.map(([name, value]) => [`spec.resources.limits.${name}`, value])),
+    'spec.resources.requests': spec.resources?.requests,
+    'spec.resources.claims': spec.resources?.claims,
+    'spec.retainPods': spec.retainPods,
+    'spec.streaming.protocol': spec.streaming?.protocol === 'websocket',
+    'spec.tool': spec.tool !== undefined,
+    'spec.state': spec.state !== undefined,
+    'spec.invocation': spec.invocation !== undefined,
+    'spec.provisionedConcurrency': spec.provisionedConcurrency !== undefined,
+    'spec.versioning': spec.versioning !== undefined,
+    'spec.podspec': spec.podspec,
+    'spec.wasm.instance.mode': instance.mode === 'reuse',
+    'spec.wasm.instance.maxRequests': instance.maxRequests,
+    'spec.wasm.instance.idleTimeout': instance.idleTimeout,
+    'spec.wasm.instance.maxConcurrent': instance.maxConcurrent,
+  });
+}

@@ -1,0 +1,35 @@
+/** The resources: their types, checks, defaults and resolved forms. Others import only from here. */
+export { API_VERSION, GROUP, VERSION } from './kind.ts';
+export type { FieldError, KindDefinition, KindName, PrinterColumn } from './kind.ts';
+export { HTTP_METHODS } from './schema.ts';
+export type { Condition, ObjectMeta, OwnerReference } from './schema.ts';
+export { setCondition } from './conditions.ts';
+export type { Environment } from './environment.ts';
+export type { FissionFunction } from './function.ts';
+export type { HttpTrigger } from './http-trigger.ts';
+export type { Package } from './package.ts';
+export type { WasmBlock } from './wasm-block.ts';
+export type {
+  Archive,
+  BuildStatus,
+  ObjectName,
+  ResolvedCors,
+  ResolvedEnvFrom,
+  ResolvedEnvVar,
+  ResolvedEnvironment,
+  ResolvedFunction,
+  ResolvedInstance,
+  ResolvedLimits,
+  ResolvedPackage,
+  ResolvedTrigger,
+} from './resolved.ts';
+export { KINDS, defaulted, kindByName, kindByPlural, withoutUnknownFields } from './kinds.ts';
+export { resolveEnvironment } from './environment.ts';
+export { resolveFunction } from './function-resolve.ts';
+export { resolveTrigger } from './http-trigger.ts';
+export { resolvePackage } from './package.ts';
+export { outboundHostAllows, parseOutboundHost } from './outbound-host.ts';
+export type { OutboundHost, OutboundHostError } from './outbound-host.ts';
+export { parseDuration, parseSecondsOrDuration } from './duration.ts';
+export { parseBytes, parseQuantity } from './quantity.ts';
+export { toCrdSchema } from './crd.ts';

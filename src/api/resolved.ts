@@ -1,0 +1,155 @@
+/**
+ * What the platform works with: resources after their defaults are filled, their short forms read and their
+ * values checked. Frozen, and the same whichever way the user wrote the resource.
+ */
+import type { Condition } from './schema.ts';
+
+export interface ObjectName {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+interface Resolved extends ObjectName {
+  /** '' where the object was never stored. */
+  readonly uid: string;
+  /** 0 where the object was never stored. */
+  readonly generation: number;
+  /** RFC 3339; '' where the object was never stored. */
+  readonly creationTimestamp: string;
+  /** Fields that are set in the spec and kept, but that the platform does not serve yet, by path. */
+  readonly notServed: readonly string[];
+  readonly conditions: readonly Condition[];
+}
+
+/** One environment variable of a function: a literal, or one key of an object in the function's namespace. */
+export type ResolvedEnvVar =
+  | { readonly name: string; readonly from: 'value'; readonly value: string }
+  | {
+      readonly name: string;
+      readonly from: 'secret' | 'configMap';
+      readonly object: ObjectName;
+      readonly key: string;
+      /** Whether the function runs without the variable when the object or its key is missing. */
+      readonly optional: boolean;
+    };
+
+/** Every key of an object as environment variables, each name with `prefix` before it. */
+export interface ResolvedEnvFrom {
+  readonly from: 'secret' | 'configMap';
+  readonly object: ObjectName;
+  readonly prefix: string;
+  readonly optional: boolean;
+}
+
+export interface ResolvedLimits {
+  /** `functionTimeout`: from the request's arrival to the answer's head. */
+  readonly firstByteTimeoutMs: number;
+  /** Longest silence between two chunks of a body. */
+  readonly idleTimeoutMs: number;
+  /** From the request's arrival to the answer's end; null for no limit. */
+  readonly totalTimeoutMs: number | null;
+  readonly memoryBytes: number;
+  readonly bodyLimitBytes: number;
+  /** Requests that run at once, over all threads (Fission's `concurrency` × `requestsPerPod`). */
+  readonly concurrency: number;
+  /** Requests that wait for their turn before 429. */
+  readonly queue: number;
+  /** CPU time of one request; waiting does not count. */
+  readonly cpuTimeMs: number;
+}
+
+export interface ResolvedInstance {
+  /** `fresh`: every request finds a clean instance. `reuse`: state stays between requests. */
+  readonly mode: 'fresh' | 'reuse';
+  /** Requests after which an instance is replaced (`reuse` only); null for no limit. */
+  readonly maxRequests: number | null;
+  readonly idleTimeoutMs: number;
+  /** Requests that one instance has at once (`reuse` only). */
+  readonly maxConcurrent: number;
+}
+
+export interface ResolvedFunction extends Resolved {
+  /** `name` is '' where the function names none (executor `container`). */
+  readonly environment: ObjectName & { readonly version?: string };
+  readonly package: ObjectName | null;
+  /** `functionName`, or the file in the package (short form); '' where none is named. */
+  readonly entrypoint: string;
+  /** Whether the whole package is taken where it holds no such file (short form). */
+  readonly entrypointOptional: boolean;
+  readonly strategy: 'poolmgr' | 'newdeploy' | 'container';
+  readonly secrets: readonly ObjectName[];
+  readonly configMaps: readonly ObjectName[];
+  /** In order; wins over `envFrom`. */
+  readonly env: readonly ResolvedEnvVar[];
+  /** In order; later sources win. */
+  readonly envFrom: readonly ResolvedEnvFrom[];
+  readonly limits: ResolvedLimits;
+  readonly wasm: {
+    readonly instance: ResolvedInstance;
+    /** As written; read each with `parseOutboundHost`. */
+    readonly allowedOutboundHosts: readonly string[];
+  };
+  /** The short form `spec.route`: an HTTPTrigger that the function owns. */
+  readonly route: { readonly url: string; readonly methods: readonly string[] } | null;
+}
+
+export interface ResolvedCors {
+  readonly allowOrigins: readonly string[];
+  /** Empty: the trigger's own methods. */
+  readonly allowMethods: readonly string[];
+  readonly allowHeaders: readonly string[];
+  readonly exposeHeaders: readonly string[];
+  readonly allowCredentials: boolean;
+  /** null: the header is not sent. */
+  readonly maxAgeSeconds: number | null;
+}
+
+export interface ResolvedTrigger extends Resolved {
+  /** Lower case; '' for any. */
+  readonly host: string;
+  /** `prefix` if set, else `relativeurl`, with Fission's `{name}` and `{name:regex}` parameters as written. */
+  readonly path: string;
+  readonly prefix: boolean;
+  readonly keepPrefix: boolean;
+  /** Upper case, never empty. */
+  readonly methods: readonly string[];
+  /** One of weight 100, or those of `function-weights` with a weight over 0. */
+  readonly functions: readonly { readonly name: string; readonly weight: number }[];
+  readonly cors: ResolvedCors | null;
+}
+
+export interface ResolvedEnvironment extends Resolved {
+  readonly image: string;
+  /** Whether its functions are Wasm: the image is exactly `wasm`. */
+  readonly wasm: boolean;
+  /** Fission's environment interface, 1 to 3. */
+  readonly version: number;
+  readonly poolSize: number;
+  readonly builder: { readonly image: string; readonly command: string } | null;
+  readonly keepArchive: boolean;
+  readonly terminationGracePeriodMs: number;
+}
+
+export interface Archive {
+  readonly type: 'literal' | 'url' | 'oci';
+  readonly literal?: Uint8Array;
+  readonly url?: string;
+  readonly oci?: {
+    readonly image: string;
+    readonly digest?: string;
+    readonly subPath?: string;
+    readonly imagePullSecrets: readonly string[];
+  };
+  /** `sum` is 64 hex digits, lower case. */
+  readonly checksum?: { readonly type: 'sha256'; readonly sum: string };
+}
+
+export type BuildStatus = 'pending' | 'running' | 'succeeded' | 'failed' | 'none';
+
+export interface ResolvedPackage extends Resolved {
+  readonly environment: ObjectName;
+  readonly source: Archive | null;
+  readonly deployment: Archive | null;
+  readonly buildCommand: string;
+  readonly buildStatus: BuildStatus;
+}

@@ -1,0 +1,241 @@
+/** The pieces that the kinds' schemas are made of. A schema is the one source of types, checks and CRDs. */
+import Type from 'typebox';
+import type { Static, TProperties, TSchema, TSchemaOptions } from 'typebox';
+import { DNS_LABEL, DNS_LABEL_MAX_LENGTH } from './names.ts';
+
+/** The metadata of a stored object (Kubernetes API conventions, ObjectMeta). */
+export interface ObjectMeta {
+  name: string;
+  generateName?: string;
+  namespace?: string;
+  uid?: string;
+  resourceVersion?: string;
+  generation?: number;
+  creationTimestamp?: string;
+  deletionTimestamp?: string;
+  deletionGracePeriodSeconds?: number;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  ownerReferences?: OwnerReference[];
+  finalizers?: string[];
+  managedFields?: unknown[];
+  selfLink?: string;
+}
+
+export interface OwnerReference {
+  apiVersion: string;
+  kind: string;
+  name: string;
+  uid: string;
+  controller?: boolean;
+  blockOwnerDeletion?: boolean;
+}
+
+/** One observation of an object's state (Kubernetes API conventions, metav1.Condition). */
+export interface Condition {
+  type: string;
+  status: 'True' | 'False' | 'Unknown';
+  reason: string;
+  message: string;
+  observedGeneration?: number;
+  /** RFC 3339; when `status` last changed. */
+  lastTransitionTime: string;
+}
+
+/** An object that takes the named fields only. */
+export function closed<P extends TProperties>(properties: P, options: TSchemaOptions = {}) {
+  return Type.Object(properties, { ...options, additionalProperties: false });
+}
+
+/** An object whose inside is Kubernetes' business and kept as written. */
+export function untypedObject(description: string) {
+  return Type.Unsafe<Record<string, unknown>>({
+    type: 'object',
+    description,
+    'x-kubernetes-preserve-unknown-fields': true,
+  });
+}
+
+/** A list of objects whose inside is Kubernetes' business and kept as written. */
+export function untypedList(description: string) {
+  return Type.Unsafe<Record<string, unknown>[]>({
+    type: 'array',
+    description,
+    items: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
+  });
+}
+
+/** One of the named strings. */
+export function choice<const V extends readonly string[]>(values: V, options: TSchemaOptions = {}) {
+  return Type.Unsafe<V[number]>({ ...options, type: 'string', enum: [...values] });
+}
+
+/** A whole number or a string: quantities, durations. */
+export function intOrString(options: TSchemaOptions = {}) {
+  return Type.Unsafe<number | string>({
+    ...options,
+    anyOf: [{ type: 'integer' }, { type: 'string' }],
+    'x-kubernetes-int-or-string': true,
+  });
+}
+
+/** The same schema where an explicit null is kept (Go's empty lists and maps). */
+export function nullable<T extends TSchema>(schema: T) {
+  return Type.Unsafe<Static<T> | null>({ ...schema, nullable: true });
+}
+
+export function stringList(description: string, options: TSchemaOptions = {}) {
+  return Type.Array(Type.String(), { ...options, description });
+}
+
+/** The name of an object that is referred to. */
+export function dnsLabel(description: string) {
+  return Type.String({ description, pattern: DNS_LABEL, maxLength: DNS_LABEL_MAX_LENGTH });
+}
+
+/** What a Kubernetes object of one of our kinds is around its spec and status. */
+export function kindSchema<K extends string, S extends TSchema, T extends TSchema>(
+  kind: K,
+  description: string,
+  spec: S,
+  status: T,
+) {
+  return closed(
+    {
+      apiVersion: Type.Unsafe<'fission.io/v1'>({ type: 'string', enum: ['fission.io/v1'] }),
+      kind: Type.Unsafe<K>({ type: 'string', enum: [kind] }),
+      metadata: objectMetaSchema,
+      spec,
+      status: Type.Optional(status),
+    },
+    { description },
+  );
+}
+
+const stringMap = (description: string) => Type.Record(Type.String(), Type.String(), { description });
+
+const objectMetaSchema = Type.Unsafe<ObjectMeta>(
+  closed(
+    {
+      name: Type.Optional(Type.String({ description: 'Unique among its kind and namespace.' })),
+      generateName: Type.Optional(Type.String({ description: 'Prefix of a name that the server makes.' })),
+      namespace: Type.Optional(Type.String()),
+      uid: Type.Optional(Type.String()),
+      resourceVersion: Type.Optional(Type.String()),
+      generation: Type.Optional(Type.Integer()),
+      creationTimestamp: Type.Optional(Type.String()),
+      deletionTimestamp: Type.Optional(Type.String()),
+      deletionGracePeriodSeconds: Type.Optional(Type.Integer()),
+      labels: Type.Optional(stringMap('Names and values to select by.')),
+      annotations: Type.Optional(stringMap('Anything else that is kept with the object.')),
+      ownerReferences: Type.Optional(
+        Type.Array(
+          closed({
+            apiVersion: Type.String(),
+            kind: Type.String(),
+            name: Type.String(),
+            uid: Type.String(),
+            controller: Type.Optional(Type.Boolean()),
+            blockOwnerDeletion: Type.Optional(Type.Boolean()),
+          }),
+        ),
+      ),
+      finalizers: Type.Optional(stringList('Who must act before the object goes.')),
+      managedFields: Type.Optional(untypedList('Which client set what.')),
+      selfLink: Type.Optional(Type.String()),
+    },
+    { description: 'Standard object metadata.' },
+  ),
+);
+
+export const conditionsSchema = Type.Array(
+  Type.Unsafe<Condition>(
+    closed({
+      type: Type.String({ maxLength: 316 }),
+      status: choice(['True', 'False', 'Unknown']),
+      reason: Type.String({
+        minLength: 1,
+        maxLength: 1024,
+        pattern: '^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$',
+      }),
+      message: Type.String({ maxLength: 32768 }),
+      observedGeneration: Type.Optional(Type.Integer({ format: 'int64', minimum: 0 })),
+      lastTransitionTime: Type.String({ format: 'date-time' }),
+    }),
+  ),
+  {
+    description: 'Latest observations of the state; `Ready` sums them up.',
+    'x-kubernetes-list-type': 'map',
+    'x-kubernetes-list-map-keys': ['type'],
+  },
+);
+
+export const observedGenerationSchema = Type.Integer({
+  format: 'int64',
+  description: 'metadata.generation that the status speaks of.',
+});
+
+/** Kubernetes' ResourceRequirements. */
+export const resourcesSchema = closed(
+  {
+    limits: Type.Optional(
+      Type.Record(Type.String(), intOrString(), {
+        description: 'Most that may be used, by resource: `memory` (default 128Mi for Wasm), `cpu`.',
+      }),
+    ),
+    requests: Type.Optional(
+      Type.Record(Type.String(), intOrString(), { description: 'What is set aside, by resource.' }),
+    ),
+    claims: Type.Optional(
+      Type.Array(closed({ name: Type.String(), request: Type.Optional(Type.String()) }), {
+        description: 'Dynamic resource claims.',
+        'x-kubernetes-list-type': 'map',
+        'x-kubernetes-list-map-keys': ['name'],
+      }),
+    ),
+  },
+  { description: 'Memory and CPU, in Kubernetes quantities.' },
+);
+
+/** Which function a trigger or a destination means. */
+export const functionReferenceSchema = closed(
+  {
+    type: Type.Optional(
+      choice(['name', 'function-weights'], {
+        description: 'By `name` (the default), or several by weight.',
+      }),
+    ),
+    name: Type.Optional(
+      Type.String({ maxLength: DNS_LABEL_MAX_LENGTH, description: 'The function, in the same namespace.' }),
+    ),
+    alias: Type.Optional(
+      Type.String({ maxLength: DNS_LABEL_MAX_LENGTH, description: 'FunctionAlias to follow.' }),
+    ),
+    version: Type.Optional(
+      Type.String({ maxLength: DNS_LABEL_MAX_LENGTH, description: 'FunctionVersion to stay at.' }),
+    ),
+    functionweights: Type.Optional(
+      nullable(
+        Type.Record(Type.String(), Type.Integer(), {
+          description: 'Function name to weight, for `function-weights`.',
+        }),
+      ),
+    ),
+  },
+  { description: 'The function that is called.' },
+);
+
+export type FunctionReference = Static<typeof functionReferenceSchema>;
+export type Resources = Static<typeof resourcesSchema>;
+
+export const HTTP_METHODS = [
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'PATCH',
+  'DELETE',
+  'CONNECT',
+  'OPTIONS',
+  'TRACE',
+] as const;

@@ -1,0 +1,100 @@
+/** The nouns of the CLI. A noun's file is loaded only when the noun is used. */
+import { notServedCommand, type Command, type Noun } from './command.ts';
+
+export interface Entry {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly summary: string;
+  readonly hidden?: boolean;
+  /** The noun's commands, or the command itself where the word is one. */
+  load(): Promise<Noun | Command>;
+}
+
+const notServed = (name: string, ...aliases: string[]): Entry => ({
+  name,
+  aliases,
+  summary: 'Not served yet',
+  hidden: true,
+  load: async () => notServedCommand('', name, { aliases }),
+});
+
+export const ENTRIES: readonly Entry[] = [
+  {
+    name: 'up',
+    aliases: [],
+    summary: 'Start the platform in this process',
+    load: async () => (await import('./up.ts')).up,
+  },
+  {
+    name: 'environment',
+    aliases: ['env', 'environments'],
+    summary: 'Create, update and manage environments',
+    load: async () => (await import('./environment.ts')).environment,
+  },
+  {
+    name: 'function',
+    aliases: ['fn', 'functions'],
+    summary: 'Create, update, test and manage functions',
+    load: async () => (await import('./function.ts')).fn,
+  },
+  {
+    name: 'package',
+    aliases: ['pkg', 'packages'],
+    summary: 'Create, update and manage packages',
+    load: async () => (await import('./package.ts')).pkg,
+  },
+  {
+    name: 'httptrigger',
+    aliases: ['route', 'ht', 'routes', 'httptriggers'],
+    summary: 'Create, update and manage HTTP triggers (routes)',
+    load: async () => (await import('./httptrigger.ts')).httptrigger,
+  },
+  {
+    name: 'spec',
+    aliases: ['specs'],
+    summary: 'Manage a declarative application specification',
+    load: async () => (await import('./spec.ts')).spec,
+  },
+  {
+    name: 'version',
+    aliases: [],
+    summary: 'Show the versions of this CLI and of the platform',
+    load: async () => (await import('./version.ts')).version,
+  },
+  {
+    name: 'check',
+    aliases: [],
+    summary: 'Check that the platform can be reached and serves',
+    load: async () => (await import('./check.ts')).check,
+  },
+  {
+    name: 'completion',
+    aliases: [],
+    summary: 'Print a completion script for bash, zsh or fish',
+    load: async () => (await import('./completion.ts')).completion,
+  },
+  notServed('timetrigger', 'tt', 'timer'),
+  notServed('mqtrigger', 'mqt'),
+  notServed('watch', 'w'),
+  notServed('canary', 'canary-config'),
+  notServed('workflow', 'wf'),
+  notServed('alias'),
+  notServed('archive', 'ar'),
+  notServed('topic'),
+  notServed('tenant'),
+  notServed('token'),
+  notServed('support'),
+  notServed('plugin', 'plugins'),
+];
+
+/** The noun of that name or alias. */
+export function findEntry(word: string | undefined): Entry | undefined {
+  return ENTRIES.find((entry) => entry.name === word || (word !== undefined && entry.aliases.includes(word)));
+}
+
+/** The command of that name or alias among a noun's. */
+export function findCommand(commands: readonly Command[], word: string | undefined): Command | undefined {
+  return commands.find(
+    (command) => command.name === word || (word !== undefined && command.aliases?.includes(word) === true),
+  );
+}

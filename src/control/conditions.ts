@@ -1,0 +1,72 @@
+import { type Condition, setCondition } from '../api/index.ts';
+
+/** What a reconciler found out about an object: its `Ready` condition, without times. */
+export interface Verdict {
+  readonly ready: boolean;
+  /** One CamelCase word. */
+  readonly reason: string;
+  readonly message: string;
+  /**
+   * Something that passes by itself (a package still being prepared): written only where nothing was written
+   * yet, so that a restart or an update does not flap.
+   */
+  readonly passing?: boolean;
+}
+
+interface ConditionsStatus {
+  observedGeneration?: number;
+  conditions?: Condition[];
+}
+
+export interface ConditionsInput {
+  readonly generation: number;
+  readonly verdict: Verdict;
+  readonly now: Date;
+  /** Fields that are kept but not served, for the `Served` condition. */
+  readonly notServed?: readonly string[];
+  /** Further conditions; `remove` takes a condition away that no longer says anything. */
+  readonly others?: readonly (
+    | Omit<Condition, 'lastTransitionTime' | 'observedGeneration'>
+    | { remove: string }
+  )[];
+}
+
+/** The status with `Ready`, `Served` and the others as they should be; unchanged where they already are. */
+export function withConditions<S extends ConditionsStatus>(status: S | undefined, input: ConditionsInput): S {
+  const { verdict, generation, now, notServed = [], others = [] } = input;
+  const before = (status ?? {}) as S;
+  const hadReady = before.conditions?.some(({ type }) => type === 'Ready') ?? false;
+  if (verdict.passing === true && hadReady) return before;
+
+  let conditions: readonly Condition[] = before.conditions ?? [];
+  const set = (condition: Omit<Condition, 'lastTransitionTime' | 'observedGeneration'>): void => {
+    conditions = setCondition(conditions, { ...condition, observedGeneration: generation }, now);
+  };
+  set({
+    type: 'Ready',
+    status: verdict.ready ? 'True' : 'False',
+    reason: verdict.reason,
+    message: verdict.message,
+  });
+  if (notServed.length > 0) {
+    set({
+      type: 'Served',
+      status: 'False',
+      reason: 'FieldsNotServed',
+      message: `Kept, but not served by this version: ${notServed.join(', ')}.`,
+    });
+  } else {
+    conditions = without(conditions, 'Served');
+  }
+  for (const other of others) {
+    if ('remove' in other) conditions = without(conditions, other.remove);
+    else set(other);
+  }
+  return { ...before, observedGeneration: generation, conditions: [...conditions] };
+}
+
+function without(conditions: readonly Condition[], type: string): readonly Condition[] {
+  return conditions.some((condition) => condition.type === type)
+    ? conditions.filter((condition) => condition.type !== type)
+    : conditions;
+}

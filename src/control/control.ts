@@ -1,0 +1,206 @@
+/** Starts the reconcilers and says which change concerns which of them. */
+import { isDeepStrictEqual } from 'node:util';
+
+import type { Logger } from 'pino';
+
+import { EventRecorder, keyOf, type KubeClient, type KubeObject } from '../kube/index.ts';
+import { ArchiveFetcher, type ArchiveStore } from '../packages/index.ts';
+import type { ReconcilerContext } from './context.ts';
+import { EnvironmentReconciler } from './environment/reconciler.ts';
+import { Deployments } from './function/deployments.ts';
+import { FunctionReconciler } from './function/reconciler.ts';
+import { TriggerReconciler } from './http-trigger/reconciler.ts';
+import { PackageStates } from './package/package-states.ts';
+import { PackageReconciler } from './package/reconciler.ts';
+import type {
+  Clock,
+  FunctionTablePort,
+  GuestLogPort,
+  HostPort,
+  PreparerPort,
+  RouteTablePort,
+} from './ports.ts';
+import { allKinds, watchEverything, type Watched, type WatchedKind } from './watched.ts';
+import { WorkQueue } from './work-queue.ts';
+
+export interface ControlOptions {
+  readonly client: KubeClient;
+  readonly functions: FunctionTablePort;
+  readonly routes: RouteTablePort;
+  readonly host: HostPort;
+  readonly preparer: PreparerPort;
+  readonly archives: ArchiveStore;
+  readonly logger: Logger;
+  /** Where guests' output goes. @default nowhere */
+  readonly logs?: GuestLogPort;
+  /** @default all namespaces */
+  readonly namespaces?: readonly string[];
+  /** @default one over the archive store */
+  readonly fetcher?: ArchiveFetcher;
+  readonly now?: Clock;
+}
+
+export interface Control {
+  /**
+   * Resolves when every object that existed at the start was reconciled once: what could be served then is. Rejects
+   * when the control is closed before.
+   */
+  synced(): Promise<void>;
+  /** The Packages (`namespace/name`) that name an archive. */
+  archiveUsers(digest: string): string[];
+  /** Ends the watches and waits for what is being reconciled. What is deployed goes on serving. */
+  close(): Promise<void>;
+}
+
+interface Queues {
+  readonly environments: WorkQueue;
+  readonly packages: WorkQueue;
+  readonly functions: WorkQueue;
+  readonly triggers: WorkQueue;
+}
+
+/** Starts watching and reconciling; returns at once, also while the API server is not there yet. */
+export function startControl(options: ControlOptions): Promise<Control> {
+  const { client, namespaces, routes } = options;
+  const logger = options.logger.child({ component: 'control' });
+  const events = new EventRecorder({ client, component: 'fissium', logger });
+  const watched = watchEverything(client, logger, namespaces);
+  const context: ReconcilerContext = {
+    client,
+    events,
+    watched,
+    logger,
+    now: options.now ?? (() => new Date()),
+  };
+  const queues = makeQueues(options, context);
+  const stopListening = routes.onConflictsChanged((triggers) => {
+    for (const { namespace, name } of triggers) queues.triggers.add(`${namespace}/${name}`);
+  });
+
+  for (const kind of allKinds(watched)) kind.start();
+  const started = (async () => {
+    // A function must not be told that its secret is missing because secrets are listed last.
+    await Promise.all(allKinds(watched).map((kind) => kind.synced()));
+    const initial = {
+      packages: watched.packages.keys(),
+      functions: watched.functions.keys(),
+      triggers: watched.triggers.keys(),
+    };
+    dispatchChanges(watched, queues);
+    // In this order each waits for the one before: a function is settled only after its package is.
+    await queues.packages.settled(initial.packages);
+    await queues.functions.settled(initial.functions);
+    await queues.triggers.settled(initial.triggers);
+  })();
+  started.catch(() => {});
+
+  return Promise.resolve({
+    synced: () => started,
+    archiveUsers: (digest) => watched.packages.byIndex('archive', digest).map(keyOf),
+    async close() {
+      stopListening();
+      await Promise.all(allKinds(watched).map((kind) => kind.close()));
+      await Promise.all(Object.values(queues).map((queue: WorkQueue) => queue.close()));
+      await events.close();
+    },
+  });
+}
+
+function makeQueues(options: ControlOptions, context: ReconcilerContext): Queues {
+  const { logger } = context;
+  const { archives, preparer, host, logs, functions: table, routes } = options;
+  const { watched } = context;
+  const states = new PackageStates((key) => {
+    for (const fn of watched.functions.byIndex('package', key)) queues.functions.add(keyOf(fn));
+  });
+  const environments = new EnvironmentReconciler(context);
+  const packages = new PackageReconciler({
+    context,
+    states,
+    archives,
+    preparer,
+    fetcher: options.fetcher ?? new ArchiveFetcher({ archives }),
+  });
+  const functions = new FunctionReconciler({
+    context,
+    packageStates: states,
+    deployments: new Deployments({ host, logs, logger }),
+    table,
+    onTableChange: (key) => {
+      for (const trigger of watched.triggers.byIndex('function', key)) queues.triggers.add(keyOf(trigger));
+    },
+  });
+  const triggers = new TriggerReconciler({ context, functions: table, routes });
+
+  const queue = (
+    name: string,
+    concurrency: number,
+    reconcile: (key: string, signal: AbortSignal) => Promise<void>,
+  ): WorkQueue => new WorkQueue({ name, concurrency, reconcile, logger });
+  const queues: Queues = {
+    environments: queue('environment-queue', 2, (key) => environments.reconcile(key)),
+    // Downloads wait for others; prepare itself is one thread that takes them in turn.
+    packages: queue('package-queue', 8, (key, signal) => packages.reconcile(key, signal)),
+    functions: queue('function-queue', 8, (key) => functions.reconcile(key)),
+    triggers: queue('trigger-queue', 8, (key) => triggers.reconcile(key)),
+  };
+  return queues;
+}
+
+/** Each change goes to the objects that it concerns, found by index: the cost does not grow with their number. */
+function dispatchChanges(watched: Watched, queues: Queues): void {
+  onSpecChange(watched.environments, (environment) => {
+    const key = keyOf(environment);
+    queues.environments.add(key);
+    for (const pkg of watched.packages.byIndex('environment', key)) queues.packages.add(keyOf(pkg));
+    for (const fn of watched.functions.byIndex('environment', key)) queues.functions.add(keyOf(fn));
+  });
+  onSpecChange(watched.packages, (pkg) => queues.packages.add(keyOf(pkg)));
+  onSpecChange(watched.functions, (fn) => queues.functions.add(keyOf(fn)));
+  onSpecChange(watched.triggers, (trigger, change) => {
+    const key = keyOf(trigger);
+    queues.triggers.add(key);
+    // The short form's trigger has its function's name: what somebody did to it is put right.
+    if (change !== 'add' && watched.functions.getByKey(key) !== undefined) queues.functions.add(key);
+  });
+  for (const [kind, index] of [
+    [watched.secrets, 'secret'],
+    [watched.configMaps, 'configMap'],
+  ] as const) {
+    const changed = (object: KubeObject): void => {
+      for (const fn of watched.functions.byIndex(index, keyOf(object))) queues.functions.add(keyOf(fn));
+    };
+    kind.onChange({
+      add: changed,
+      update: (object, before) => {
+        if (!isDeepStrictEqual(object.data, before.data)) changed(object);
+      },
+      delete: changed,
+    });
+  }
+}
+
+type Change = 'add' | 'update' | 'delete';
+
+/**
+ * Changes that can matter to a reconciler: not those of status and labels, or a reconciler's own status write
+ * would call it again. Annotations count, because `spec.wasm` may be given as annotations.
+ */
+function onSpecChange<T extends KubeObject>(
+  kind: WatchedKind<T>,
+  listener: (object: T, change: Change) => void,
+): void {
+  kind.onChange({
+    add: (object: T) => listener(object, 'add'),
+    update: (object: T, before: T) => {
+      const is = object.metadata;
+      const was = before.metadata;
+      const matters =
+        is.generation !== was.generation ||
+        is.deletionTimestamp !== was.deletionTimestamp ||
+        !isDeepStrictEqual(is.annotations, was.annotations);
+      if (matters) listener(object, 'update');
+    },
+    delete: (object: T) => listener(object, 'delete'),
+  });
+}

@@ -1,0 +1,51 @@
+import type { Environment } from '../../api/index.ts';
+import { RESOURCES } from '../../kube/index.ts';
+import { announce } from '../announce.ts';
+import { type Verdict, withConditions } from '../conditions.ts';
+import type { ReconcilerContext } from '../context.ts';
+import { environmentOf } from '../resolutions.ts';
+import { writeStatus } from '../status.ts';
+
+type EnvironmentStatus = NonNullable<Environment['status']>;
+
+/** What an environment's `Ready` condition is to say. */
+export function judgeEnvironment(environment: Environment): Verdict {
+  const resolved = environmentOf(environment);
+  if (!resolved.ok) return { ready: false, reason: 'Invalid', message: resolved.error.message };
+  if (resolved.value.wasm) {
+    return { ready: true, reason: 'Wasm', message: 'Functions of this environment run as WebAssembly.' };
+  }
+  return {
+    ready: false,
+    reason: 'NotServedYet',
+    message: `Container environments come with a later release: functions of image ${resolved.value.image} are kept and answer 501. Use the image "wasm" for WebAssembly.`,
+  };
+}
+
+export class EnvironmentReconciler {
+  readonly #context: ReconcilerContext;
+
+  constructor(context: ReconcilerContext) {
+    this.#context = context;
+  }
+
+  async reconcile(key: string): Promise<void> {
+    const { client, events, watched, now } = this.#context;
+    const environment = watched.environments.getByKey(key);
+    if (environment === undefined || environment.metadata.deletionTimestamp !== undefined) return;
+    const resolved = environmentOf(environment);
+    const change = await writeStatus<EnvironmentStatus>(
+      client,
+      RESOURCES.environments,
+      environment,
+      (before) =>
+        withConditions(before, {
+          generation: environment.metadata.generation ?? 0,
+          verdict: judgeEnvironment(environment),
+          notServed: resolved.ok ? resolved.value.notServed : [],
+          now: now(),
+        }),
+    );
+    announce(events, RESOURCES.environments, environment, change);
+  }
+}

@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+
+import type { Logger } from 'pino';
+
+import type { ResolvedFunction } from '../../api/index.ts';
+import type { PreparedWasm } from '../package/package-states.ts';
+import type { DeployedFunction, DeploySpec, GuestLogPort, HostPort } from '../ports.ts';
+
+/** A version of a function that is being served. */
+export interface LiveDeployment {
+  readonly invoker: DeployedFunction;
+  /** Uid of the function, so that one that was deleted and made again is another. */
+  readonly uid: string;
+  /** The function's generation that this serves. */
+  readonly generation: number;
+  readonly resourceVersion: string | undefined;
+  readonly limits: ResolvedFunction['limits'];
+  /** Changes when the guest would: code, grants, limits that the guest feels. */
+  readonly deployKey: string;
+}
+
+/** The versions that the host serves for us, one for each function. */
+export class Deployments {
+  readonly #host: HostPort;
+  readonly #logs: GuestLogPort | undefined;
+  readonly #logger: Logger;
+  readonly #live = new Map<string, LiveDeployment>();
+  readonly #closing = new Set<Promise<void>>();
+
+  constructor({ host, logs, logger }: { host: HostPort; logs: GuestLogPort | undefined; logger: Logger }) {
+    this.#host = host;
+    this.#logs = logs;
+    this.#logger = logger;
+  }
+
+  get(key: string): LiveDeployment | undefined {
+    return this.#live.get(key);
+  }
+
+  /** What the host is to serve for a function, and a key that is the same for the same. */
+  specFor(
+    fn: ResolvedFunction,
+    wasm: PreparedWasm,
+    grants: DeploySpec['grants'],
+  ): { spec: DeploySpec; deployKey: string } {
+    const { namespace, name } = fn;
+    const { memoryBytes, cpuTimeMs, bodyLimitBytes } = fn.limits;
+    const what = {
+      manifest: wasm.manifest,
+      folder: wasm.folder,
+      grants,
+      limits: { memoryBytes, cpuTimeMs, bodyLimitBytes },
+    };
+    const onLog: DeploySpec['onLog'] = ({ requestId, stream, line }) => {
+      this.#logs?.append({ namespace, function: name, requestId, stream, line, timeMs: Date.now() });
+    };
+    return {
+      spec: { namespace, name, ...what, onLog },
+      // Hashed: the grants hold secrets, which need not lie about in yet another place.
+      deployKey: createHash('sha256')
+        .update(JSON.stringify([wasm.digest, what]))
+        .digest('hex'),
+    };
+  }
+
+  deploy(spec: DeploySpec): Promise<DeployedFunction> {
+    return this.#host.deploy(spec);
+  }
+
+  /** Makes a version the live one; the one before it is closed once its calls have ended. */
+  swap(key: string, live: LiveDeployment): void {
+    const before = this.#live.get(key);
+    this.#live.set(key, live);
+    if (before !== undefined && before.invoker !== live.invoker) this.#close(key, before.invoker);
+  }
+
+  /** Takes a function out; call after no new call can reach it. */
+  drop(key: string): void {
+    const live = this.#live.get(key);
+    if (live === undefined) return;
+    this.#live.delete(key);
+    this.#close(key, live.invoker);
+  }
+
+  #close(key: string, deployed: DeployedFunction): void {
+    const closing = deployed
+      .close()
+      .catch((error: unknown) => {
+        this.#logger.error({ err: error, function: key }, 'an old version could not be closed');
+      })
+      .finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+}

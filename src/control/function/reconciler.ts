@@ -1,0 +1,319 @@
+import { isDeepStrictEqual } from 'node:util';
+
+import type { FissionFunction, Package, ResolvedFunction } from '../../api/index.ts';
+import { FissiumError } from '../../errors.ts';
+import {
+  type ConfigMap,
+  isAlreadyExists,
+  isConflict,
+  isNotFound,
+  objectKey,
+  RESOURCES,
+  type Secret,
+  splitKey,
+} from '../../kube/index.ts';
+import type { FunctionEntry, FunctionState } from '../../router/index.ts';
+import { announce } from '../announce.ts';
+import { type ConditionsInput, type Verdict, withConditions } from '../conditions.ts';
+import type { ReconcilerContext } from '../context.ts';
+import { lookUp } from '../look-up.ts';
+import type { PackageState, PackageStates } from '../package/package-states.ts';
+import { isFinal } from '../package/failures.ts';
+import type { FunctionTablePort } from '../ports.ts';
+import { environmentOf, functionOf } from '../resolutions.ts';
+import { writeStatus } from '../status.ts';
+import { referencedKeys } from '../watched.ts';
+import type { Deployments, LiveDeployment } from './deployments.ts';
+import type { GrantSources } from './grants.ts';
+import { planOwnedTrigger } from './owned-trigger.ts';
+import { type FunctionFacts, type FunctionPlan, planFunction } from './plan.ts';
+
+type FunctionStatus = NonNullable<FissionFunction['status']>;
+
+export interface FunctionReconcilerParts {
+  readonly context: ReconcilerContext;
+  readonly packageStates: PackageStates;
+  readonly deployments: Deployments;
+  readonly table: FunctionTablePort;
+  /** Called when what the table says of a function changed. */
+  readonly onTableChange: (key: string) => void;
+}
+
+/**
+ * Has each function served by the host as its spec, package, secrets and config maps say, and keeps its entry in
+ * the function table. A new version takes over when every thread serves it; one that fails leaves the old alone.
+ */
+export class FunctionReconciler {
+  readonly #parts: FunctionReconcilerParts;
+
+  constructor(parts: FunctionReconcilerParts) {
+    this.#parts = parts;
+  }
+
+  async reconcile(key: string): Promise<void> {
+    const { context, deployments, table } = this.#parts;
+    const fn = context.watched.functions.getByKey(key);
+    const live = deployments.get(key);
+    const isGone = fn === undefined || fn.metadata.deletionTimestamp !== undefined;
+    if (isGone || (live !== undefined && live.uid !== fn.metadata.uid)) this.#drop(key);
+    if (isGone) return;
+
+    const resolved = functionOf(fn);
+    const { namespace, name } = splitKey(key);
+    // At first sight: calls wait from now on instead of being told that there is no such function.
+    if (table.get(namespace, name) === undefined) this.#setPreparing(fn, undefined);
+    const route = resolved.ok ? await this.#reconcileRoute(fn, resolved.value) : null;
+    const plan = planFunction(await this.#factsFor(fn));
+    await this.#carryOut(key, fn, plan, route);
+  }
+
+  async #factsFor(fn: FissionFunction): Promise<FunctionFacts> {
+    const { client, watched } = this.#parts.context;
+    const resolved = functionOf(fn);
+    if (!resolved.ok)
+      return { resolved, environment: undefined, pkg: undefined, packageState: PENDING, sources: NOTHING };
+    const environment = await lookUp(client, watched.environments, resolved.value.environment);
+    const pkg = resolved.value.package && (await lookUp(client, watched.packages, resolved.value.package));
+    return {
+      resolved,
+      environment: environment && environmentOf(environment),
+      pkg: pkg ?? undefined,
+      packageState: await this.#packageState(fn, pkg ?? undefined),
+      sources: await this.#sourcesFor(resolved.value),
+    };
+  }
+
+  async #sourcesFor(fn: ResolvedFunction): Promise<GrantSources> {
+    const { client, watched } = this.#parts.context;
+    const secrets = new Map<string, Secret>();
+    const configMaps = new Map<string, ConfigMap>();
+    for (const key of referencedKeys(fn, 'secret')) {
+      const secret = await lookUp(client, watched.secrets, splitKey(key));
+      if (secret !== undefined) secrets.set(key, secret);
+    }
+    for (const key of referencedKeys(fn, 'configMap')) {
+      const configMap = await lookUp(client, watched.configMaps, splitKey(key));
+      if (configMap !== undefined) configMaps.set(key, configMap);
+    }
+    return {
+      secret: ({ namespace, name }) => secrets.get(objectKey(namespace, name)),
+      configMap: ({ namespace, name }) => configMaps.get(objectKey(namespace, name)),
+    };
+  }
+
+  /**
+   * The state of the package that the function means. A function that names a `resourceversion` newer than what
+   * the watch brought was written after its package was: the package's own change is on its way, and serving the
+   * version before it would be wrong.
+   */
+  async #packageState(fn: FissionFunction, pkg: Package | undefined): Promise<PackageState> {
+    if (pkg === undefined) return PENDING;
+    const { context, packageStates } = this.#parts;
+    const wanted = fn.spec.package?.packageref?.resourceversion ?? '';
+    const seen = pkg.metadata.resourceVersion ?? '';
+    if (/^\d+$/.test(wanted) && /^\d+$/.test(seen) && BigInt(wanted) > BigInt(seen)) {
+      const { namespace, name, generation, uid } = pkg.metadata;
+      const now = await context.client
+        .get<Package>(RESOURCES.packages, namespace, name)
+        .catch((error: unknown) => {
+          if (isNotFound(error)) return undefined;
+          throw error;
+        });
+      // The watch's event has the function reconciled again.
+      if (now?.metadata.generation !== generation || now?.metadata.uid !== uid) return PENDING;
+    }
+    return packageStates.of(pkg);
+  }
+
+  async #carryOut(
+    key: string,
+    fn: FissionFunction,
+    plan: FunctionPlan,
+    route: RouteCondition | null,
+  ): Promise<void> {
+    const { deployments } = this.#parts;
+    const live = deployments.get(key);
+    switch (plan.kind) {
+      case 'prepare':
+        this.#setPreparing(fn, live);
+        return this.#write(fn, plan.verdict, route);
+      case 'refuse':
+        if (live === undefined || plan.evenIfServed === true) {
+          this.#refuse(key, fn, plan.error);
+          return this.#write(fn, plan.verdict, route);
+        }
+        return this.#write(fn, stillServed(plan.verdict, live), route);
+      case 'deploy':
+        return this.#deploy(key, fn, plan, route);
+    }
+  }
+
+  async #deploy(
+    key: string,
+    fn: FissionFunction,
+    plan: Extract<FunctionPlan, { kind: 'deploy' }>,
+    route: RouteCondition | null,
+  ): Promise<void> {
+    const { deployments } = this.#parts;
+    const { resolved } = plan;
+    const live = deployments.get(key);
+    this.#setPreparing(fn, live);
+    try {
+      const wasm = await plan.pkg.select(resolved.entrypoint, resolved.entrypointOptional);
+      const { spec, deployKey } = deployments.specFor(resolved, wasm, plan.grants);
+      const invoker = live?.deployKey === deployKey ? live.invoker : await deployments.deploy(spec);
+      const next: LiveDeployment = {
+        invoker,
+        deployKey,
+        uid: resolved.uid,
+        generation: resolved.generation,
+        resourceVersion: fn.metadata.resourceVersion,
+        limits: resolved.limits,
+      };
+      // The table first: no call may reach a version that is closing.
+      this.#setEntry(resolved, fn, { phase: 'ready', invoker });
+      deployments.swap(key, next);
+      await this.#write(
+        fn,
+        {
+          ready: true,
+          reason: 'Deployed',
+          message: `Every thread serves it (engine ${wasm.manifest.engine}).`,
+        },
+        route,
+      );
+    } catch (thrown) {
+      if (!(thrown instanceof FissiumError) || thrown.code === 'API_UNREACHABLE') throw thrown;
+      const verdict: Verdict = { ready: false, reason: 'DeployFailed', message: thrown.message };
+      if (live === undefined) {
+        const code = isFinal(thrown) ? 'FUNCTION_FAILED' : 'FUNCTION_NOT_READY';
+        this.#refuse(key, fn, new FissiumError(code, thrown.message, { cause: thrown }));
+      }
+      await this.#write(fn, live === undefined ? verdict : stillServed(verdict, live), route);
+      // A lost thread or a busy platform may pass.
+      if (!isFinal(thrown) && thrown.fault === 'platform') throw thrown;
+    }
+  }
+
+  /** Keeps the trigger of the short form; returns what is to be said about it. */
+  async #reconcileRoute(fn: FissionFunction, resolved: ResolvedFunction): Promise<RouteCondition | null> {
+    const { client, watched, events } = this.#parts.context;
+    const { namespace, name } = resolved;
+    const existing = watched.triggers.get(namespace, name);
+    const plan = planOwnedTrigger(fn, resolved, existing);
+    try {
+      switch (plan.kind) {
+        case 'none':
+          return null;
+        case 'taken':
+          return { type: 'Route', status: 'False', reason: 'TriggerNotOwned', message: plan.message };
+        case 'create':
+          await client.create(RESOURCES.httptriggers, plan.trigger);
+          events.recordEvent(
+            RESOURCES.functions,
+            fn,
+            'Normal',
+            'RouteCreated',
+            `HTTPTrigger ${name} was made for spec.route.`,
+          );
+          return null;
+        case 'update':
+          await client.patchMerge(RESOURCES.httptriggers, namespace, name, {
+            metadata: { resourceVersion: existing?.metadata.resourceVersion },
+            spec: plan.spec,
+          });
+          return null;
+        case 'remove':
+          await client.remove(RESOURCES.httptriggers, namespace, name, { uid: existing?.metadata.uid });
+          return null;
+      }
+    } catch (error) {
+      // The cache was behind: the watch brings what is there, and the function with it.
+      if (isAlreadyExists(error) || isConflict(error) || isNotFound(error)) {
+        const now = watched.triggers.get(namespace, name);
+        if (now?.metadata.resourceVersion === existing?.metadata.resourceVersion) throw error;
+        return null;
+      }
+      throw error;
+    }
+  }
+
+  #refuse(key: string, fn: FissionFunction, error: FissiumError): void {
+    const resolved = functionOf(fn);
+    if (resolved.ok) this.#setEntry(resolved.value, fn, { phase: 'refused', error });
+    else this.#parts.table.delete(splitKey(key).namespace, splitKey(key).name);
+    this.#parts.deployments.drop(key);
+  }
+
+  /** Calls wait for what comes, unless an earlier version takes them. */
+  #setPreparing(fn: FissionFunction, live: LiveDeployment | undefined): void {
+    const resolved = functionOf(fn);
+    if (live === undefined && resolved.ok) this.#setEntry(resolved.value, fn, { phase: 'preparing' });
+  }
+
+  #drop(key: string): void {
+    const { namespace, name } = splitKey(key);
+    this.#parts.table.delete(namespace, name);
+    this.#parts.deployments.drop(key);
+    this.#parts.onTableChange(key);
+  }
+
+  #setEntry(fn: ResolvedFunction, object: FissionFunction, state: FunctionState): void {
+    const { table, onTableChange } = this.#parts;
+    const { namespace, name, uid, limits } = fn;
+    const before = table.get(namespace, name);
+    const entry: FunctionEntry = {
+      namespace,
+      name,
+      uid,
+      limits,
+      state,
+      ...(object.metadata.resourceVersion === undefined
+        ? {}
+        : { resourceVersion: object.metadata.resourceVersion }),
+    };
+    if (before !== undefined && isSameEntry(before, entry)) return;
+    table.set(entry);
+    onTableChange(`${namespace}/${name}`);
+  }
+
+  async #write(fn: FissionFunction, verdict: Verdict, route: RouteCondition | null): Promise<void> {
+    const { client, events, now } = this.#parts.context;
+    const resolved = functionOf(fn);
+    const change = await writeStatus<FunctionStatus>(client, RESOURCES.functions, fn, (before) =>
+      withConditions(before, {
+        generation: fn.metadata.generation ?? 0,
+        verdict,
+        notServed: resolved.ok ? resolved.value.notServed : [],
+        now: now(),
+        others: [route ?? { remove: 'Route' }],
+      }),
+    );
+    if (verdict.passing !== true) announce(events, RESOURCES.functions, fn, change);
+  }
+}
+
+const PENDING: PackageState = { phase: 'pending' };
+const NOTHING: GrantSources = { secret: () => undefined, configMap: () => undefined };
+
+type RouteCondition = Exclude<NonNullable<ConditionsInput['others']>[number], { remove: string }>;
+
+function stillServed(verdict: Verdict, { generation }: LiveDeployment): Verdict {
+  return {
+    ...verdict,
+    message: `${verdict.message} Generation ${generation}, as it was deployed, still serves.`,
+  };
+}
+
+/** Entries that answer calls alike; the version of the object alone is no reason to set another. */
+function isSameEntry(a: FunctionEntry, b: FunctionEntry): boolean {
+  return a.uid === b.uid && isSameState(a.state, b.state) && isDeepStrictEqual(a.limits, b.limits);
+}
+
+function isSameState(a: FunctionState, b: FunctionState): boolean {
+  if (a.phase === 'ready' && b.phase === 'ready') return a.invoker === b.invoker;
+  if (a.phase === 'refused' && b.phase === 'refused') {
+    return a.error.code === b.error.code && a.error.message === b.error.message;
+  }
+  return a.phase === b.phase;
+}

@@ -1,0 +1,67 @@
+import type { FissiumError } from '../../errors.ts';
+import type { Package } from '../../api/index.ts';
+import { keyOf } from '../../kube/index.ts';
+import type { PreparedManifest } from '../ports.ts';
+
+/** One .wasm of a package, ready for the host. */
+export interface PreparedWasm {
+  readonly digest: string;
+  /** Its name in the archive; '' where the archive is the .wasm. */
+  readonly file: string;
+  readonly manifest: PreparedManifest;
+  /** Where prepare put what the host loads. */
+  readonly folder: string;
+}
+
+export type PackageState =
+  | { readonly phase: 'pending' }
+  | { readonly phase: 'failed'; readonly error: FissiumError }
+  /** Its environment is none of ours. */
+  | { readonly phase: 'stored' }
+  | ReadyPackage;
+
+export interface ReadyPackage {
+  readonly phase: 'ready';
+  readonly archiveDigest: string;
+  /**
+   * The .wasm for an entry point, prepared.
+   * @throws FissiumError ARCHIVE_REFUSED, PACKAGE_REFUSED, PREPARE_TIMEOUT
+   */
+  readonly select: (entrypoint: string, entrypointOptional: boolean) => Promise<PreparedWasm>;
+}
+
+interface Known {
+  readonly uid: string | undefined;
+  readonly generation: number | undefined;
+  readonly state: PackageState;
+}
+
+/** What became of each package, as the function reconciler sees it. */
+export class PackageStates {
+  readonly #states = new Map<string, Known>();
+  readonly #onChange: (key: string) => void;
+
+  constructor(onChange: (key: string) => void) {
+    this.#onChange = onChange;
+  }
+
+  /** The state for exactly this generation; `pending` where only an earlier one was looked at. */
+  of(pkg: Package): PackageState {
+    const known = this.#states.get(keyOf(pkg));
+    const { uid, generation } = pkg.metadata;
+    return known !== undefined && known.uid === uid && known.generation === generation
+      ? known.state
+      : { phase: 'pending' };
+  }
+
+  set(pkg: Package, state: PackageState): void {
+    const { uid, generation } = pkg.metadata;
+    this.#states.set(keyOf(pkg), { uid, generation, state });
+    this.#onChange(keyOf(pkg));
+  }
+
+  delete(key: string): void {
+    this.#states.delete(key);
+    this.#onChange(key);
+  }
+}

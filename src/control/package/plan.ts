@@ -1,0 +1,57 @@
+import type { Archive, ResolvedEnvironment } from '../../api/index.ts';
+import { FissiumError } from '../../errors.ts';
+import type { Resolution } from '../resolutions.ts';
+import type { PackageView } from './slim.ts';
+
+/** What is to be done about a package. */
+export type PackagePlan =
+  | { readonly kind: 'prepare'; readonly archive: Archive }
+  /** A container environment's: kept as Fission leaves it. */
+  | { readonly kind: 'store'; readonly buildStatus: 'none' | 'succeeded' }
+  /** Goes on by itself once the environment is there. */
+  | { readonly kind: 'wait'; readonly error: FissiumError; readonly reason: string }
+  | { readonly kind: 'fail'; readonly error: FissiumError; readonly reason: string };
+
+/** @param environment the one that the package names, or undefined where there is none */
+export function planPackage(
+  view: Resolution<PackageView>,
+  environment: Resolution<ResolvedEnvironment> | undefined,
+): PackagePlan {
+  if (!view.ok) return { kind: 'fail', reason: 'Invalid', error: view.error };
+  const { source, deployment, environment: named } = view.value;
+  if (environment === undefined) {
+    return {
+      kind: 'wait',
+      reason: 'EnvironmentNotFound',
+      error: new FissiumError(
+        'FUNCTION_NOT_READY',
+        `There is no Environment ${named.namespace}/${named.name}. Create it, for example with \`fissium environment create --name ${named.name} --image wasm\`.`,
+      ),
+    };
+  }
+  if (!environment.ok) return { kind: 'wait', reason: 'EnvironmentInvalid', error: environment.error };
+  if (deployment === null && source !== null) {
+    return {
+      kind: 'fail',
+      reason: 'SourceNotServedYet',
+      error: new FissiumError(
+        'PACKAGE_REFUSED',
+        'Building from source is not served yet. Build the code yourself and give it as the deployment archive (`--code` or `--deployarchive`).',
+      ),
+    };
+  }
+  if (!environment.value.wasm) {
+    return { kind: 'store', buildStatus: source === null ? 'none' : 'succeeded' };
+  }
+  if (deployment === null) {
+    return {
+      kind: 'fail',
+      reason: 'NoArchive',
+      error: new FissiumError(
+        'PACKAGE_REFUSED',
+        'The package has no archive: give one in spec.deployment (`--code`).',
+      ),
+    };
+  }
+  return { kind: 'prepare', archive: deployment };
+}

@@ -1,0 +1,192 @@
+/** The caches of everything that the reconcilers look at: one watch a kind, however many objects there are. */
+import type { Logger } from 'pino';
+
+import type { Environment, FissionFunction, HttpTrigger, Package, ResolvedFunction } from '../api/index.ts';
+import {
+  type ConfigMap,
+  Informer,
+  type InformerHandler,
+  type InformerOptions,
+  type KubeClient,
+  type KubeMetadata,
+  type KubeObject,
+  objectKey,
+  RESOURCES,
+  type ResourceType,
+  type Secret,
+  splitKey,
+} from '../kube/index.ts';
+import { slimPackage, viewOf } from './package/slim.ts';
+import { functionOf, triggerOf } from './resolutions.ts';
+
+export interface Watched {
+  readonly environments: WatchedKind<Environment>;
+  /** Without literal archives. Indexes: `environment`, `archive` (digest). */
+  readonly packages: WatchedKind<Package>;
+  /** Indexes: `environment`, `package`, `secret`, `configMap`. */
+  readonly functions: WatchedKind<FissionFunction>;
+  /** Indexes: `function`. */
+  readonly triggers: WatchedKind<HttpTrigger>;
+  readonly secrets: WatchedKind<Secret>;
+  readonly configMaps: WatchedKind<ConfigMap>;
+}
+
+type KindOptions<T extends KubeObject> = Omit<InformerOptions<T>, 'client' | 'logger' | 'namespace'>;
+
+/** One kind in all namespaces, or in those that are named: then one watch for each. */
+export class WatchedKind<T extends KubeObject> {
+  readonly type: ResourceType;
+  readonly #informers: readonly Informer<T>[];
+  readonly #byNamespace: ReadonlyMap<string, Informer<T>>;
+
+  constructor(
+    options: KindOptions<T> & { client: KubeClient; logger: Logger },
+    namespaces: readonly string[] | undefined,
+  ) {
+    this.type = options.type;
+    const byNamespace = new Map(
+      (namespaces ?? []).map((namespace) => [namespace, new Informer<T>({ ...options, namespace })]),
+    );
+    this.#byNamespace = byNamespace;
+    this.#informers = namespaces === undefined ? [new Informer<T>(options)] : [...byNamespace.values()];
+  }
+
+  /** Whether this namespace is watched at all. */
+  covers(namespace: string): boolean {
+    return this.#of(namespace) !== undefined;
+  }
+
+  get(namespace: string, name: string): T | undefined {
+    return this.#of(namespace)?.get(namespace, name);
+  }
+
+  getByKey(key: string): T | undefined {
+    const { namespace, name } = splitKey(key);
+    return this.get(namespace, name);
+  }
+
+  byIndex(index: string, key: string): T[] {
+    return this.#informers.flatMap((informer) => informer.byIndex(index, key));
+  }
+
+  keys(): string[] {
+    return this.#informers.flatMap((informer) => [...informer.store.keys()]);
+  }
+
+  onChange(handler: InformerHandler<T>): void {
+    for (const informer of this.#informers) informer.onChange(handler);
+  }
+
+  start(): void {
+    for (const informer of this.#informers) informer.start();
+  }
+
+  async synced(): Promise<void> {
+    await Promise.all(this.#informers.map((informer) => informer.synced()));
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#informers.map((informer) => informer.close()));
+  }
+
+  #of(namespace: string): Informer<T> | undefined {
+    return this.#byNamespace.size === 0 ? this.#informers[0] : this.#byNamespace.get(namespace);
+  }
+}
+
+/** Packages come with their literals: a page of 500 could have 175 MB. */
+const PACKAGE_PAGE_SIZE = 50;
+
+export function watchEverything(
+  client: KubeClient,
+  logger: Logger,
+  namespaces: readonly string[] | undefined,
+): Watched {
+  const kind = <T extends KubeObject>(options: KindOptions<T>): WatchedKind<T> =>
+    new WatchedKind<T>({ ...options, client, logger }, namespaces);
+  return {
+    environments: kind<Environment>({ type: RESOURCES.environments, transform: trimmed }),
+    packages: kind<Package>({
+      type: RESOURCES.packages,
+      pageSize: PACKAGE_PAGE_SIZE,
+      transform: (pkg) => slimPackage(trimmed(pkg)),
+      indexes: {
+        environment: (pkg) => {
+          const view = viewOf(pkg);
+          return view.ok ? [keyFor(view.value.environment)] : [];
+        },
+        archive: (pkg) => {
+          const view = viewOf(pkg);
+          return view.ok ? view.value.archiveDigests : [];
+        },
+      },
+    }),
+    functions: kind<FissionFunction>({
+      type: RESOURCES.functions,
+      transform: trimmed,
+      indexes: {
+        environment: (fn) => {
+          const resolved = functionOf(fn);
+          return resolved.ok ? [keyFor(resolved.value.environment)] : [];
+        },
+        package: (fn) => {
+          const resolved = functionOf(fn);
+          return resolved.ok && resolved.value.package !== null ? [keyFor(resolved.value.package)] : [];
+        },
+        secret: (fn) => {
+          const resolved = functionOf(fn);
+          return resolved.ok ? referencedKeys(resolved.value, 'secret') : [];
+        },
+        configMap: (fn) => {
+          const resolved = functionOf(fn);
+          return resolved.ok ? referencedKeys(resolved.value, 'configMap') : [];
+        },
+      },
+    }),
+    triggers: kind<HttpTrigger>({
+      type: RESOURCES.httptriggers,
+      transform: trimmed,
+      indexes: {
+        function: (trigger) => {
+          const resolved = triggerOf(trigger);
+          if (!resolved.ok) return [];
+          const { namespace, functions } = resolved.value;
+          return functions.map(({ name }) => objectKey(namespace, name));
+        },
+      },
+    }),
+    secrets: kind<Secret>({ type: RESOURCES.secrets, transform: usableSecret }),
+    configMaps: kind<ConfigMap>({ type: RESOURCES.configmaps, transform: trimmed }),
+  };
+}
+
+export function allKinds(watched: Watched): WatchedKind<never>[] {
+  return Object.values(watched) as WatchedKind<never>[];
+}
+
+function keyFor({ namespace, name }: { namespace: string; name: string }): string {
+  return objectKey(namespace, name);
+}
+
+/** Keys of the secrets, or the config maps, that a function names in any way. */
+export function referencedKeys(fn: ResolvedFunction, kind: 'secret' | 'configMap'): string[] {
+  const { secrets, configMaps, env, envFrom } = fn;
+  const keys = new Set((kind === 'secret' ? secrets : configMaps).map(keyFor));
+  for (const variable of env) if (variable.from === kind) keys.add(keyFor(variable.object));
+  for (const source of envFrom) if (source.from === kind) keys.add(keyFor(source.object));
+  return [...keys];
+}
+
+/** Field owners are half of many objects, and nobody here reads them. */
+function trimmed<T extends KubeObject>(object: T): T {
+  if (!('managedFields' in object.metadata)) return object;
+  const metadata: KubeMetadata & { managedFields?: unknown } = { ...object.metadata };
+  delete metadata.managedFields;
+  return { ...object, metadata };
+}
+
+/** Without the releases that Helm keeps in secrets, up to 1 MiB each. */
+function usableSecret(secret: Secret): Secret {
+  const slim = trimmed(secret);
+  return slim.type?.startsWith('helm.sh/') === true ? { ...slim, data: {} } : slim;
+}

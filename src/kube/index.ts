@@ -1,0 +1,35 @@
+export { ApiError, isAlreadyExists, isApiError, isConflict, isNotFound } from './api-error.ts';
+export { Backoff } from './backoff.ts';
+export {
+  type CallOptions,
+  KubeClient,
+  type KubeClientOptions,
+  type ListOptions,
+  type RemoveOptions,
+  type WriteOptions,
+} from './client.ts';
+export { EventRecorder } from './events.ts';
+export { Informer, type InformerHandler, type InformerOptions } from './informer.ts';
+export { type KubeConnection, loadKubeConfig, type LoadOptions } from './kube-config.ts';
+export {
+  apiVersionOf,
+  type ConfigMap,
+  keyOf,
+  type KubeList,
+  type KubeMetadata,
+  type KubeObject,
+  objectKey,
+  type OwnerReference,
+  resourcePath,
+  RESOURCES,
+  type ResourceType,
+  type Secret,
+  splitKey,
+} from './resources.ts';
+export {
+  type ProxyAnswer,
+  type ProxyInit,
+  type ServiceAddresses,
+  serviceAddressesFrom,
+} from './service-proxy.ts';
+export { type WatchEvent, watchEvents } from './watch.ts';

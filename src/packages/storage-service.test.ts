@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { createServer, request as httpRequest, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { eventually } from '../kube/testing/eventually.ts';
+import { ArchiveStore } from './archives.ts';
+import { createStorageHandler } from './storage-service.ts';
+
+let folder: string;
+let archives: ArchiveStore;
+let server: Server;
+let url: string;
+let users: string[];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fissium-storage-'));
+  archives = await ArchiveStore.open(folder);
+  users = [];
+  const handler = createStorageHandler({
+    archives,
+    logger: pino({ level: 'silent' }),
+    limitBytes: 1024 * 1024,
+    usersOf: () => users,
+  });
+  server = createServer((request, response) => void handler(request, response)).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/archive`;
+});
+afterEach(async () => {
+  server.closeAllConnections();
+  server.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const sha256 = (bytes: string | Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+async function upload(content: Uint8Array, { field = 'uploadfile', size = String(content.length) } = {}): Promise<Response> {
+  const form = new FormData();
+  form.append('note', 'a field that nobody reads');
+  form.append(field, new Blob([content as Uint8Array<ArrayBuffer>]), 'code.wasm');
+  return fetch(url, { method: 'POST', body: form, headers: size === '' ? {} : { 'x-file-size': size } });
+}
+
+describe('/v1/archive', () => {
+  it('stores, tells, gives, lists and deletes an archive', async () => {
+    const content = Buffer.alloc(300_000, 'x');
+    const id = sha256(content);
+    const stored = await upload(content);
+    expect([stored.status, await stored.json()]).toEqual([200, { id }]);
+
+    const head = await fetch(`${url}?id=${id}`, { method: 'HEAD' });
+    expect([head.status, head.headers.get('x-fission-storagetype')]).toEqual([200, 'local']);
+    const got = await fetch(`${url}?id=${id}`);
+    expect(got.headers.get('content-length')).toBe('300000');
+    expect(sha256(await got.bytes())).toBe(id);
+    expect(await (await fetch(url)).json()).toEqual([id]);
+    expect((await fetch(`${url}?id=${id}`, { method: 'DELETE' })).status).toBe(200);
+    expect((await fetch(`${url}?id=${id}`)).status).toBe(404);
+  });
+
+  it('opens nothing but archives', async () => {
+    for (const id of ['../../etc/passwd', '/etc/passwd', '.tmp', '%2e%2e', '']) {
+      for (const method of ['GET', 'HEAD', 'DELETE']) {
+        expect((await fetch(`${url}?id=${encodeURIComponent(id)}`, { method })).status).toBe(404);
+      }
+    }
+  });
+
+  it('keeps an archive that a package names', async () => {
+    await upload(Buffer.from('code'));
+    users = ['default/hello'];
+    const answer = await fetch(`${url}?id=${sha256('code')}`, { method: 'DELETE' });
+    expect([answer.status, await answer.json()]).toEqual([
+      409,
+      expect.objectContaining({ message: expect.stringContaining('Package default/hello') as unknown }),
+    ]);
+    expect(await archives.list()).toHaveLength(1);
+  });
+
+  it.each<[string, () => Promise<Response>, number, RegExp]>([
+    ['no length', () => upload(Buffer.from('code'), { size: '' }), 400, /X-File-Size/],
+    ['a wrong length', () => upload(Buffer.from('code'), { size: '3' }), 422, /has 4 bytes, but 3/],
+    ['another field', () => upload(Buffer.from('code'), { field: 'other' }), 400, /no file "uploadfile"/],
+    ['too large a file', () => upload(Buffer.alloc(1024 * 1024 + 1)), 413, /larger than 1 MiB/],
+    ['no form', () => fetch(url, { method: 'POST', body: 'x', headers: { 'x-file-size': '1' } }), 400, /multipart/],
+    ['another method', () => fetch(url, { method: 'PUT', body: 'x' }), 405, /PUT is not one of/],
+  ])('refuses %s', async (_, call, status, message) => {
+    const answer = await call();
+    expect([answer.status, await answer.json()]).toEqual([
+      status,
+      expect.objectContaining({ message: expect.stringMatching(message) as unknown }),
+    ]);
+    expect(await archives.list()).toEqual([]);
+    await eventually('no leftovers', async () => (await readdir(archives.temporaryFolder)).length === 0);
+  });
+
+  it('stops a file that grows past what its headers said', async () => {
+    const boundary = 'b';
+    const request = httpRequest(url, {
+      method: 'POST',
+      headers: { 'x-file-size': '5', 'content-type': `multipart/form-data; boundary=${boundary}` },
+    });
+    request.on('error', () => {});
+    request.write(`--${boundary}\r\ncontent-disposition: form-data; name="uploadfile"; filename="x"\r\n\r\n`);
+    const answered = once(request, 'response');
+    const chunk = Buffer.alloc(64 * 1024);
+    const pump = setInterval(() => request.write(chunk), 1);
+    const [answer] = (await answered) as [{ statusCode: number; headers: Record<string, string> }];
+    clearInterval(pump);
+    request.destroy();
+    expect([answer.statusCode, answer.headers.connection]).toEqual([413, 'close']);
+    expect(await archives.list()).toEqual([]);
+  });
+
+  it('forgets an upload that breaks off', async () => {
+    const request = httpRequest(url, {
+      method: 'POST',
+      headers: { 'x-file-size': '500000', 'content-type': 'multipart/form-data; boundary=b' },
+    });
+    request.on('error', () => {});
+    request.write('--b\r\ncontent-disposition: form-data; name="uploadfile"; filename="x"\r\n\r\n');
+    request.write(Buffer.alloc(200_000));
+    await eventually('a file begun', async () => (await readdir(archives.temporaryFolder)).length === 1);
+    request.destroy();
+    await eventually('no leftovers', async () => (await readdir(archives.temporaryFolder)).length === 0);
+    expect(await archives.list()).toEqual([]);
+  });
+});

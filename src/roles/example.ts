@@ -1,0 +1,71 @@
+/** The function that `fissium up --example` deploys: wasm-envs/rust/example, built. */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { isAlreadyExists, RESOURCES, type KubeClient, type KubeObject, type ResourceType } from '../kube/index.ts';
+import { FissiumError } from '../errors.ts';
+
+export const EXAMPLE_URL = '/example';
+const NAME = 'example';
+const NAMESPACE = 'default';
+
+/** Creates what is missing of the example; what a user changed of it stays as it is. */
+export async function deployExample(client: KubeClient): Promise<void> {
+  const wasm = await readFile(exampleFile());
+  const sum = createHash('sha256').update(wasm).digest('hex');
+  const metadata = { name: NAME, namespace: NAMESPACE };
+  const environment = { name: 'wasm', namespace: NAMESPACE };
+  const objects: [ResourceType, KubeObject & { spec: object }][] = [
+    [
+      RESOURCES.packages,
+      {
+        apiVersion: 'fission.io/v1',
+        kind: 'Package',
+        metadata,
+        spec: {
+          environment,
+          deployment: { type: 'literal', literal: wasm.toString('base64'), checksum: { type: 'sha256', sum } },
+        },
+      },
+    ],
+    [
+      RESOURCES.functions,
+      {
+        apiVersion: 'fission.io/v1',
+        kind: 'Function',
+        metadata,
+        spec: { environment, package: { packageref: { name: NAME, namespace: NAMESPACE } } },
+      },
+    ],
+    [
+      RESOURCES.httptriggers,
+      {
+        apiVersion: 'fission.io/v1',
+        kind: 'HTTPTrigger',
+        metadata,
+        spec: {
+          relativeurl: EXAMPLE_URL,
+          methods: ['GET'],
+          functionref: { type: 'name', name: NAME },
+        },
+      },
+    ],
+  ];
+  for (const [type, object] of objects) {
+    try {
+      await client.create(type, object);
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+    }
+  }
+}
+
+/** The example lies beside the sources, and at the same place in the published package, one folder higher. */
+function exampleFile(): string {
+  const places = ['../../wasm-envs/rust/example/hello.wasm', '../../../wasm-envs/rust/example/hello.wasm'];
+  for (const place of places) {
+    const file = new URL(place, import.meta.url).pathname;
+    if (existsSync(file)) return file;
+  }
+  throw new FissiumError('BAD_OPTION', '--example: wasm-envs/rust/example/hello.wasm is missing from this installation');
+}

@@ -1,0 +1,124 @@
+/**
+ * `fissium up`: the whole platform in one process. Reads its options, builds the parts, hands them to each
+ * other and starts them; every decision is made elsewhere.
+ */
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { WasmHost } from '../../runtimes/wasm/host.ts';
+import { Preparer } from '../../runtimes/wasm/prepare/index.ts';
+import { startApiServerThread } from '../apiserver/index.ts';
+import { ensureDefaults, startControl } from '../control/index.ts';
+import { KubeClient, loadKubeConfig } from '../kube/index.ts';
+import { createMetrics, LogStore } from '../observe/index.ts';
+import { ArchiveStore, createStorageHandler } from '../packages/index.ts';
+import { createInternalListener, createRouter, FunctionTable, RouteTable } from '../router/index.ts';
+import { openDataDir } from './data-dir.ts';
+import { deployExample, EXAMPLE_URL } from './example.ts';
+import { onStopSignal } from './stop-signal.ts';
+
+/** How long requests in flight may take to finish once the platform is told to stop. */
+const DRAIN_MS = 30_000;
+
+export interface UpOptions {
+  readonly dataDir: string;
+  /** Address and port of the router; a port of 0 takes a free one (so for the others). */
+  readonly host: string;
+  readonly port: number;
+  readonly internalHost: string;
+  readonly internalPort: number;
+  readonly apiHost: string;
+  readonly apiPort: number;
+  /** Threads that run functions. */
+  readonly workers: number;
+  /** Deploy the example function and its route. */
+  readonly example: boolean;
+  readonly verbose: boolean;
+}
+
+/**
+ * Runs the platform until it is told to stop; resolves when everything is closed.
+ * @throws FissiumError DATA_DIR_IN_USE, or BAD_OPTION where a port or folder cannot be had
+ */
+export async function up(options: UpOptions): Promise<void> {
+  const stopped = onStopSignal();
+  // Whatever this process writes is its owner's alone.
+  process.umask(0o077);
+  const dataDir = openDataDir(options.dataDir);
+  const logger = pino({ level: options.verbose ? 'debug' : 'warn' }, pino.destination({ fd: 2, sync: true }));
+  // What is started is closed in the opposite order, also when a later part does not start.
+  await using parts = new AsyncDisposableStack();
+  parts.defer(() => dataDir.release());
+  parts.defer(() => dataDir.release());
+
+  const api = await startApiServerThread({
+    dataDir: dataDir.path,
+    host: options.apiHost,
+    port: options.apiPort,
+    logLevel: logger.level,
+  });
+  parts.defer(() => api.close());
+  const connection = await loadKubeConfig({ path: api.kubeconfigPath });
+  const client = new KubeClient(connection);
+  parts.defer(() => client.close());
+
+  const archives = new ArchiveStore({ folder: join(dataDir.path, 'archives') });
+  const logs = await LogStore.open({ folder: join(dataDir.path, 'logs'), logger });
+  parts.defer(() => logs.close());
+  const preparer = new Preparer({ cacheDir: join(dataDir.path, 'cache'), logger });
+  parts.defer(() => preparer.close());
+  const host = await WasmHost.start({ threads: options.workers, logger });
+  parts.defer(() => host.close());
+
+  const metrics = createMetrics();
+  const functions = new FunctionTable();
+  const routes = new RouteTable();
+  const router = createRouter({ functions, routes, metrics, logger });
+  const internal = createInternalListener({ router, metrics, logs, logger, archives: createStorageHandler({ archives, logger }) });
+  parts.defer(() => internal.close());
+  parts.defer(() => router.close({ graceMs: DRAIN_MS }));
+  const internalPort = await internal.listen(options.internalHost, options.internalPort);
+  const port = await router.listen(options.host, options.port);
+  api.setUpstreams({
+    router: urlOf(options.host, port),
+    'router-internal': urlOf(options.internalHost, internalPort),
+    storage: urlOf(options.internalHost, internalPort),
+  });
+
+  await ensureDefaults(client);
+  const control = await startControl({ client, functions, routes, host, preparer, archives, logs, logger });
+  parts.defer(() => control.close());
+  if (options.example) await deployExample(client);
+  await Promise.race([control.synced(), stopped]);
+  internal.setReady(true);
+
+  announce({ router: urlOf(options.host, port), internal: urlOf(options.internalHost, internalPort), api: api.url, kubeconfig: api.kubeconfigPath }, options);
+  await stopped;
+  internal.setReady(false);
+}
+
+/** The address to type into a client; an unspecified listening address is reached through loopback. */
+function urlOf(host: string, port: number): string {
+  const reachable = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
+}
+
+interface Addresses {
+  readonly router: string;
+  readonly internal: string;
+  readonly api: string;
+  readonly kubeconfig: string;
+}
+
+/** One line for programs, then a few for people. */
+function announce(addresses: Addresses, options: UpOptions): void {
+  const { router, kubeconfig } = addresses;
+  const lines = [
+    `fissium ready ${JSON.stringify(addresses)}`,
+    '',
+    `  Functions   ${router}`,
+    `  kubectl     export KUBECONFIG=${kubeconfig}`,
+    options.example ? `  Try it      curl ${router}${EXAMPLE_URL}` : '  Deploy      fissium function create --name hello --code hello.wasm --env wasm',
+    '',
+  ];
+  process.stdout.write(lines.join('\n'));
+}

@@ -1,0 +1,75 @@
+/** The router's own answers. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { STATUS_CODES } from 'node:http';
+import { FissiumError, toErrorData, type ErrorCode } from '../errors.ts';
+import { RETRY_AFTER_S } from './admission.ts';
+import { REQUEST_ID_HEADER } from './headers.ts';
+
+type Fields = readonly (readonly [name: string, value: string])[];
+
+/** Codes whose failures pass if the client waits. */
+const RETRY_LATER: ReadonlySet<ErrorCode> = new Set(['FUNCTION_BUSY', 'PLATFORM_BUSY', 'SHUTTING_DOWN']);
+/** Codes after which the rest of the request is not worth reading. */
+const CLOSING: ReadonlySet<ErrorCode> = new Set(['BODY_TOO_LARGE', 'SHUTTING_DOWN', 'IDLE_TIMEOUT']);
+
+/** The failure as one of ours, whatever was thrown. */
+export function toFissiumError(thrown: unknown): FissiumError {
+  if (thrown instanceof FissiumError) return thrown;
+  return new FissiumError('INTERNAL', toErrorData(thrown).message, { cause: thrown });
+}
+
+/** `{code, message, requestId}`. What went wrong inside the platform is for its log, not for the client. */
+export function errorBody(error: FissiumError, requestId: string): string {
+  const message =
+    error.code === 'INTERNAL'
+      ? `The platform failed on this request; its log says why, under the request id ${requestId}.`
+      : error.message;
+  return `${JSON.stringify({ code: error.code, message, requestId })}\n`;
+}
+
+/** Answers with a failure. Nothing may have been sent yet. */
+export function answerError(
+  req: IncomingMessage,
+  res: ServerResponse,
+  error: FissiumError,
+  requestId: string,
+  extra: Fields = [],
+): void {
+  const body = Buffer.from(errorBody(error, requestId));
+  const fields: (readonly [string, string])[] = [
+    ['Content-Type', 'application/json; charset=utf-8'],
+    ['Content-Length', String(body.length)],
+    ['X-Content-Type-Options', 'nosniff'],
+    ['Cache-Control', 'no-store'],
+    [REQUEST_ID_HEADER, requestId],
+    ...extra,
+  ];
+  if (RETRY_LATER.has(error.code)) fields.push(['Retry-After', String(RETRY_AFTER_S)]);
+  // A client that waits for "100 Continue" may or may not send its body after another answer: start afresh.
+  const mayStillSend = req.headers.expect !== undefined && !req.complete;
+  if (CLOSING.has(error.code) || mayStillSend) fields.push(['Connection', 'close']);
+  res.writeHead(error.status, fields.flat());
+  res.end(req.method === 'HEAD' ? undefined : body);
+}
+
+/** Answers JSON with status 200. */
+export function answerJson(req: IncomingMessage, res: ServerResponse, value: unknown): void {
+  const body = Buffer.from(`${JSON.stringify(value)}\n`);
+  res.writeHead(200, { 'Content-Type': 'application/json; charset=utf-8', 'Content-Length': body.length });
+  res.end(req.method === 'HEAD' ? undefined : body);
+}
+
+/** Answers without a body. */
+export function answerEmpty(res: ServerResponse, status: number, fields: Fields = []): void {
+  res.writeHead(status, fields.flat());
+  res.end();
+}
+
+/** An answer for a connection on which no ServerResponse exists; the connection ends with it. */
+export function rawAnswer(status: number, error: FissiumError, requestId: string): string {
+  const body = errorBody(error, requestId);
+  return (
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}\r\nContent-Type: application/json; charset=utf-8\r\n` +
+    `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
+  );
+}

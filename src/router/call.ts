@@ -1,0 +1,286 @@
+/** One call of a function over HTTP, from its match to the last byte of its answer. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { FissiumError } from '../errors.ts';
+import type { InvokeRequest, InvokeResponse } from '../executors/executor.ts';
+import type { Admission, Release } from './admission.ts';
+import { answerError, toFissiumError } from './answers.ts';
+import type { CallObserver, FinishedCall } from './call-observer.ts';
+import { Deadlines } from './deadlines.ts';
+import type { FunctionEntry, FunctionTable } from './function-table.ts';
+import { addFissionHeaders, REQUEST_ID_HEADER, requestHeaders, responseHead } from './headers.ts';
+import { discardRest, hasBody, RequestBody } from './request-body.ts';
+import { endsWithConnection, sendBody, skipBody } from './send-response.ts';
+
+/** What every call needs of the platform. */
+export interface CallServices {
+  readonly functions: FunctionTable;
+  readonly admission: Admission;
+  readonly observer: CallObserver;
+}
+
+/** One request on its connection. */
+export interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly requestId: string;
+  /** `performance.now()` at its arrival. */
+  readonly arrivedMs: number;
+  /** Whether the listener is being closed, so that the connection may not be used again. */
+  readonly closing: () => boolean;
+}
+
+/** Which function is called, and as what. */
+export interface CallPlan {
+  readonly namespace: string;
+  readonly name: string;
+  /** Path and query as the function sees them. */
+  readonly pathWithQuery: string;
+  readonly fullUrl: string;
+  readonly authority: string;
+  readonly parameters: readonly (readonly [name: string, value: string])[];
+  /** The trigger's path, for metrics; '' for a call by name. */
+  readonly pattern: string;
+  /** Fields to add to whatever is answered. */
+  readonly responseFields: readonly (readonly [name: string, value: string])[];
+  /** Names (lower case) of the function's own fields to leave out. */
+  readonly dropsResponseField: (name: string) => boolean;
+}
+
+const NO_BODY_STATUS: ReadonlySet<number> = new Set([204, 304]);
+
+export class Call {
+  readonly #services: CallServices;
+  readonly #exchange: Exchange;
+  readonly #plan: CallPlan;
+  readonly #controller = new AbortController();
+  #deadlines: Deadlines | null = null;
+  #requestBody: RequestBody | null = null;
+  #response: InvokeResponse | null = null;
+  #failure: FissiumError | null = null;
+  #invokedMs: number | null = null;
+  #continued = false;
+  #release: Release | undefined;
+
+  constructor(services: CallServices, exchange: Exchange, plan: CallPlan) {
+    this.#services = services;
+    this.#exchange = exchange;
+    this.#plan = plan;
+  }
+
+  /** Resolves when the request is over, however it ended; never rejects. */
+  async run(): Promise<void> {
+    const { functions, observer } = this.#services;
+    const { req, res } = this.#exchange;
+    const { namespace, name } = this.#plan;
+    const entry = functions.get(namespace, name);
+    if (entry !== undefined) observer.started(this.#plan);
+    res.once('close', this.#onClose);
+    try {
+      if (entry === undefined) throw notFound(namespace, name);
+      await this.#serve(entry);
+    } catch (thrown) {
+      this.fail(toFissiumError(thrown));
+    } finally {
+      this.#deadlines?.stop();
+      res.off('close', this.#onClose);
+      this.#release?.();
+    }
+    if (!req.complete && res.headersSent) {
+      if (res.writableFinished) discardRest(req);
+      else res.once('finish', () => discardRest(req));
+    }
+    // Names that nobody deployed must not become series of metrics.
+    if (entry !== undefined) observer.finished(this.#summary());
+  }
+
+  /** Ends the call: answers with the failure, or destroys the connection where an answer has begun. */
+  fail(error: FissiumError): void {
+    if (this.#failure !== null) return;
+    const { req, res, requestId } = this.#exchange;
+    if (res.writableFinished) return;
+    this.#failure = error;
+    this.#controller.abort(error);
+    this.#requestBody?.destroy();
+    this.#response?.body.destroy(error);
+    if (res.destroyed || res.socket === null) return;
+    if (!res.headersSent) {
+      if (this.#exchange.closing()) res.shouldKeepAlive = false;
+      answerError(req, res, error, requestId, this.#plan.responseFields);
+    } else if (endsWithConnection(res)) res.socket.resetAndDestroy();
+    else res.destroy();
+  }
+
+  async #serve(entry: FunctionEntry): Promise<void> {
+    const { functions, admission } = this.#services;
+    const { namespace, name } = entry;
+    this.#refuseLongBody(entry);
+    this.#deadlines = new Deadlines(
+      `Function ${namespace}/${name}`,
+      entry.limits,
+      () => this.#response !== null || this.#requestBody?.starved === true,
+      (error) => this.fail(error),
+    );
+    const { signal } = this.#controller;
+    this.#release = await admission.acquire(namespace, name, entry.limits, signal);
+    const settled = await functions.whenSettled(namespace, name, signal);
+    if (settled === undefined) throw notFound(namespace, name);
+    await this.#invoke(settled);
+  }
+
+  #summary(): FinishedCall {
+    const { req, res, requestId, arrivedMs } = this.#exchange;
+    const now = performance.now();
+    return {
+      plan: this.#plan,
+      requestId,
+      method: req.method ?? 'GET',
+      status: this.#failure?.code === 'CLIENT_GONE' ? this.#failure.status : res.statusCode,
+      durationMs: now - arrivedMs,
+      overheadMs: (this.#invokedMs ?? now) - arrivedMs,
+      coldStart: this.#response?.coldStart === true,
+      failure: this.#failure,
+    };
+  }
+
+  async #invoke(entry: FunctionEntry): Promise<void> {
+    const { req, res } = this.#exchange;
+    const { state } = entry;
+    if (state.phase === 'refused') throw notCallable(entry, state.error);
+    if (state.phase === 'preparing')
+      throw new FissiumError('INTERNAL', 'A settled function is still being prepared.');
+    const request = this.#makeRequest(entry);
+    this.#invokedMs = performance.now();
+    const response = await this.#whileAlive(state.invoker.invoke(request));
+    this.#response = response;
+    this.#deadlines?.headArrived();
+    const head = responseHead(response.status, response.headers, this.#dropsField);
+    if (typeof head === 'string') {
+      response.body.on('error', () => undefined);
+      throw new FissiumError(
+        'GUEST_BAD_RESPONSE',
+        `The answer of function ${entry.namespace}/${entry.name} cannot be sent: ${head}.`,
+      );
+    }
+    const expectsContinue = req.headers.expect !== undefined && !this.#continued;
+    if (this.#exchange.closing() || expectsContinue) res.shouldKeepAlive = false;
+    const added = [...this.#plan.responseFields, [REQUEST_ID_HEADER, this.#exchange.requestId] as const];
+    res.writeHead(head.status, [...head.headers, ...added.flat()]);
+    if (req.method === 'HEAD' || NO_BODY_STATUS.has(head.status)) {
+      res.end();
+      await skipBody(response.body);
+      return;
+    }
+    await sendBody(res, response, head, () => this.#deadlines?.progress());
+    await this.#sent();
+  }
+
+  readonly #dropsField = (name: string): boolean =>
+    name === 'x-fission-request-id' || this.#plan.dropsResponseField(name);
+
+  #makeRequest(entry: FunctionEntry): InvokeRequest {
+    const { req, res, requestId } = this.#exchange;
+    const { pathWithQuery, fullUrl, authority, parameters } = this.#plan;
+    const headers = requestHeaders(req.rawHeaders);
+    addFissionHeaders(headers, {
+      requestId,
+      fullUrl,
+      authority,
+      clientAddress: req.socket.remoteAddress ?? '',
+      function: entry,
+      parameters,
+    });
+    const body = hasBody(req)
+      ? new RequestBody(req, {
+          limitBytes: entry.limits.bodyLimitBytes,
+          onWanted: () => {
+            if (req.headers.expect === undefined || res.headersSent) return;
+            this.#continued = true;
+            res.writeContinue();
+          },
+          onProgress: () => this.#deadlines?.progress(),
+        })
+      : null;
+    // Destroyed by its reader without an error it says nothing; with one, of ours, it ends the call.
+    body?.on('error', (thrown) => this.fail(toFissiumError(thrown)));
+    this.#requestBody = body;
+    return {
+      id: requestId,
+      method: req.method ?? 'GET',
+      scheme: 'http',
+      authority,
+      pathWithQuery,
+      headers,
+      body,
+      ...(body === null ? {} : { trailers: body.trailers }),
+      signal: this.#controller.signal,
+    };
+  }
+
+  #refuseLongBody({ limits }: FunctionEntry): void {
+    const length = Number(this.#exchange.req.headers['content-length'] ?? 0);
+    if (length <= limits.bodyLimitBytes) return;
+    throw new FissiumError(
+      'BODY_TOO_LARGE',
+      `The request's body has ${length} bytes; the function takes ${limits.bodyLimitBytes}.`,
+    );
+  }
+
+  /** The invoker's answer, or the failure that ends the call before it comes. */
+  async #whileAlive(answer: Promise<InvokeResponse>): Promise<InvokeResponse> {
+    const { signal } = this.#controller;
+    const { promise, reject } = Promise.withResolvers<never>();
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    answer.then(
+      (late) => {
+        if (!signal.aborted) return;
+        late.body.on('error', () => undefined);
+        late.body.destroy();
+      },
+      () => undefined,
+    );
+    try {
+      return await Promise.race([answer, promise]);
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  /** The last bytes are with the kernel, or the client is gone. */
+  async #sent(): Promise<void> {
+    const { res } = this.#exchange;
+    if (res.writableFinished || res.destroyed) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    res.once('finish', resolve);
+    res.once('close', resolve);
+    await promise;
+  }
+
+  readonly #onClose = (): void => {
+    if (this.#exchange.res.writableFinished) return;
+    this.fail(
+      new FissiumError('CLIENT_GONE', 'The client closed its connection before the answer had ended.'),
+    );
+  };
+}
+
+function notFound(namespace: string, name: string): FissiumError {
+  return new FissiumError(
+    'FUNCTION_NOT_FOUND',
+    `There is no function "${name}" in namespace "${namespace}". See which there are with: ` +
+      `fissium function list -n ${namespace}`,
+  );
+}
+
+/** Why a function that was refused at its deployment answers nothing: never a status about the request itself. */
+function notCallable({ namespace, name }: FunctionEntry, error: FissiumError): FissiumError {
+  if (error.fault !== 'caller') return error;
+  return new FissiumError(
+    'FUNCTION_FAILED',
+    `Function ${namespace}/${name} cannot be called: ${error.message}`,
+    {
+      cause: error,
+    },
+  );
+}

@@ -1,0 +1,210 @@
+/** What the router takes out of headers, and what it puts in, both ways. */
+import { randomUUID } from 'node:crypto';
+import type { HeaderList } from '../executors/executor.ts';
+
+/** Of one connection, not of the message (RFC 9110 section 7.6.1), with those that proxies long treat so. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+]);
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** RFC 9110 section 5.5: visible characters, obs-text, blanks and tabs. */
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+const REQUEST_ID = /^[\x21-\x7e]{1,192}$/;
+
+export const REQUEST_ID_HEADER = 'X-Fission-Request-ID';
+
+/** The client's request id if it is 1 to 192 visible ASCII characters (Fission's rule), else a new one. */
+export function requestId(received: string | string[] | undefined): string {
+  return typeof received === 'string' && REQUEST_ID.test(received) ? received : randomUUID();
+}
+
+export function isFieldName(name: string): boolean {
+  return TOKEN.test(name);
+}
+
+export function isFieldValue(value: string): boolean {
+  return FIELD_VALUE.test(value);
+}
+
+/** Calls `visit` with each field of node's flat list, names in lower case. */
+function eachField(raw: readonly string[], visit: (name: string, value: string) => void): void {
+  for (let at = 0; at + 1 < raw.length; at += 2) {
+    const name = raw[at];
+    const value = raw[at + 1];
+    if (name !== undefined && value !== undefined) visit(name.toLowerCase(), value);
+  }
+}
+
+/** Names that Connection fields nominate, in lower case. */
+function nominated(values: Iterable<string>): Set<string> {
+  const names = new Set<string>();
+  for (const value of values) {
+    for (const token of value.split(',')) {
+      const name = token.trim().toLowerCase();
+      if (name !== '') names.add(name);
+    }
+  }
+  return names;
+}
+
+/**
+ * A request's headers as the function gets them: names in lower case, order and repeats kept. Left out are
+ * hop-by-hop fields, `host` (the authority says it), `expect` (the router answers it), and whatever would read
+ * as Fission's own: `x-fission-*`, also with underscores, which are the same in CGI's environment.
+ */
+export function requestHeaders(raw: readonly string[]): [name: string, value: string][] {
+  const connection: string[] = [];
+  eachField(raw, (name, value) => {
+    if (name === 'connection') connection.push(value);
+  });
+  const drop = connection.length === 0 ? null : nominated(connection);
+  const kept: [string, string][] = [];
+  eachField(raw, (name, value) => {
+    if (name === 'host' || name === 'expect' || HOP_BY_HOP.has(name) || drop?.has(name) === true) return;
+    if (name.charCodeAt(0) === 0x78 && name.replaceAll('_', '-').startsWith('x-fission-')) return;
+    kept.push([name, value]);
+  });
+  return kept;
+}
+
+/** Trailers as the function gets them: without what steers the message (RFC 9110 section 6.5.1). */
+export function requestTrailers(raw: readonly string[]): HeaderList {
+  return requestHeaders(raw).filter(([name]) => !NOT_IN_TRAILERS.has(name));
+}
+
+const NOT_IN_TRAILERS: ReadonlySet<string> = new Set([
+  'content-length',
+  'content-encoding',
+  'content-type',
+  'content-range',
+  'trailer',
+  'host',
+  'authorization',
+  'set-cookie',
+  'cache-control',
+  'age',
+  'expires',
+  'date',
+  'location',
+  'retry-after',
+  'vary',
+  ...HOP_BY_HOP,
+]);
+
+export interface ForwardedFacts {
+  readonly requestId: string;
+  /** Path and query as the client sent them. */
+  readonly fullUrl: string;
+  readonly authority: string;
+  /** '' where the connection is gone. */
+  readonly clientAddress: string;
+  readonly function: {
+    readonly namespace: string;
+    readonly name: string;
+    readonly uid: string;
+    readonly resourceVersion?: string;
+  };
+  readonly parameters: readonly (readonly [name: string, value: string])[];
+}
+
+/** Adds what Fission's router adds to a request on its way to a function. */
+export function addFissionHeaders(headers: [name: string, value: string][], facts: ForwardedFacts): void {
+  const has = (wanted: string): boolean => headers.some(([name]) => name === wanted);
+  for (const [name, value] of facts.parameters) {
+    headers.push([`x-fission-params-${name.toLowerCase()}`, toFieldValue(value)]);
+  }
+  const { namespace, name, uid, resourceVersion } = facts.function;
+  headers.push(
+    ['x-fission-full-url', facts.fullUrl],
+    ['x-fission-function-uid', uid],
+    ['x-fission-function-name', name],
+    ['x-fission-function-namespace', namespace],
+  );
+  if (resourceVersion !== undefined) headers.push(['x-fission-function-resourceversion', resourceVersion]);
+  headers.push(['x-fission-request-id', facts.requestId]);
+  if (facts.authority !== '' && !has('forwarded') && !has('x-forwarded-host')) {
+    // RFC 7239 section 4: what is not a plain token is quoted.
+    const host = TOKEN.test(facts.authority)
+      ? facts.authority
+      : `"${facts.authority.replaceAll(/["\\]/g, '')}"`;
+    headers.push(['forwarded', `host=${host};`], ['x-forwarded-host', facts.authority]);
+  }
+  if (facts.clientAddress !== '') {
+    const before = headers.filter(([known]) => known === 'x-forwarded-for').map(([, value]) => value);
+    const others = headers.filter(([known]) => known !== 'x-forwarded-for');
+    headers.length = 0;
+    headers.push(...others, ['x-forwarded-for', [...before, facts.clientAddress].join(', ')]);
+  }
+}
+
+/** UTF-8, one character a byte, as node reads and writes header values. */
+function toFieldValue(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+export interface ResponseHead {
+  readonly status: number;
+  /** Node's flat list, ready for `writeHead`. */
+  readonly headers: string[];
+  /** Bytes that the function promised to send, if it did. */
+  readonly contentLength: number | null;
+}
+
+/**
+ * Checks a function's head and makes it fit to be sent: hop-by-hop fields out, everything else as it is,
+ * `drop` aside.
+ * @returns a sentence that says what is wrong where it cannot be sent
+ */
+export function responseHead(
+  status: number,
+  headers: HeaderList,
+  drop: (name: string) => boolean,
+): ResponseHead | string {
+  if (!Number.isInteger(status) || status < 200 || status > 999) {
+    return `it answered with status ${status}; a final status is from 200 to 999`;
+  }
+  const dropped = nominated(
+    headers.flatMap(([name, value]) => (name.toLowerCase() === 'connection' ? [value] : [])),
+  );
+  const flat: string[] = [];
+  let contentLength: number | null = null;
+  for (const [name, value] of headers) {
+    if (!isFieldName(name)) return `it answered with the header name ${JSON.stringify(name.slice(0, 60))}`;
+    if (!isFieldValue(value)) {
+      return `the value of its header "${name}" has characters that no header may have: ${JSON.stringify(value.slice(0, 60))}`;
+    }
+    const lower = name.toLowerCase();
+    if (HOP_BY_HOP.has(lower) || dropped.has(lower) || drop(lower)) continue;
+    if (lower === 'content-length') {
+      if (!/^\d{1,15}$/.test(value)) return `its content-length is ${JSON.stringify(value.slice(0, 60))}`;
+      const bytes = Number(value);
+      if (contentLength !== null && contentLength !== bytes) {
+        return `it gave two content-lengths, ${contentLength} and ${bytes}`;
+      }
+      if (contentLength !== null) continue;
+      contentLength = bytes;
+      // RFC 9110 section 8.6: never with 204.
+      if (status === 204) continue;
+    }
+    flat.push(name, value);
+  }
+  return { status, headers: flat, contentLength };
+}
+
+/** A function's trailers, without those that could not be sent. */
+export function responseTrailers(trailers: HeaderList): [string, string][] {
+  return trailers.flatMap(([name, value]): [string, string][] =>
+    isFieldName(name) && isFieldValue(value) && !NOT_IN_TRAILERS.has(name.toLowerCase())
+      ? [[name, value]]
+      : [],
+  );
+}

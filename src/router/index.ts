@@ -1,0 +1,15 @@
+export { DEFAULT_ADMISSION, type AdmissionSettings } from './admission.ts';
+export {
+  FunctionTable,
+  type FunctionEntry,
+  type FunctionState,
+  type FunctionTableListener,
+} from './function-table.ts';
+export {
+  createInternalListener,
+  type InternalListener,
+  type InternalListenerOptions,
+  type Mount,
+} from './internal.ts';
+export { RouteTable, type RouteConflict, type RouteMatch } from './route-table.ts';
+export { createRouter, type Router, type RouterOptions } from './server.ts';

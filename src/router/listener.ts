@@ -1,0 +1,199 @@
+/** An HTTP/1.1 server that can be closed without failing anybody's request. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
+import { FissiumError } from '../errors.ts';
+import { answerError, rawAnswer, toFissiumError } from './answers.ts';
+import { requestId } from './headers.ts';
+
+/** What can be given up when a listener's time to close is over. */
+export interface Abandonable {
+  fail(error: FissiumError): void;
+}
+
+export interface ListenerRequest {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly requestId: string;
+  /** `performance.now()` at its arrival. */
+  readonly arrivedMs: number;
+  /** Whether the listener is being closed, so that the connection may not be used again. */
+  readonly closing: () => boolean;
+  /** Names what is to be failed when the time to close is over, until the promise settles. */
+  readonly untilDone: (call: Abandonable, done: Promise<void>) => Promise<void>;
+}
+
+export interface ListenerOptions {
+  /** Handles one request; what it rejects with is answered, or ends the connection. */
+  readonly handle: (request: ListenerRequest) => Promise<void> | void;
+  readonly logger: Logger;
+}
+
+/** Cookies and tokens fit; node's default is 16 KiB. */
+const HEADER_BYTES = 32 * 1024;
+/** Longer than the 60 s for which common load balancers keep a connection that they may still use. */
+const KEEP_ALIVE_MS = 75_000;
+const HEADERS_TIMEOUT_MS = 30_000;
+/** How long connections kept by clients may still send a request, to be told to go elsewhere. */
+const LINGER_MS = 250;
+
+export class HttpListener {
+  readonly #server: Server;
+  readonly #logger: Logger;
+  readonly #handle: ListenerOptions['handle'];
+  readonly #responses = new Set<ServerResponse>();
+  readonly #calls = new Set<Abandonable>();
+  #closing = false;
+  #whenIdle: (() => void) | null = null;
+
+  constructor({ handle, logger }: ListenerOptions) {
+    this.#handle = handle;
+    this.#logger = logger;
+    this.#server = createServer({
+      insecureHTTPParser: false,
+      maxHeaderSize: HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      // Bodies may stream for as long as their function's idle deadline allows.
+      requestTimeout: 0,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      connectionsCheckingInterval: 5_000,
+      // An upgrade that may be ignored (h2c, as some clients offer it each time) is.
+      shouldUpgradeCallback: (req: IncomingMessage) => /\bwebsocket\b/i.test(req.headers.upgrade ?? ''),
+    });
+    // Node drops what is over the limit without a word; the size of the head is limited already.
+    this.#server.maxHeadersCount = 0;
+    this.#server.on('request', this.#onRequest);
+    // The one who reads the body says when to go on.
+    this.#server.on('checkContinue', this.#onRequest);
+    this.#server.on('upgrade', (req, socket) => this.#refuseUpgrade(req, socket));
+    this.#server.on('connect', (req, socket) => this.#refuseUpgrade(req, socket));
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) =>
+      this.#onClientError(error, socket),
+    );
+  }
+
+  /** Listens; resolves with the port taken. Rejects where the address cannot be had. */
+  async listen(host: string, port: number): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#server.once('error', reject);
+    this.#server.listen({ host, port }, resolve);
+    await promise;
+    this.#server.off('error', reject);
+    this.#server.on('error', (err) => this.#logger.error({ err }, 'Listener failed'));
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /**
+   * Stops accepting connections at once. Requests in flight have `graceMs` to finish, and are failed with
+   * SHUTTING_DOWN after that; new ones on connections that clients kept are answered 503 and the connection
+   * closed. Resolves when no connection is left.
+   */
+  async close({ graceMs }: { graceMs: number }): Promise<void> {
+    if (this.#closing) return;
+    this.#closing = true;
+    const closed = Promise.withResolvers<void>();
+    // http.Server's own close would cut connections on which a request may be on its way.
+    if (this.#server.listening) NetServer.prototype.close.call(this.#server, () => closed.resolve());
+    else closed.resolve();
+    const endMs = performance.now() + graceMs;
+    await this.#idle(Math.min(LINGER_MS, graceMs), false);
+    this.#server.closeIdleConnections();
+    await this.#idle(Math.max(0, endMs - performance.now()), true);
+    for (const call of this.#calls) {
+      call.fail(
+        new FissiumError(
+          'SHUTTING_DOWN',
+          'The platform is shutting down, and its time for open requests is over.',
+        ),
+      );
+    }
+    this.#server.closeIdleConnections();
+    if (this.#responses.size > 0) await this.#idle(500, true);
+    this.#server.closeAllConnections();
+    await closed.promise;
+  }
+
+  /** Waits; for no longer than until nothing is in flight where `orIdle`. */
+  async #idle(waitMs: number, orIdle: boolean): Promise<void> {
+    if (waitMs <= 0 || (orIdle && this.#responses.size === 0)) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, waitMs);
+    if (orIdle) this.#whenIdle = resolve;
+    await promise;
+    this.#whenIdle = null;
+    clearTimeout(timer);
+  }
+
+  readonly #onRequest = (req: IncomingMessage, res: ServerResponse): void => {
+    const id = requestId(req.headers['x-fission-request-id']);
+    this.#responses.add(res);
+    res.once('close', () => {
+      this.#responses.delete(res);
+      if (this.#closing) req.socket.destroySoon();
+      if (this.#responses.size === 0) this.#whenIdle?.();
+    });
+    // Without a listener an error on a connection that is already dead would end the process.
+    res.on('error', () => undefined);
+    if (this.#closing) {
+      res.shouldKeepAlive = false;
+      answerError(req, res, new FissiumError('SHUTTING_DOWN', 'The platform is shutting down.'), id);
+      return;
+    }
+    const request: ListenerRequest = {
+      req,
+      res,
+      requestId: id,
+      arrivedMs: performance.now(),
+      closing: this.#isClosing,
+      untilDone: async (call, done) => {
+        this.#calls.add(call);
+        await done;
+        this.#calls.delete(call);
+      },
+    };
+    void this.#run(request);
+  };
+
+  readonly #isClosing = (): boolean => this.#closing;
+
+  async #run(request: ListenerRequest): Promise<void> {
+    const { req, res, requestId: id } = request;
+    try {
+      await this.#handle(request);
+    } catch (thrown) {
+      const error = toFissiumError(thrown);
+      if (error.fault === 'platform')
+        this.#logger.error({ err: error, requestId: id }, 'Request handler failed');
+      if (res.headersSent) res.destroy();
+      else answerError(req, res, error, id);
+    }
+  }
+
+  #refuseUpgrade(req: IncomingMessage, socket: Duplex): void {
+    const what =
+      req.method === 'CONNECT' ? 'CONNECT' : `An upgrade to ${JSON.stringify(req.headers.upgrade)}`;
+    const error = new FissiumError(
+      'ENVIRONMENT_NOT_SERVED',
+      `${what} is not served: functions are called with plain HTTP requests, whose bodies stream both ways.`,
+    );
+    socket.on('error', () => undefined);
+    socket.end(rawAnswer(501, error, requestId(req.headers['x-fission-request-id'])));
+  }
+
+  #onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const answered = (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage;
+    if (error.code === 'ECONNRESET' || !socket.writable || answered?.headersSent === true) {
+      socket.destroy();
+      return;
+    }
+    const [status, message] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'The request is no valid HTTP/1.1.'];
+    socket.end(rawAnswer(status, new FissiumError('BAD_REQUEST', message), requestId(undefined)));
+  }
+}
+
+const CLIENT_ERRORS: Readonly<Record<string, readonly [status: number, message: string]>> = {
+  HPE_HEADER_OVERFLOW: [431, `The request's headers are larger than ${HEADER_BYTES} bytes.`],
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: [413, 'The chunk extensions of the request body are too long.'],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, `The request's headers did not arrive within ${HEADERS_TIMEOUT_MS} ms.`],
+};

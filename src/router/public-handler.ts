@@ -1,0 +1,174 @@
+/** What the router's public listener does with a request: find its trigger, or say why there is none. */
+import type { ResolvedTrigger } from '../api/index.ts';
+import { FissiumError } from '../errors.ts';
+import { answerEmpty, answerError, answerJson } from './answers.ts';
+import { Call, type CallPlan, type CallServices } from './call.ts';
+import { actualHeaders, isPreflight, preflightHeaders } from './cors.ts';
+import { REQUEST_ID_HEADER } from './headers.ts';
+import type { ListenerRequest } from './listener.ts';
+import { parseTarget, type RequestTarget } from './request-path.ts';
+import type { RouteMatch, RouteTable } from './route-table.ts';
+
+export interface PublicHandlerOptions extends CallServices {
+  readonly routes: RouteTable;
+  /** For `/_version`. */
+  readonly version: string;
+  /** For `/readyz`: whether all that was deployed is served. */
+  readonly ready: () => boolean;
+  /** In [0, 1), for the choice by weight. */
+  readonly random: () => number;
+}
+
+type Found = Extract<RouteMatch, { kind: 'found' }>;
+
+export class PublicHandler {
+  readonly #options: PublicHandlerOptions;
+
+  constructor(options: PublicHandlerOptions) {
+    this.#options = options;
+  }
+
+  readonly handle = async (request: ListenerRequest): Promise<void> => {
+    const { req, res, requestId } = request;
+    const method = req.method ?? 'GET';
+    const target = parseTarget(req.url ?? '/');
+    if (target === null) {
+      throw new FissiumError(
+        'BAD_REQUEST',
+        'The request target is no path that can be served: it holds a malformed "%" escape or a "#".',
+      );
+    }
+    if (target.path === '*') {
+      if (method !== 'OPTIONS') throw new FissiumError('BAD_REQUEST', '"*" is a target for OPTIONS only.');
+      answerEmpty(res, 204, [['Allow', 'DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT']]);
+      return;
+    }
+    const authority = target.authority ?? req.headers.host ?? '';
+    if (this.#answerOwn(request, target.path, method)) return;
+    if (isPreflight(method, req.headers) && this.#answerPreflight(request, authority, target.path)) return;
+    const match = this.#options.routes.match(authority, target.path, method);
+    if (match.kind === 'found') {
+      await this.#call(request, match, target, authority);
+      return;
+    }
+    if (match.kind === 'method-not-allowed') {
+      const fields = [['Allow', match.allow.join(', ')]] as const;
+      if (method === 'OPTIONS') {
+        answerEmpty(res, 204, [...fields, [REQUEST_ID_HEADER, requestId]]);
+        return;
+      }
+      this.#options.observer.unrouted('method not allowed', method);
+      const error = new FissiumError(
+        'METHOD_NOT_ALLOWED',
+        `${target.path} is there, but not for ${method}; it takes ${match.allow.join(', ')}.`,
+      );
+      answerError(req, res, error, requestId, fields);
+      return;
+    }
+    this.#answerUnrouted(request, target.path, method);
+  };
+
+  async #call(
+    request: ListenerRequest,
+    match: Found,
+    target: RequestTarget,
+    authority: string,
+  ): Promise<void> {
+    const { route, parameters, functionPath } = match;
+    const plan: CallPlan = {
+      namespace: route.namespace,
+      name: chooseFunction(route, this.#options.random),
+      pathWithQuery: functionPath + target.query,
+      fullUrl: target.path + target.query,
+      authority,
+      parameters,
+      pattern: route.path,
+      responseFields: actualHeaders(route, request.req.headers.origin),
+      dropsResponseField: route.cors === null ? keepsAll : isCorsField,
+    };
+    const call = new Call(this.#options, request, plan);
+    await request.untilDone(call, call.run());
+  }
+
+  /** Answers a preflight for a trigger with a `corsConfig`; a function without one gets its OPTIONS itself. */
+  #answerPreflight(request: ListenerRequest, authority: string, path: string): boolean {
+    const { req, res, requestId } = request;
+    const wanted = req.headers['access-control-request-method'] ?? '';
+    const { routes } = this.#options;
+    const forMethod = routes.match(authority, path, wanted);
+    const match = forMethod.kind === 'found' ? forMethod : routes.match(authority, path, 'OPTIONS');
+    const route = match.kind === 'found' ? match.route : this.#anyRoute(authority, path, match);
+    if (route === null || route.cors === null) return false;
+    const fields = preflightHeaders(route, req.headers.origin);
+    // As Fission answers it.
+    if (fields === null)
+      answerEmpty(res, 403, [
+        ['Vary', 'Origin'],
+        [REQUEST_ID_HEADER, requestId],
+      ]);
+    else answerEmpty(res, 204, [...fields, [REQUEST_ID_HEADER, requestId]]);
+    return true;
+  }
+
+  /** A preflight for a method that no route takes is still answered by the rules of the one that is there. */
+  #anyRoute(authority: string, path: string, match: RouteMatch): ResolvedTrigger | null {
+    for (const method of match.kind === 'method-not-allowed' ? match.allow : []) {
+      const found = this.#options.routes.match(authority, path, method);
+      if (found.kind === 'found') return found.route;
+    }
+    return null;
+  }
+
+  /** Fission's own paths on the public listener. */
+  #answerOwn({ req, res }: ListenerRequest, path: string, method: string): boolean {
+    if (method !== 'GET' && method !== 'HEAD') return false;
+    if (path === '/router-healthz') {
+      answerEmpty(res, 200);
+      return true;
+    }
+    if (path === '/_version') {
+      const now = new Date();
+      const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+      answerJson(req, res, {
+        Build: { Version: this.#options.version },
+        ServerTime: { Timezone: timeZone, CurrentTime: now.toISOString() },
+      });
+      return true;
+    }
+    return false;
+  }
+
+  #answerUnrouted({ req, res, requestId }: ListenerRequest, path: string, method: string): void {
+    if (path === '/readyz' && (method === 'GET' || method === 'HEAD')) {
+      answerEmpty(res, this.#options.ready() ? 200 : 503);
+      return;
+    }
+    this.#options.observer.unrouted('not found', method);
+    const error = new FissiumError(
+      'NO_ROUTE',
+      `No route takes ${method} ${path}. Make one with: fissium route create --function NAME --url ${path} --method ${method}`,
+    );
+    answerError(req, res, error, requestId);
+  }
+}
+
+function keepsAll(): boolean {
+  return false;
+}
+
+function isCorsField(name: string): boolean {
+  return name.startsWith('access-control-');
+}
+
+/** By weight; where all weights are 0, the first, as in Fission. */
+export function chooseFunction({ functions }: ResolvedTrigger, random: () => number): string {
+  const [first] = functions;
+  if (first === undefined) return '';
+  if (functions.length === 1) return first.name;
+  let point = random() * functions.reduce((sum, { weight }) => sum + weight, 0);
+  for (const { name, weight } of functions) {
+    point -= weight;
+    if (point < 0) return name;
+  }
+  return first.name;
+}

@@ -1,0 +1,74 @@
+/** The public listener: routes to functions. */
+import type { Logger } from 'pino';
+import { FissiumError } from '../errors.ts';
+import type { LogStore, PlatformMetrics } from '../observe/index.ts';
+import { Admission, DEFAULT_ADMISSION, type AdmissionSettings } from './admission.ts';
+import type { CallServices } from './call.ts';
+import { CallObserver } from './call-observer.ts';
+import type { FunctionTable } from './function-table.ts';
+import { HttpListener } from './listener.ts';
+import { PublicHandler } from './public-handler.ts';
+import type { RouteTable } from './route-table.ts';
+
+export interface RouterOptions {
+  readonly functions: FunctionTable;
+  readonly routes: RouteTable;
+  readonly logger: Logger;
+  /** @default {@link DEFAULT_ADMISSION} */
+  readonly admission?: AdmissionSettings;
+  readonly metrics?: PlatformMetrics;
+  /** Where functions' failures are written beside their output. */
+  readonly logs?: Pick<LogStore, 'append'>;
+  /** For `/_version`. @default '' */
+  readonly version?: string;
+  /** For `/readyz`. @default () => true */
+  readonly ready?: () => boolean;
+  /** In [0, 1), for the choice by weight. @default Math.random */
+  readonly random?: () => number;
+}
+
+export interface Router {
+  /** Resolves with the port taken; rejects where the address cannot be had. */
+  listen(host: string, port: number): Promise<number>;
+  /** See {@link HttpListener.close}. */
+  close(options: { graceMs: number }): Promise<void>;
+  /** How calls are made, for other listeners: the same limits hold over all of them. */
+  readonly services: CallServices;
+}
+
+export function createRouter(options: RouterOptions): Router {
+  const { functions, routes, metrics, logs } = options;
+  const logger = options.logger.child({ component: 'router' });
+  const admission = new Admission(options.admission ?? DEFAULT_ADMISSION);
+  const observer = new CallObserver({ logger, metrics, logs });
+  const services: CallServices = { functions, admission, observer };
+  const unsubscribe = functions.subscribe({
+    set: (entry) => {
+      admission.update(entry.namespace, entry.name, entry.limits);
+      metrics?.functionAdded(entry);
+    },
+    deleted: (namespace, name) => {
+      const gone = `Function ${namespace}/${name} was deleted while the request waited for its turn.`;
+      admission.refuseAll(namespace, name, new FissiumError('FUNCTION_NOT_FOUND', gone));
+      metrics?.functionRemoved({ namespace, name });
+    },
+  });
+  const removeSource = metrics?.addSource({ queued: () => admission.loads(), routes: () => routes.size });
+  const handler = new PublicHandler({
+    ...services,
+    routes,
+    version: options.version ?? '',
+    ready: options.ready ?? (() => true),
+    random: options.random ?? Math.random,
+  });
+  const listener = new HttpListener({ handle: handler.handle, logger });
+  return {
+    services,
+    listen: (host, port) => listener.listen(host, port),
+    close: async (closing) => {
+      await listener.close(closing);
+      unsubscribe();
+      removeSource?.();
+    },
+  };
+}

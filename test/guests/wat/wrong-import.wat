@@ -1,0 +1,6 @@
+;; A command that wants a host of its own.
+(module
+  (import "env" "emscripten_memcpy" (func $copy (param i32 i32 i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (func (export "_start") (call $exit (i32.const 0))))

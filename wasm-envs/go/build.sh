@@ -1,0 +1,9 @@
+#!/bin/sh
+# Builds hello.wasm in each folder given, or in template and example. Needs: Go 1.24 or later
+set -eu
+cd "$(dirname "$0")"
+[ $# -gt 0 ] || set -- template example
+for folder in "$@"; do
+  (cd "$folder" && GOOS=wasip1 GOARCH=wasm go build -trimpath -ldflags='-s -w' -o hello.wasm .)
+  ls -l "$folder/hello.wasm"
+done
