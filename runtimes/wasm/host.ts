@@ -55,9 +55,11 @@ export interface DeployedFunction extends Invoker {
 
 export interface HostStats {
   readonly threads: number;
+  /** Calls that threads hold, begun or not. */
   readonly inFlight: number;
   readonly queued: number;
   readonly functions: number;
+  /** Threads that ended and were replaced since the start. */
   readonly threadsReplaced: number;
 }
 
@@ -71,6 +73,7 @@ export class WasmHost {
   readonly #logger: Logger;
   readonly #threads = new Set<ExecutorThread>();
   readonly #deployments = new Map<string, Deployment>();
+  readonly #usage = new Map<string, { namespace: string; name: string; instances: number }>();
   readonly #modules = new ModuleCache();
   readonly #queue: Waiting[] = [];
   readonly #watchdog: Watchdog;
@@ -123,23 +126,29 @@ export class WasmHost {
       this.#drop(key);
       throw error;
     }
-    let inFlight = 0;
+    const usage = { namespace: spec.namespace, name: spec.name, instances: 0 };
+    this.#usage.set(key, usage);
     let open = true;
     let drained: () => void = () => {};
     return {
       invoke: async (request) => {
         if (!open) throw new FissiumError('FUNCTION_NOT_READY', 'this version of the function is being replaced');
-        inFlight++;
+        usage.instances++;
         return await this.#invoke(deployment, request, onLog, () => {
-          if (--inFlight === 0) drained();
+          if (--usage.instances === 0) drained();
         });
       },
       close: async () => {
         open = false;
-        if (inFlight > 0) await new Promise<void>((resolve) => (drained = resolve));
+        if (usage.instances > 0) await new Promise<void>((resolve) => (drained = resolve));
         this.#drop(key);
       },
     };
+  }
+
+  /** How many instances there are now of functions that have any. */
+  *instances(): Iterable<{ namespace: string; name: string; instances: number }> {
+    for (const usage of this.#usage.values()) if (usage.instances > 0) yield usage;
   }
 
   stats(): HostStats {
@@ -183,6 +192,7 @@ export class WasmHost {
     const deployment = this.#deployments.get(key);
     if (!deployment) return;
     this.#deployments.delete(key);
+    this.#usage.delete(key);
     this.#modules.release(deployment.manifest, deployment.limits.memoryBytes);
     for (const thread of this.#threads) thread.drop(key);
   }

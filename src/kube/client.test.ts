@@ -23,7 +23,10 @@ afterEach(async () => {
   await api.close();
 });
 
-const configMap = (name: string, v = '1'): ConfigMap => ({ metadata: { namespace: 'default', name }, data: { v } });
+const configMap = (name: string, v = '1'): ConfigMap => ({
+  metadata: { namespace: 'default', name },
+  data: { v },
+});
 
 describe('KubeClient', () => {
   it('creates, reads, replaces, patches and removes', async () => {
@@ -31,15 +34,26 @@ describe('KubeClient', () => {
     expect(created).toMatchObject({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { generation: 1 } });
     const replaced = await client.replace(RESOURCES.configmaps, { ...created, data: { v: '2' } });
     expect(replaced.data).toEqual({ v: '2' });
-    const patched = await client.patchMerge<ConfigMap>(RESOURCES.configmaps, 'default', 'a', { data: { w: '3' } });
+    const patched = await client.patchMerge<ConfigMap>(RESOURCES.configmaps, 'default', 'a', {
+      data: { w: '3' },
+    });
     expect(patched.data).toEqual({ v: '2', w: '3' });
     await client.remove(RESOURCES.configmaps, 'default', 'a', { propagationPolicy: 'Background' });
-    await expect(client.get(RESOURCES.configmaps, 'default', 'a')).rejects.toMatchObject({ name: 'ApiError', status: 404, reason: 'NotFound' });
+    await expect(client.get(RESOURCES.configmaps, 'default', 'a')).rejects.toMatchObject({
+      name: 'ApiError',
+      status: 404,
+      reason: 'NotFound',
+    });
   });
 
   it('writes status alone through the subresource', async () => {
     await client.create(RESOURCES.functions, { metadata: { namespace: 'default', name: 'f' } });
-    const written = await client.patchStatus<KubeObject & { status?: unknown }>(RESOURCES.functions, 'default', 'f', { status: { x: 1 } });
+    const written = await client.patchStatus<KubeObject & { status?: unknown }>(
+      RESOURCES.functions,
+      'default',
+      'f',
+      { status: { x: 1 } },
+    );
     expect(written.status).toEqual({ x: 1 });
     const replaced = await client.replaceStatus(RESOURCES.functions, { ...written, status: { y: 1 } });
     expect(replaced.status).toEqual({ y: 1 });
@@ -49,24 +63,34 @@ describe('KubeClient', () => {
   it('refuses a stale version as a conflict, with reason and details of the server', async () => {
     const created = await client.create(RESOURCES.configmaps, configMap('a'));
     await client.replace(RESOURCES.configmaps, created);
-    await expect(client.replace(RESOURCES.configmaps, created)).rejects.toMatchObject({ status: 409, reason: 'Conflict', message: 'refused: Conflict' });
+    await expect(client.replace(RESOURCES.configmaps, created)).rejects.toMatchObject({
+      status: 409,
+      reason: 'Conflict',
+      message: 'refused: Conflict',
+    });
   });
 
   it('reads a collection in pages', async () => {
     for (let i = 0; i < 5; i++) await client.create(RESOURCES.configmaps, configMap(`a${i}`));
     const sizes: number[] = [];
-    for await (const { items } of client.listPages(RESOURCES.configmaps, 'default', { limit: 2 })) sizes.push(items.length);
+    for await (const { items } of client.listPages(RESOURCES.configmaps, 'default', { limit: 2 }))
+      sizes.push(items.length);
     expect(sizes).toEqual([2, 2, 1]);
   });
 
   it('sends what the caller asks of the server, and hands its warnings on', async () => {
     const warnings: string[] = [];
     const server = createServer((_, response) => {
-      response.setHeader('warning', '299 - "unknown field \\"spec.x\\"", 299 - "second"').end('{"metadata":{"name":"a"}}');
+      response
+        .setHeader('warning', '299 - "unknown field \\"spec.x\\"", 299 - "second"')
+        .end('{"metadata":{"name":"a"}}');
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const warned = new KubeClient({ ...api.connection, server: url }, { onWarning: (text) => warnings.push(text) });
+    const warned = new KubeClient(
+      { ...api.connection, server: url },
+      { onWarning: (text) => warnings.push(text) },
+    );
     await warned.create(RESOURCES.configmaps, configMap('a'), { fieldValidation: 'Strict', dryRun: true });
     expect(warnings).toEqual(['unknown field "spec.x"', 'second']);
     warned.close();
@@ -77,16 +101,23 @@ describe('KubeClient', () => {
     const gone = new KubeClient({ ...api.connection, server: 'http://127.0.0.1:1' });
     await expect(gone.get(RESOURCES.configmaps, 'default', 'a')).rejects.toMatchObject({
       code: 'API_UNREACHABLE',
-      message: expect.stringMatching(/127\.0\.0\.1:1 \(kubeconfig test\).*ECONNREFUSED.*fissium up/) as unknown,
+      message: expect.stringMatching(
+        /127\.0\.0\.1:1 \(kubeconfig test\).*ECONNREFUSED.*fissium up/,
+      ) as unknown,
     });
     gone.close();
   });
 
   it('says so when something else than an API server answers', async () => {
     api.intercept = () => ({ status: 200, raw: '<html>' });
-    await expect(client.get(RESOURCES.configmaps, 'default', 'a')).rejects.toThrow('Is it a Kubernetes API server?');
+    await expect(client.get(RESOURCES.configmaps, 'default', 'a')).rejects.toThrow(
+      'Is it a Kubernetes API server?',
+    );
     api.intercept = () => ({ status: 502, raw: 'bad gateway' });
-    await expect(client.get(RESOURCES.configmaps, 'default', 'a')).rejects.toMatchObject({ status: 502, message: expect.stringContaining('bad gateway') as unknown });
+    await expect(client.get(RESOURCES.configmaps, 'default', 'a')).rejects.toMatchObject({
+      status: 502,
+      message: expect.stringContaining('bad gateway') as unknown,
+    });
   });
 
   it('keeps its connection', async () => {
@@ -95,7 +126,9 @@ describe('KubeClient', () => {
   });
 
   it('ends a call when its signal aborts', async () => {
-    await expect(client.get(RESOURCES.configmaps, 'default', 'a', { signal: AbortSignal.abort() })).rejects.toMatchObject({ name: 'AbortError' });
+    await expect(
+      client.get(RESOURCES.configmaps, 'default', 'a', { signal: AbortSignal.abort() }),
+    ).rejects.toMatchObject({ name: 'AbortError' });
   });
 });
 
@@ -109,7 +142,10 @@ describe('serviceProxy', () => {
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const proxied = new KubeClient({ ...api.connection, server: url }, { services: { storage: `${url}/direct/` } });
+    const proxied = new KubeClient(
+      { ...api.connection, server: url },
+      { services: { storage: `${url}/direct/` } },
+    );
     const init = { method: 'POST', body: Readable.from(['a', 'b']) };
     const answer = await proxied.serviceProxy('router-internal', '/fission-function/x?y=1', init);
     expect([answer.status, await answer.text()]).toEqual([418, 'ab']);
@@ -127,17 +163,27 @@ describe('serviceProxy', () => {
 describe('EventRecorder', () => {
   it('counts the same event instead of writing it again, across recorders too', async () => {
     const object = await client.create(RESOURCES.configmaps, configMap('a'));
-    const recorder = (): EventRecorder => new EventRecorder({ client, component: 'test', logger: pino({ level: 'silent' }) });
+    const recorder = (): EventRecorder =>
+      new EventRecorder({ client, component: 'test', logger: pino({ level: 'silent' }) });
     const first = recorder();
-    for (let i = 0; i < 3; i++) first.recordEvent(RESOURCES.configmaps, object, 'Warning', 'Broken', 'it broke');
+    for (let i = 0; i < 3; i++)
+      first.recordEvent(RESOURCES.configmaps, object, 'Warning', 'Broken', 'it broke');
     first.recordEvent(RESOURCES.configmaps, object, 'Normal', 'Ready', 'it works');
     await first.flush();
     const second = recorder();
     second.recordEvent(RESOURCES.configmaps, object, 'Warning', 'Broken', 'it broke');
     await second.flush();
-    const { items } = await client.list<KubeObject & { reason: string; count: number }>(RESOURCES.events, 'default');
-    expect(items.map(({ reason, count }) => [reason, count])).toEqual([['Broken', 4], ['Ready', 1]]);
-    expect(items[0]).toMatchObject({ involvedObject: { kind: 'ConfigMap', name: 'a', uid: object.metadata.uid } });
+    const { items } = await client.list<KubeObject & { reason: string; count: number }>(
+      RESOURCES.events,
+      'default',
+    );
+    expect(items.map(({ reason, count }) => [reason, count])).toEqual([
+      ['Broken', 4],
+      ['Ready', 1],
+    ]);
+    expect(items[0]).toMatchObject({
+      involvedObject: { kind: 'ConfigMap', name: 'a', uid: object.metadata.uid },
+    });
   });
 
   it('keeps failures to itself', async () => {

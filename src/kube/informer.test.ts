@@ -137,6 +137,7 @@ describe('Informer', () => {
     await put('a', '2');
     api.intercept = undefined;
     await seen('+a=1', '-a', '+a=2');
+    expect(informer?.get('default', 'a')?.data?.v).toBe('2');
   });
 
   it('survives cut connections, half events, errors and nonsense without losing or repeating anything', async () => {
@@ -162,7 +163,10 @@ describe('Informer', () => {
   it('opens another watch when nothing arrives for too long', async () => {
     await put('a', '1');
     await start({ inactivityTimeoutMs: 30 }).synced();
-    await eventually('a third watch', () => api.requests.filter(({ query }) => query.has('watch')).length >= 3);
+    await eventually(
+      'a third watch',
+      () => api.requests.filter(({ query }) => query.has('watch')).length >= 3,
+    );
     await put('a', '2');
     await seen('+a=1', '~a=1>2');
     expect(api.requests.filter(({ query }) => query.get('limit') !== null)).toHaveLength(1);
@@ -185,7 +189,8 @@ describe('Informer', () => {
     const started = start({ indexes: { value: (object) => [object.data?.v ?? ''] } });
     await started.synced();
     await watching();
-    const names = (key: string): string[] => started.byIndex('value', key).map(({ metadata }) => metadata.name);
+    const names = (key: string): string[] =>
+      started.byIndex('value', key).map(({ metadata }) => metadata.name);
     expect(names('x').toSorted()).toEqual(['a', 'b']);
     await put('b', 'y');
     await remove('a');
@@ -197,7 +202,10 @@ describe('Informer', () => {
   it('keeps one namespace apart, transforms, and tells a late handler what is there', async () => {
     await put('a', '1');
     await put('b', '1', 'other');
-    const started = start({ namespace: 'other', transform: (object) => ({ ...object, data: { v: 'hidden' } }) });
+    const started = start({
+      namespace: 'other',
+      transform: (object) => ({ ...object, data: { v: 'hidden' } }),
+    });
     await started.synced();
     await seen('+b=hidden');
     const late: string[] = [];

@@ -36,6 +36,10 @@ async function put(path: string, text: string): Promise<string> {
   return file;
 }
 
+/** What an agent was made with; not in its type. */
+const optionsOf = (agent: object): Record<string, unknown> =>
+  (agent as { options: Record<string, unknown> }).options;
+
 describe('loadKubeConfig', () => {
   it('takes --kubeconfig, then $KUBECONFIG, then the folder, then home', async () => {
     await put('home/.kube/config', config('https://home:1'));
@@ -66,7 +70,12 @@ describe('loadKubeConfig', () => {
   it.each([
     ['nothing anywhere', {}, undefined, /fissium up/],
     ['a named file that is not there', {}, 'nowhere', /nowhere does not exist.*fissium up/],
-    ['$KUBECONFIG that is not there', { KUBECONFIG: '/nowhere' }, undefined, /\$KUBECONFIG names \/nowhere.*Unset/],
+    [
+      '$KUBECONFIG that is not there',
+      { KUBECONFIG: '/nowhere' },
+      undefined,
+      /\$KUBECONFIG names \/nowhere.*Unset/,
+    ],
   ])('explains %s', async (_, env, path, message) => {
     await expect(loadKubeConfig(path, { ...options, env })).rejects.toMatchObject({
       code: 'BAD_OPTION',
@@ -97,34 +106,59 @@ describe('credentials', () => {
   // The short way past client-node's KubeConfig must give what the library gives.
   it.each([
     ['a token', {}, {}],
-    ['a client certificate as data', { user: { token: undefined, 'client-certificate-data': b64('C'), 'client-key-data': b64('K') } }, {}],
-    ['files relative to the kubeconfig', { user: { 'client-certificate': 'c.pem', 'client-key': 'k.pem' }, cluster: { 'certificate-authority': 'ca.pem' } }, {}],
-    ['an authority as data and another server name', { cluster: { 'certificate-authority-data': b64('CA'), 'tls-server-name': 'api' } }, {}],
+    [
+      'a client certificate as data',
+      { user: { token: undefined, 'client-certificate-data': b64('C'), 'client-key-data': b64('K') } },
+      {},
+    ],
+    [
+      'files relative to the kubeconfig',
+      {
+        user: { 'client-certificate': 'c.pem', 'client-key': 'k.pem' },
+        cluster: { 'certificate-authority': 'ca.pem' },
+      },
+      {},
+    ],
+    [
+      'an authority as data and another server name',
+      { cluster: { 'certificate-authority-data': b64('CA'), 'tls-server-name': 'api' } },
+      {},
+    ],
     ['no check of certificates', { cluster: { 'insecure-skip-tls-verify': true } }, {}],
     ['impersonation', { user: { as: 'somebody' } }, {}],
     ['a user and a password', { user: { token: undefined, username: 'u', password: 'p' } }, {}],
-    ['plain HTTP that is allowed', { cluster: { 'insecure-skip-tls-verify': true } }, { server: 'http://x:1' }],
-  ])('are the same with and without client-node for %s', async (_, parts, { server = 'https://x:1' }: { server?: string }) => {
-    for (const file of ['c.pem', 'k.pem', 'ca.pem']) await put(`cwd/${file}`, file);
-    await put('cwd/config', config(server, parts));
-    const [short, library] = await Promise.all(
-      [false, true].map(async (useLibrary) => {
-        const { credentials } = await loadKubeConfig('config', { ...options, useLibrary });
-        const { headers, agent } = await credentials.next();
-        const { ca, cert, key, servername, rejectUnauthorized } = agent.options as Record<string, unknown>;
-        credentials.close();
-        return { headers, kind: agent.constructor.name, ca, cert, key, servername, rejectUnauthorized };
-      }),
-    );
-    expect(short).toEqual(library);
-  });
+    [
+      'plain HTTP that is allowed',
+      { cluster: { 'insecure-skip-tls-verify': true } },
+      { server: 'http://x:1' },
+    ],
+  ])(
+    'are the same with and without client-node for %s',
+    async (_, parts, { server = 'https://x:1' }: { server?: string }) => {
+      for (const file of ['c.pem', 'k.pem', 'ca.pem']) await put(`cwd/${file}`, file);
+      await put('cwd/config', config(server, parts));
+      const [short, library] = await Promise.all(
+        [false, true].map(async (useLibrary) => {
+          const { credentials } = await loadKubeConfig('config', { ...options, useLibrary });
+          const { headers, agent } = await credentials.next();
+          const { ca, cert, key, servername, rejectUnauthorized } = optionsOf(agent);
+          credentials.close();
+          return { headers, kind: agent.constructor.name, ca, cert, key, servername, rejectUnauthorized };
+        }),
+      );
+      expect(short).toEqual(library);
+    },
+  );
 
   it('keep one agent for all requests, with the library too', async () => {
-    await put('cwd/config', config('https://x:1', { user: { token: undefined, username: 'u', password: 'p' } }));
+    await put(
+      'cwd/config',
+      config('https://x:1', { user: { token: undefined, username: 'u', password: 'p' } }),
+    );
     const { credentials } = await loadKubeConfig('config', options);
     const [first, second] = [await credentials.next(), await credentials.next()];
     expect(second.agent).toBe(first.agent);
-    expect(first.agent.options).toMatchObject({ keepAlive: true });
+    expect(optionsOf(first.agent)).toMatchObject({ keepAlive: true });
     credentials.close();
   });
 

@@ -1,6 +1,6 @@
 /** Fission's storage service, `/v1/archive`, as a request handler. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 import type { Logger } from 'pino';
@@ -19,6 +19,10 @@ export interface StorageServiceOptions {
 
 /** What a multipart envelope may add to the file, bytes. */
 const ENVELOPE_BYTES = 64 * 1024;
+
+/** How much of a refused upload is read away, and for how long. */
+const DISCARD_BYTES = 1024 * 1024 * 1024;
+const DISCARD_MS = 30_000;
 
 export type StorageHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
@@ -40,9 +44,8 @@ export function createStorageHandler(options: StorageServiceOptions): StorageHan
         response.destroy();
         return;
       }
-      // The rest of a refused upload is not read: the connection cannot be used again.
-      if (!request.complete) response.setHeader('connection', 'close');
       sendJson(response, status, { code, message });
+      discardRest(request);
     }
   };
 }
@@ -128,7 +131,7 @@ async function storeFormFile(
     });
   });
   try {
-    await pipeline(request, form);
+    await feed(request, form);
   } catch (error) {
     const reason = error instanceof Error ? error : new Error(String(error));
     // The form does not end its file itself when it breaks off; the store would wait for the rest.
@@ -142,6 +145,37 @@ async function storeFormFile(
   }
   if (putting === undefined) throw new FissiumError('BAD_REQUEST', 'The form has no file "uploadfile".');
   return putting;
+}
+
+/** Like `pipeline`, but leaves the request open when the form fails: its sender is still to be answered. */
+function feed(request: IncomingMessage, form: Writable): Promise<void> {
+  return new Promise((resolve, reject) => {
+    form.once('finish', resolve);
+    form.once('error', (error: Error) => {
+      request.unpipe(form);
+      reject(error);
+    });
+    request.once('close', () => {
+      if (!request.complete) reject(new Error('the connection was cut'));
+    });
+    request.pipe(form);
+  });
+}
+
+/**
+ * Reads away what is left of a refused upload, within limits: a connection that is closed while the sender
+ * still writes is reset, and the sender never sees the answer.
+ */
+function discardRest(request: IncomingMessage): void {
+  if (request.complete) return;
+  const timer = setTimeout(() => request.destroy(), DISCARD_MS);
+  timer.unref();
+  request.once('close', () => clearTimeout(timer));
+  let left = DISCARD_BYTES;
+  request.on('data', (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) request.destroy();
+  });
 }
 
 async function list(response: ServerResponse, { archives }: StorageServiceOptions): Promise<void> {

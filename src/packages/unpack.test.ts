@@ -22,7 +22,8 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 afterEach(async () => {
   // Whatever became of the archive, nothing extracted is left once it is disposed of.
-  expect(await readdir(store.temporaryFolder)).toEqual([]);
+  const left = await readdir(store.temporaryFolder);
+  if (left.length > 0) throw new Error(`left behind: ${left.join(', ')}`);
 });
 
 const WASM = Buffer.from([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00]);
@@ -40,7 +41,10 @@ async function zipOf(entries: Record<string, ZipEntry>): Promise<Buffer> {
   return buffer(zip.outputStream);
 }
 
-async function unpack(content: Uint8Array, options: Partial<UnpackOptions> = {}): Promise<{ file: string; content: Buffer }> {
+async function unpack(
+  content: Uint8Array,
+  options: Partial<UnpackOptions> = {},
+): Promise<{ file: string; content: Buffer }> {
   const archive = await store.put(content);
   const wasm = await unpackWasm(archive, {
     entrypoint: '',
@@ -74,7 +78,12 @@ describe('unpackWasm', () => {
     ['the one named without its ending', ['a.wasm', 'dir/b.wasm'], { entrypoint: './dir/b' }, 'dir/b.wasm'],
     ['a named file without the ending', ['a.wasm', 'plain'], { entrypoint: 'plain' }, 'plain'],
     ['the default name', ['a.wasm', 'function.wasm'], {}, 'function.wasm'],
-    ['the whole package where the file may be missing', ['a.wasm'], { entrypoint: 'hello', entrypointOptional: true }, 'a.wasm'],
+    [
+      'the whole package where the file may be missing',
+      ['a.wasm'],
+      { entrypoint: 'hello', entrypointOptional: true },
+      'a.wasm',
+    ],
     ['what is not a Mac leftover', ['a.wasm', '__MACOSX/._a.wasm', '._a.wasm'], {}, 'a.wasm'],
   ])('finds %s in a zip', async (_, names, options, expected) => {
     const zip = await zipOf(Object.fromEntries(names.map((name) => [name, {}])));
@@ -104,7 +113,9 @@ describe('unpackWasm', () => {
   it('refuses names that lead out of the zip', async () => {
     const zip = await zipOf({ 'a.wasm': {}, 'XXXYYYY/evil': {} });
     for (const name of ['../../../evil', '/etcccc/evil', 'x\\..\\..\\evil']) {
-      await expect(unpack(forge(zip, 'XXXYYYY/evil', name.padEnd(12, 'l')))).rejects.toEqual(refusal(/cannot be read/));
+      await expect(unpack(forge(zip, 'XXXYYYY/evil', name.padEnd(12, 'l')))).rejects.toEqual(
+        refusal(/cannot be read/),
+      );
     }
   });
 
@@ -116,9 +127,13 @@ describe('unpackWasm', () => {
   });
 
   it('refuses bombs before unpacking them', async () => {
-    const bomb = await zipOf({ 'a.wasm': {}, zeros: { content: Buffer.alloc(20 * 1024 * 1024) } });
-    await expect(unpack(bomb)).rejects.toEqual(refusal(/"zeros" unpacks from \d+ to 20971520 bytes, over 200 times/));
-    const many = await zipOf(Object.fromEntries(Array.from({ length: 10_001 }, (_, i) => [`f${i}`, { content: Buffer.of(1) }])));
+    const bomb = await zipOf({ 'a.wasm': {}, zeros: { content: Buffer.alloc(2 * 1024 * 1024) } });
+    await expect(unpack(bomb)).rejects.toEqual(
+      refusal(/"zeros" unpacks from \d+ to 2097152 bytes, over 200 times/),
+    );
+    // The count in the end-of-directory record is all that need be believed.
+    const many = await zipOf({ 'a.wasm': {} });
+    many.writeUInt16LE(10_001, many.lastIndexOf(Buffer.from('PK\x05\x06')) + 10);
     await expect(unpack(many)).rejects.toEqual(refusal(/10001 entries; 10000 are allowed/));
   });
 
@@ -154,23 +169,20 @@ describe('unpackWasm', () => {
       fc.uint8Array({ maxLength: 300 }),
       fc.uint8Array({ maxLength: 300 }).map((tail) => Buffer.concat([Buffer.from('PK\x03\x04'), tail])),
       // A real zip with some bytes changed, or cut short.
-      fc
-        .array(fc.tuple(fc.nat(zip.length - 1), fc.nat(255)), { minLength: 1, maxLength: 6 })
-        .map((edits) => {
-          const changed = Buffer.from(zip);
-          for (const [at, value] of edits) changed[at] = value;
-          return changed;
-        }),
+      fc.array(fc.tuple(fc.nat(zip.length - 1), fc.nat(255)), { minLength: 1, maxLength: 6 }).map((edits) => {
+        const changed = Buffer.from(zip);
+        for (const [at, value] of edits) changed[at] = value;
+        return changed;
+      }),
       fc.nat(zip.length).map((length) => zip.subarray(0, length)),
     );
     await fc.assert(
       fc.asyncProperty(hostile, fc.constantFrom('', 'a', 'dir/b.txt', '../x'), async (bytes, entrypoint) => {
-        try {
-          await unpack(bytes, { entrypoint });
-        } catch (error) {
-          if (!(error instanceof FissiumError)) throw error;
-          expect(error.code).toBe('ARCHIVE_REFUSED');
-        }
+        const outcome: unknown = await unpack(bytes, { entrypoint }).catch((error: unknown) => error);
+        const code = outcome instanceof FissiumError ? outcome.code : outcome;
+        expect(code).toSatisfy(
+          (c: unknown) => c === 'ARCHIVE_REFUSED' || !(c instanceof Error || typeof c === 'string'),
+        );
         expect(await readdir(store.temporaryFolder)).toEqual([]);
       }),
       { numRuns: 300 },

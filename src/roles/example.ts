@@ -2,15 +2,19 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
+import type { HttpTrigger } from '../api/index.ts';
 import { isAlreadyExists, RESOURCES, type KubeClient, type KubeObject, type ResourceType } from '../kube/index.ts';
 import { FissiumError } from '../errors.ts';
 
 export const EXAMPLE_URL = '/example';
 const NAME = 'example';
 const NAMESPACE = 'default';
+const WAIT_MS = 30_000;
+const POLL_MS = 50;
 
-/** Creates what is missing of the example; what a user changed of it stays as it is. */
-export async function deployExample(client: KubeClient): Promise<void> {
+/** Creates what is missing of the example; what a user changed of it stays as it is. Returns when it is served. */
+export async function deployExample(client: KubeClient, stopped: Promise<void>): Promise<void> {
   const wasm = await readFile(exampleFile());
   const sum = createHash('sha256').update(wasm).digest('hex');
   const metadata = { name: NAME, namespace: NAMESPACE };
@@ -57,6 +61,16 @@ export async function deployExample(client: KubeClient): Promise<void> {
     } catch (error) {
       if (!isAlreadyExists(error)) throw error;
     }
+  }
+  await Promise.race([served(client), stopped]);
+}
+
+/** Waits for the trigger to be ready, and gives up quietly after a while: `kubectl` then tells why it is not. */
+async function served(client: KubeClient): Promise<void> {
+  for (const deadline = Date.now() + WAIT_MS; Date.now() < deadline; ) {
+    const trigger = await client.get<HttpTrigger>(RESOURCES.httptriggers, NAMESPACE, NAME);
+    if (trigger.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')) return;
+    await setTimeout(POLL_MS, undefined, { ref: false });
   }
 }
 

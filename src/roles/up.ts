@@ -12,6 +12,7 @@ import { KubeClient, loadKubeConfig } from '../kube/index.ts';
 import { createMetrics, LogStore } from '../observe/index.ts';
 import { ArchiveStore, createStorageHandler } from '../packages/index.ts';
 import { createInternalListener, createRouter, FunctionTable, RouteTable } from '../router/index.ts';
+import { clientVersion } from '../cli/client-version.ts';
 import { openDataDir } from './data-dir.ts';
 import { deployExample, EXAMPLE_URL } from './example.ts';
 import { onStopSignal } from './stop-signal.ts';
@@ -50,50 +51,77 @@ export async function up(options: UpOptions): Promise<void> {
   parts.defer(() => dataDir.release());
   parts.defer(() => dataDir.release());
 
-  const api = await startApiServerThread({
-    dataDir: dataDir.path,
-    host: options.apiHost,
-    port: options.apiPort,
-    logLevel: logger.level,
-  });
+  const version = clientVersion();
+  const api = await startApiServerThread(
+    {
+      dataDir: dataDir.path,
+      host: options.apiHost,
+      port: options.apiPort,
+      release: version,
+      logLevel: logger.level,
+      onFailure: (err) => {
+        // Without its API the platform serves what it knows, but can learn nothing new: better started again.
+        logger.fatal({ err }, 'the API server ended');
+        process.exitCode = 1;
+        process.kill(process.pid, 'SIGTERM');
+      },
+    },
+    logger,
+  );
   parts.defer(() => api.close());
-  const connection = await loadKubeConfig({ path: api.kubeconfigPath });
-  const client = new KubeClient(connection);
+  const client = new KubeClient(await loadKubeConfig(api.kubeconfigPath));
   parts.defer(() => client.close());
 
-  const archives = new ArchiveStore({ folder: join(dataDir.path, 'archives') });
-  const logs = await LogStore.open({ folder: join(dataDir.path, 'logs'), logger });
+  const archives = await ArchiveStore.open(join(dataDir.path, 'archives'));
+  const logs = new LogStore({
+    folder: join(dataDir.path, 'logs'),
+    onDropped: ({ cause, ...what }) => logger.warn({ ...what, err: cause }, 'log lines of a function were dropped'),
+  });
   parts.defer(() => logs.close());
+  const metrics = createMetrics();
+  parts.defer(() => metrics.close());
   const preparer = new Preparer({ cacheDir: join(dataDir.path, 'cache'), logger });
   parts.defer(() => preparer.close());
   const host = await WasmHost.start({ threads: options.workers, logger });
   parts.defer(() => host.close());
+  metrics.addSource({ instances: () => host.instances() });
 
-  const metrics = createMetrics();
   const functions = new FunctionTable();
   const routes = new RouteTable();
-  const router = createRouter({ functions, routes, metrics, logger });
-  const internal = createInternalListener({ router, metrics, logs, logger, archives: createStorageHandler({ archives, logger }) });
-  parts.defer(() => internal.close());
-  parts.defer(() => router.close({ graceMs: DRAIN_MS }));
-  const internalPort = await internal.listen(options.internalHost, options.internalPort);
-  const port = await router.listen(options.host, options.port);
-  api.setUpstreams({
-    router: urlOf(options.host, port),
-    'router-internal': urlOf(options.internalHost, internalPort),
-    storage: urlOf(options.internalHost, internalPort),
-  });
-
-  await ensureDefaults(client);
+  let ready = false;
+  const router = createRouter({ functions, routes, metrics, logs, logger, version, ready: () => ready });
+  // What reconciles is stopped only after the last request has been answered.
   const control = await startControl({ client, functions, routes, host, preparer, archives, logs, logger });
   parts.defer(() => control.close());
-  if (options.example) await deployExample(client);
-  await Promise.race([control.synced(), stopped]);
-  internal.setReady(true);
+  const storage = createStorageHandler({
+    archives,
+    logger,
+    usersOf: (digest) => control.archiveUsers(digest),
+  });
+  const internal = createInternalListener({
+    services: router.services,
+    metrics,
+    logs,
+    logger,
+    ready: () => ready,
+    mounts: { '/v1/archive': storage, '/v1/archives': storage },
+  });
+  const internalUrl = urlOf(options.internalHost, await internal.listen(options.internalHost, options.internalPort));
+  parts.defer(() => internal.close({ graceMs: DRAIN_MS }));
+  const routerUrl = urlOf(options.host, await router.listen(options.host, options.port));
+  parts.defer(() => router.close({ graceMs: DRAIN_MS }));
+  api.setUpstreams({ router: routerUrl, 'router-internal': internalUrl, storage: internalUrl });
 
-  announce({ router: urlOf(options.host, port), internal: urlOf(options.internalHost, internalPort), api: api.url, kubeconfig: api.kubeconfigPath }, options);
+  await ensureDefaults(client);
+  await Promise.race([control.synced(), stopped]);
+  if (options.example) await deployExample(client, stopped);
+  ready = true;
+  announce(
+    { router: routerUrl, internal: internalUrl, api: api.url, kubeconfig: api.kubeconfigPath },
+    options,
+  );
   await stopped;
-  internal.setReady(false);
+  ready = false;
 }
 
 /** The address to type into a client; an unspecified listening address is reached through loopback. */

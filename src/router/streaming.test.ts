@@ -101,7 +101,14 @@ describe('bodies', () => {
       },
       { route: { methods: ['POST'] } },
     );
-    const total = 64 * 1024 * 1024;
+    const chunk = Buffer.alloc(1024 * 1024);
+    let sent = 0;
+    const source = new Readable({
+      read() {
+        sent += chunk.length;
+        this.push(sent > 64 * chunk.length ? null : chunk);
+      },
+    });
     const req = httpRequest({
       host: '127.0.0.1',
       port: harness.port,
@@ -109,27 +116,22 @@ describe('bodies', () => {
       method: 'POST',
       agent: false,
     });
-    const chunk = Buffer.alloc(1024 * 1024);
-    let sent = 0;
-    while (sent < total && req.write(chunk)) sent += chunk.length;
-    let last = -1;
-    while ((req.socket?.bytesWritten ?? 0) !== last || last <= 0) {
-      last = req.socket?.bytesWritten ?? 0;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      if (!req.writableNeedDrain && sent < total) {
-        req.write(chunk);
-        sent += chunk.length;
-      }
-    }
-    expect(last).toBeLessThan(16 * 1024 * 1024);
+    source.pipe(req);
+    let last = 0;
+    await expect
+      .poll(
+        () => {
+          const before = last;
+          last = req.socket?.bytesWritten ?? 0;
+          return last > 0 && last === before;
+        },
+        { interval: 100, timeout: 5_000 },
+      )
+      .toBe(true);
+    expect(last).toBeLessThan(16 * chunk.length);
     held.resolve();
-    while (sent < total) {
-      sent += chunk.length;
-      if (!req.write(chunk)) await once(req, 'drain');
-    }
-    req.end();
     const [res] = (await once(req, 'response')) as [Readable];
-    expect(Number((await res.toArray()).join(''))).toBe(sent);
+    expect(Number((await res.toArray()).join(''))).toBe(64 * chunk.length);
   }, 30_000);
 });
 
@@ -170,7 +172,7 @@ describe('a function that fails after its head', () => {
     const client = await harness.socket();
     client.send('GET /f HTTP/1.1\r\nHost: x\r\n\r\n');
     const text = await client.untilClosed();
-    expect(text.split('\r\n\r\n')[1]?.length).toBeLessThan(10);
+    expect((text.split('\r\n\r\n')[1] ?? '').length).toBeLessThan(10);
   });
 
   it('also when its body just stops', async () => {

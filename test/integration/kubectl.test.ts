@@ -89,6 +89,13 @@ describe.skipIf(!available)('kubectl', () => {
     return outcome(['apply', '-f', '-', ...more], JSON.stringify(object));
   }
 
+  /** For what a test starts from. */
+  async function applied(object: object): Promise<void> {
+    const { code, stderr } = await apply(object);
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+  }
+
   const named = (name: string, spec: object = {}): typeof FUNCTION => ({
     ...FUNCTION,
     metadata: { ...FUNCTION.metadata, name },
@@ -143,9 +150,9 @@ describe.skipIf(!available)('kubectl', () => {
   });
 
   test('get prints the columns of the kind, more of them with -o wide, and all namespaces with -A', async () => {
-    await apply(named('listed'));
+    await applied(named('listed'));
     const inTeam = { ...named('listed'), metadata: { name: 'listed', namespace: 'team' } };
-    await apply(inTeam);
+    await applied(inTeam);
     const narrow = await kubectl('get', 'fn', 'listed');
     const wide = await kubectl('get', 'fn', 'listed', '-o', 'wide');
     expect(narrow).toMatch(/^NAME\s+ENVIRONMENT\s+PACKAGE.*AGE/);
@@ -173,9 +180,9 @@ describe.skipIf(!available)('kubectl', () => {
       });
     child.stdout.on('data', (chunk) => (seen += String(chunk)));
     const watched = { ...named('watched'), metadata: { name: 'watched', namespace: 'team' } };
-    await apply(watched);
+    await applied(watched);
     await shows(/watched\s+wasm/);
-    await apply({ ...watched, spec: { ...watched.spec, environment: { name: 'other' } } });
+    await applied({ ...watched, spec: { ...watched.spec, environment: { name: 'other' } } });
     await shows(/watched\s+other/);
     await kubectl('delete', 'fn', 'watched', '-n', 'team');
     await shows(/(watched\s+other[^]*){2}/);
@@ -185,7 +192,7 @@ describe.skipIf(!available)('kubectl', () => {
   });
 
   test('edit changes with the editor of the user', async () => {
-    await apply(named('edited'));
+    await applied(named('edited'));
     const editor = join(folder, 'editor.sh');
     await writeFile(editor, '#!/bin/sh\nsed -i "s/app: demo/app: edited/" "$1"\n');
     await chmod(editor, 0o755);
@@ -199,7 +206,7 @@ describe.skipIf(!available)('kubectl', () => {
   });
 
   test('patch: merge and JSON on ours, strategic on the core kinds only', async () => {
-    await apply(named('patched'));
+    await applied(named('patched'));
     await kubectl('patch', 'fn', 'patched', '--type=merge', '-p', '{"spec":{"concurrency":3}}');
     await kubectl(
       'patch',
@@ -220,7 +227,7 @@ describe.skipIf(!available)('kubectl', () => {
   });
 
   test('label and annotate', async () => {
-    await apply(named('labelled'));
+    await applied(named('labelled'));
     await kubectl('label', 'fn', 'labelled', 'tier=front');
     await kubectl('label', 'fn', 'labelled', 'app-');
     await kubectl('annotate', 'fn', 'labelled', 'note=kept');
@@ -246,7 +253,7 @@ describe.skipIf(!available)('kubectl', () => {
   });
 
   test('describe shows the object and its events', async () => {
-    await apply(named('described'));
+    await applied(named('described'));
     const uid = await kubectl('get', 'fn', 'described', '-o', 'jsonpath={.metadata.uid}');
     const now = new Date().toISOString().replace(/\.\d+/, '');
     await outcome(
@@ -279,7 +286,7 @@ describe.skipIf(!available)('kubectl', () => {
   });
 
   test('wait follows a condition in the status, which only /status writes', async () => {
-    await apply(named('waited'));
+    await applied(named('waited'));
     const waiting = outcome(['wait', '--for=condition=Ready', 'fn/waited', '--timeout=20s']);
     const now = new Date().toISOString().replace(/\.\d+/, '');
     const ready = {
@@ -311,7 +318,7 @@ describe.skipIf(!available)('kubectl', () => {
   });
 
   test('delete waits for the end, also of a whole namespace', async () => {
-    await apply(named('deleted'));
+    await applied(named('deleted'));
     expect(await kubectl('delete', 'fn', 'deleted')).toContain('deleted');
     expect(await kubectl('delete', 'fn', 'deleted', '--ignore-not-found')).toBe('');
     await kubectl('create', 'namespace', 'leaving');
@@ -329,7 +336,7 @@ describe.skipIf(!available)('kubectl', () => {
     expect(await kubectl('delete', 'cm', '-l', 'many=yes', '-n', 'team')).toMatch(/many-a[^]*many-b/);
 
     for (const cascade of ['orphan', 'foreground'] as const) {
-      await apply(named(`owner-${cascade}`));
+      await applied(named(`owner-${cascade}`));
       const uid = await kubectl('get', 'fn', `owner-${cascade}`, '-o', 'jsonpath={.metadata.uid}');
       const owner = {
         apiVersion: 'fission.io/v1',
@@ -343,7 +350,7 @@ describe.skipIf(!available)('kubectl', () => {
         kind: 'ConfigMap',
         metadata: { name: `owned-${cascade}`, ownerReferences: [owner] },
       };
-      await apply(owned);
+      await applied(owned);
       await kubectl('delete', 'fn', `owner-${cascade}`, `--cascade=${cascade}`);
       const { code } = await outcome(['get', 'cm', `owned-${cascade}`]);
       expect(code).toBe(cascade === 'orphan' ? 0 : 1);

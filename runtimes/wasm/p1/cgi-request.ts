@@ -38,7 +38,8 @@ export function cgiEnvironment(
   for (const [name, value] of granted) variables.set(name, value);
   for (const [name, value] of metaVariables(request, bodyBytes)) variables.set(name, value);
   // A NUL would end the string early, and what is behind it would be lost or taken for something else.
-  for (const [name, value] of variables) if (name.includes('\0') || value.includes('\0')) variables.delete(name);
+  for (const [name, value] of variables)
+    if (name.includes('\0') || value.includes('\0')) variables.delete(name);
   return variables;
 }
 
@@ -75,7 +76,10 @@ function headerVariables(request: GuestRequest): Environment {
     if (!PLAIN_NAME.test(name) || NOT_PASSED.has(lower)) continue;
     const variable = `HTTP_${lower.replaceAll('-', '_').toUpperCase()}`;
     const before = variables.get(variable);
-    variables.set(variable, before === undefined ? value : before + (lower === 'cookie' ? '; ' : ', ') + value);
+    variables.set(
+      variable,
+      before === undefined ? value : before + (lower === 'cookie' ? '; ' : ', ') + value,
+    );
   }
   return variables;
 }

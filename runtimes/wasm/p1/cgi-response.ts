@@ -52,7 +52,10 @@ export class CgiHeadReader {
   /** The failure of a program that ended before its head was whole. */
   atEnd(): FissiumError {
     if (this.#seen.length === 0) {
-      return new FissiumError('GUEST_NO_RESPONSE', `the function ended without writing an answer to stdout; ${WANTED}`);
+      return new FissiumError(
+        'GUEST_NO_RESPONSE',
+        `the function ended without writing an answer to stdout; ${WANTED}`,
+      );
     }
     return bad(`its output has no blank line after the headers: it wrote ${shown(this.#seen)}`);
   }

@@ -46,14 +46,18 @@ const RIGHT_POLL = 1n << 27n;
  * The imports of `wasi_snapshot_preview1` for one run.
  * @param wasmer the same from @wasmer/wasi, bound to the guest's memory before the guest is entered
  */
-export function preview1Imports(run: Invocation, wasmer: Record<string, HostFunction>): WebAssembly.ModuleImports {
+export function preview1Imports(
+  run: Invocation,
+  wasmer: Record<string, HostFunction>,
+): WebAssembly.ModuleImports {
   const imports: WebAssembly.ModuleImports = {};
   for (const name of FROM_WASMER) {
     imports[name] = guarded(run, (...args) => wasmer[name]?.(...args) ?? ERRNO.notsup);
   }
   for (const name of NOT_ALLOWED) imports[name] = guarded(run, () => ERRNO.notcapable);
   for (const name of OF_FILES) imports[name] = guarded(run, () => ERRNO.badf);
-  for (const name of OF_SEEKABLE_FILES) imports[name] = guarded(run, (fd = 0) => (fd > FD.stderr ? ERRNO.badf : ERRNO.spipe));
+  for (const name of OF_SEEKABLE_FILES)
+    imports[name] = guarded(run, (fd = 0) => (fd > FD.stderr ? ERRNO.badf : ERRNO.spipe));
   for (const [name, call] of Object.entries(ownFunctions(run))) imports[name] = guarded(run, call);
   for (const [name, call] of Object.entries(waitingFunctions(run))) {
     imports[name] = suspending(guarded(run, call));
@@ -120,15 +124,23 @@ function waitingFunctions(run: Invocation): Record<string, WaitingFunction> {
     fd_read: (fd = 0, pointer = 0, count = 0, sizePointer = 0) => {
       if (fd !== FD.stdin) return ERRNO.badf;
       if (stdin.ready) return read(pointer, count, sizePointer);
-      return afterWaiting(run, () => stdin.wait(), () => read(pointer, count, sizePointer));
+      return afterWaiting(
+        run,
+        () => stdin.wait(),
+        () => read(pointer, count, sizePointer),
+      );
     },
     fd_write: (fd = 0, pointer = 0, count = 0, sizePointer = 0) => {
       if (fd !== FD.stdout && fd !== FD.stderr) return ERRNO.badf;
       const parts = memory.parts(pointer, count);
-      memory.setU32(sizePointer, parts.reduce((sum, { length }) => sum + length, 0));
+      memory.setU32(
+        sizePointer,
+        parts.reduce((sum, { length }) => sum + length, 0),
+      );
       try {
-        for (const part of parts) if (fd === FD.stdout) stdout.push(part);
-        else run.log(part);
+        for (const part of parts)
+          if (fd === FD.stdout) stdout.push(part);
+          else run.log(part);
       } catch (error) {
         run.fail(error);
       }
@@ -147,7 +159,11 @@ function waitingFunctions(run: Invocation): Record<string, WaitingFunction> {
   };
 }
 
-async function afterWaiting(run: Invocation, wait: () => Promise<void>, then?: () => number): Promise<number> {
+async function afterWaiting(
+  run: Invocation,
+  wait: () => Promise<void>,
+  then?: () => number,
+): Promise<number> {
   await run.suspend(wait);
   return then ? guarded(run, then)() : ERRNO.success;
 }

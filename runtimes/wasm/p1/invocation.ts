@@ -89,7 +89,9 @@ export class Invocation {
     this.#logBytes += bytes.length;
     this.context.log('stderr', bytes.slice());
     if (this.#logBytes >= LOG_BYTES_CAP) {
-      this.say(`the rest of this request's output to stderr is dropped: it is more than ${LOG_BYTES_CAP / 1024} KiB`);
+      this.say(
+        `the rest of this request's output to stderr is dropped: it is more than ${LOG_BYTES_CAP / 1024} KiB`,
+      );
     }
   }
 

@@ -70,7 +70,10 @@ describe('a CGI command', () => {
       body: bodyOf(['he', 'llo']),
     });
     const variables = Object.fromEntries(
-      body.split('\n').filter((line) => line.includes('=')).map((line) => line.split(/=(.*)/s).slice(0, 2)),
+      body
+        .split('\n')
+        .filter((line) => line.includes('='))
+        .map((line) => line.split(/=(.*)/s).slice(0, 2)),
     ) as Record<string, string>;
     expect(variables).toEqual({
       args: '["guest"]',
@@ -98,7 +101,12 @@ describe('a CGI command', () => {
   it('reads its body from stdin, chunk by chunk or buffered where no length was sent', async () => {
     const text = 'x'.repeat(100_000);
     for (const headers of [[['content-length', '100003']], []] as [string, string][][]) {
-      const { body } = await cgi.run({ method: 'POST', pathWithQuery: '/echo', headers, body: bodyOf(['abc', text]) });
+      const { body } = await cgi.run({
+        method: 'POST',
+        pathWithQuery: '/echo',
+        headers,
+        body: bodyOf(['abc', text]),
+      });
       expect(body).toBe(`abc${text}`);
     }
   });
@@ -108,7 +116,9 @@ describe('a CGI command', () => {
     const announced = { headers: [['content-length', '11']] as [string, string][] };
     for (const more of [announced, {}]) {
       const body = bodyOf(['12345', '678901']);
-      await expect(small.run({ pathWithQuery: '/echo', body, ...more })).rejects.toMatchObject({ code: 'BODY_TOO_LARGE' });
+      await expect(small.run({ pathWithQuery: '/echo', body, ...more })).rejects.toMatchObject({
+        code: 'BODY_TOO_LARGE',
+      });
       expect(body.cancelled).toBe(true);
     }
     const lying = { headers: [['content-length', '5']] as [string, string][] };
@@ -118,7 +128,9 @@ describe('a CGI command', () => {
   });
 
   it('fails with its sender', async () => {
-    await expect(cgi.run({ pathWithQuery: '/echo', body: bodyOf(['abc', null]) })).rejects.toThrow('went away');
+    await expect(cgi.run({ pathWithQuery: '/echo', body: bodyOf(['abc', null]) })).rejects.toThrow(
+      'went away',
+    );
   });
 
   it('writes stderr to the log', async () => {
@@ -163,7 +175,10 @@ describe('a CGI command that fails', () => {
     ['/bad-header', 'GUEST_BAD_RESPONSE', /control character/],
     ['/alloc', 'GUEST_OUT_OF_MEMORY', /32 MiB/],
   ])('%s gives %s', async (pathWithQuery, code, message) => {
-    await expect(cgi.run({ pathWithQuery })).rejects.toMatchObject({ code, message: expect.stringMatching(message) as string });
+    await expect(cgi.run({ pathWithQuery })).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(message) as string,
+    });
   });
 
   it('shows the stack of a trap', async () => {
@@ -182,7 +197,9 @@ describe('a CGI command that fails', () => {
   it('is stopped while it spins, and the next request is served', async () => {
     const life = 1_000_001;
     killLater(cgi, life);
-    await expect(cgi.run({ pathWithQuery: '/spin' }, { life })).rejects.toMatchObject({ code: 'GUEST_TRAPPED' });
+    await expect(cgi.run({ pathWithQuery: '/spin' }, { life })).rejects.toMatchObject({
+      code: 'GUEST_TRAPPED',
+    });
     expect((await cgi.run()).status).toBe(200);
   });
 
@@ -250,7 +267,10 @@ describe('a Go program', () => {
           'fmt.Printf("Content-Type: text/plain\\n\\n%s %d", os.Getenv("PATH_INFO"), len(body))\n}\n',
       );
       const env = { ...process.env, GOOS: 'wasip1', GOARCH: 'wasm' };
-      const built = await promisify(execFile)('go', ['build', '-o', 'hello.wasm', '.'], { cwd: folder, env }).then(
+      const built = await promisify(execFile)('go', ['build', '-o', 'hello.wasm', '.'], {
+        cwd: folder,
+        env,
+      }).then(
         () => true,
         () => false,
       );

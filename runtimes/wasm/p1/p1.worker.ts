@@ -1,6 +1,12 @@
 /** The engine for WASI preview 1 commands: each request runs the program once, as CGI (RFC 3875). */
 import { FissiumError } from '../../../src/errors.ts';
-import type { Deployment, EngineRuntime, InterruptControl, InvocationContext, Specialised } from '../engine.ts';
+import type {
+  Deployment,
+  EngineRuntime,
+  InterruptControl,
+  InvocationContext,
+  Specialised,
+} from '../engine.ts';
 import { guestFailure } from '../guest-failure.ts';
 import { CONTROL_IMPORT, FISSIUM_IMPORTS, LIFE_IMPORT } from '../rewrite/interrupt.ts';
 import { cgiEnvironment, type Environment } from './cgi-request.ts';
@@ -91,7 +97,10 @@ async function answer(run: Invocation): Promise<void> {
   const { exitCode, stdout } = run;
   if (exitCode !== null && exitCode !== 0) {
     if (!stdout.hasHead) {
-      throw new FissiumError('GUEST_EXITED', `the function exited with code ${exitCode} before it had answered`);
+      throw new FissiumError(
+        'GUEST_EXITED',
+        `the function exited with code ${exitCode} before it had answered`,
+      );
     }
     run.say(`the function exited with code ${exitCode} after it had answered`);
   }

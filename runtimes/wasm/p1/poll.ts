@@ -26,7 +26,13 @@ export interface Poll {
 }
 
 /** @throws Errno inval for no subscriptions or unknown ones */
-export function readPoll(memory: GuestMemory, input: number, output: number, count: number, countPointer: number): Poll {
+export function readPoll(
+  memory: GuestMemory,
+  input: number,
+  output: number,
+  count: number,
+  countPointer: number,
+): Poll {
   if (count === 0 || count >>> 0 > MAX_SUBSCRIPTIONS) throw new Errno(ERRNO.inval);
   const subscriptions = Array.from({ length: count }, (_, index) =>
     readSubscription(memory.view(input + index * SUBSCRIPTION_BYTES, SUBSCRIPTION_BYTES)),

@@ -69,7 +69,10 @@ export class Stdin {
 }
 
 export function bodyTooLarge(limitBytes: number): FissiumError {
-  return new FissiumError('BODY_TOO_LARGE', `the request body has more than ${limitBytes} bytes, which this function may take`);
+  return new FissiumError(
+    'BODY_TOO_LARGE',
+    `the request body has more than ${limitBytes} bytes, which this function may take`,
+  );
 }
 
 /** Turns what the guest writes into an answer. */
@@ -152,7 +155,10 @@ function announcedLength(headers: readonly (readonly [name: string, value: strin
   const value = headers.find(([name]) => name === 'content-length')?.[1];
   if (value === undefined) return null;
   if (!/^\d{1,15}$/.test(value)) {
-    throw new FissiumError('GUEST_BAD_RESPONSE', `the function's Content-Length is ${JSON.stringify(value)}, not a number`);
+    throw new FissiumError(
+      'GUEST_BAD_RESPONSE',
+      `the function's Content-Length is ${JSON.stringify(value)}, not a number`,
+    );
   }
   return Number(value);
 }

@@ -52,9 +52,13 @@ export async function readEntry(cacheDir: string, digest: string): Promise<Prepa
 function parseEntry(text: string, digest: string): StoredEntry | null {
   const entry = JSON.parse(text) as Partial<StoredEntry> | null;
   const manifest = entry?.manifest;
-  if (!manifest || !entry.files || manifest.digest !== digest || manifest.prepareVersion !== PREPARE_VERSION) return null;
+  if (!manifest || !entry.files || manifest.digest !== digest || manifest.prepareVersion !== PREPARE_VERSION)
+    return null;
   const { files } = entry;
-  const named = [...manifest.modules.map(({ file }) => file), ...(manifest.script === undefined ? [] : [manifest.script])];
+  const named = [
+    ...manifest.modules.map(({ file }) => file),
+    ...(manifest.script === undefined ? [] : [manifest.script]),
+  ];
   return named.every((name) => name in files) ? { manifest, files } : null;
 }
 
@@ -74,7 +78,9 @@ export async function writeEntry(
     for (const { name, bytes } of files) await writeSynced(join(temporary, name), bytes);
     const entry: StoredEntry = {
       manifest,
-      files: Object.fromEntries(files.map(({ name, bytes }) => [name, { bytes: bytes.length, crc32: crc32(bytes) }])),
+      files: Object.fromEntries(
+        files.map(({ name, bytes }) => [name, { bytes: bytes.length, crc32: crc32(bytes) }]),
+      ),
     };
     await writeSynced(join(temporary, MANIFEST_FILE), Buffer.from(`${JSON.stringify(entry, null, 2)}\n`));
     await syncFolder(temporary);
@@ -85,9 +91,13 @@ export async function writeEntry(
     await rm(temporary, { recursive: true, force: true });
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOSPC' || code === 'EDQUOT') {
-      throw new FissiumError('STORAGE_FULL', `no room for the prepared package in ${cacheDir}: free some and deploy again`, {
-        cause: error,
-      });
+      throw new FissiumError(
+        'STORAGE_FULL',
+        `no room for the prepared package in ${cacheDir}: free some and deploy again`,
+        {
+          cause: error,
+        },
+      );
     }
     throw error;
   }

@@ -17,7 +17,17 @@ export interface ComponentOutline {
   readonly exports: readonly string[];
 }
 
-const SECTION = { custom: 0, coreModule: 1, coreInstance: 2, coreType: 3, component: 4, instance: 5, alias: 6, import: 10, export: 11 };
+const SECTION = {
+  custom: 0,
+  coreModule: 1,
+  coreInstance: 2,
+  coreType: 3,
+  component: 4,
+  instance: 5,
+  alias: 6,
+  import: 10,
+  export: 11,
+};
 const LAST_SECTION = 12;
 const PREAMBLE_BYTES = 8;
 /** Deeper nesting than any tool writes; keeps hostile input from using up the stack. */
@@ -82,7 +92,8 @@ function readLevel(wasm: Uint8Array, from: number, to: number, depth: number): C
         each(content, () => exports.push(readExport(content)));
         break;
       default:
-        if (id > LAST_SECTION) throw new RewriteDeclined('unknown-encoding', `section ${id} is not known`, begin);
+        if (id > LAST_SECTION)
+          throw new RewriteDeclined('unknown-encoding', `section ${id} is not known`, begin);
     }
   }
   return { imports, exports };
@@ -98,7 +109,9 @@ const UNSAFE = /['"`\\\u0000-\u001f\u007f-\u009f\u2028\u2029]|\$\{|\*\/|\/\*/;
 
 function checkName(name: string): string {
   if (UNSAFE.test(name)) {
-    throw refusal(`the component uses the name ${quoted(name)}; quotes, backslashes and control characters are not allowed in names`);
+    throw refusal(
+      `the component uses the name ${quoted(name)}; quotes, backslashes and control characters are not allowed in names`,
+    );
   }
   return name;
 }
@@ -190,5 +203,6 @@ function readExport(reader: ByteReader): string {
  */
 function checkBytes(reader: ByteReader): void {
   const text = Buffer.from(reader.bytes.subarray(reader.at, reader.end)).toString('latin1');
-  if (/['"\\]/.test(text)) throw refusal('the component has a core type section with quotes or backslashes in names');
+  if (/['"\\]/.test(text))
+    throw refusal('the component has a core type section with quotes or backslashes in names');
 }

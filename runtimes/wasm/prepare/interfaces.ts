@@ -53,7 +53,8 @@ export function findHandler(exports: readonly string[]): string {
   const served = handlers.find((name) => VERSION_0_2.test(split(name).version));
   if (served !== undefined) return served;
   const [other] = handlers;
-  if (other !== undefined) throw refusal(`the component exports ${quoted(other)}, a version that is not supported`);
+  if (other !== undefined)
+    throw refusal(`the component exports ${quoted(other)}, a version that is not supported`);
   const p3 = exports.find((name) => split(name).base === P3_HANDLER);
   if (p3 !== undefined) {
     throw refusal(

@@ -37,7 +37,9 @@ export async function runPrepareJob(job: PrepareJob): Promise<PreparedManifest> 
   const { wasm, kind } = await load(job.source);
   const actual = createHash('sha256').update(wasm).digest('hex');
   if (actual !== job.digest) {
-    throw refusal(`the file's sha256 is ${actual}, but ${job.digest} was announced: it changed or arrived damaged`);
+    throw refusal(
+      `the file's sha256 is ${actual}, but ${job.digest} was announced: it changed or arrived damaged`,
+    );
   }
   const { manifest, files } = kind === 'core' ? prepareCommand(wasm) : await prepareComponent(wasm);
   const whole = { prepareVersion: PREPARE_VERSION, digest: job.digest, ...manifest };
@@ -129,7 +131,8 @@ function prepareModule(
   try {
     const bytes = addInterruptionCheck(wasm);
     const problem = validationError(bytes);
-    if (problem !== null) throw new RewriteDeclined('malformed', `the rewritten module is not valid (${problem})`, -1);
+    if (problem !== null)
+      throw new RewriteDeclined('malformed', `the rewritten module is not valid (${problem})`, -1);
     return { module: { name, file, ...memory, interruptible: true }, bytes, declined: '' };
   } catch (error) {
     if (!(error instanceof RewriteDeclined)) throw error;

@@ -1,5 +1,12 @@
 /** Links a component for our own engine, or says why it goes to jco's. */
-import { compileTrampolines, findEntry, linkComponent, LinkDeclined, moduleName, PLAN_FILE } from '../component/index.ts';
+import {
+  compileTrampolines,
+  findEntry,
+  linkComponent,
+  LinkDeclined,
+  moduleName,
+  PLAN_FILE,
+} from '../component/index.ts';
 import { ASYNC_IMPORTS } from '../wasi/index.ts';
 
 export interface LinkedComponent {

@@ -136,7 +136,8 @@ export class Preparer {
 
   #failure(error: unknown): unknown {
     if (error instanceof FissiumError) return error;
-    const text = error instanceof Error ? `${(error as NodeJS.ErrnoException).code ?? ''} ${error.message}` : '';
+    const text =
+      error instanceof Error ? `${(error as NodeJS.ErrnoException).code ?? ''} ${error.message}` : '';
     if (!/OUT_OF_MEMORY|memory/i.test(text)) return error;
     return new FissiumError(
       'PACKAGE_REFUSED',
@@ -147,5 +148,8 @@ export class Preparer {
 }
 
 function shuttingDown(): FissiumError {
-  return new FissiumError('SHUTTING_DOWN', 'the platform is shutting down; the package will be prepared at its next start');
+  return new FissiumError(
+    'SHUTTING_DOWN',
+    'the platform is shutting down; the package will be prepared at its next start',
+  );
 }

@@ -27,7 +27,10 @@ const PREVIEW1_FUNCTIONS: ReadonlySet<string> = new Set(
 /** What toolchains other than WASI's import; the hint says which switch makes a command of it. */
 const HINTS: readonly (readonly [module: RegExp, hint: string])[] = [
   [/^(gojs|go)$/, 'build Go with GOOS=wasip1 GOARCH=wasm'],
-  [/^(wbg|__wbindgen|\.\/)/, 'wasm-bindgen is for browsers; build Rust with --target wasm32-wasip2 or wasm32-wasip1'],
+  [
+    /^(wbg|__wbindgen|\.\/)/,
+    'wasm-bindgen is for browsers; build Rust with --target wasm32-wasip2 or wasm32-wasip1',
+  ],
   [/^wasi_unstable$/, 'this is the WASI of 2019; build with a newer toolchain'],
   [/^wasi$/, 'WASI threads are not supported'],
   [/^env$/, 'with Emscripten use -sSTANDALONE_WASM'],
@@ -44,8 +47,13 @@ export function inspectCommand(wasm: Uint8Array): ModuleLayout {
   if (!layout.exports.some(({ name, kind }) => name === '_start' && kind === IMPORT_KIND.function)) {
     throw refusal(withoutStart(layout));
   }
-  if (layout.imports.length > 0 && !layout.exports.some(({ name, kind }) => name === 'memory' && kind === IMPORT_KIND.memory)) {
-    throw refusal('the core module exports _start, but not its memory under the name "memory", which WASI needs');
+  if (
+    layout.imports.length > 0 &&
+    !layout.exports.some(({ name, kind }) => name === 'memory' && kind === IMPORT_KIND.memory)
+  ) {
+    throw refusal(
+      'the core module exports _start, but not its memory under the name "memory", which WASI needs',
+    );
   }
   return layout;
 }
@@ -57,7 +65,8 @@ function layoutOf(wasm: Uint8Array): ModuleLayout {
   try {
     return readLayout(wasm);
   } catch (error) {
-    if (error instanceof RewriteDeclined) throw refusal(`the core module cannot be read: ${error.message}`, error);
+    if (error instanceof RewriteDeclined)
+      throw refusal(`the core module cannot be read: ${error.message}`, error);
     throw error;
   }
 }
@@ -99,7 +108,8 @@ function checkImport({ module, name, kind }: Import): void {
 
 function withoutStart({ exports }: ModuleLayout): string {
   const names = exports.filter(({ kind }) => kind === IMPORT_KIND.function).map(({ name }) => name);
-  if (names.includes('_initialize')) return 'the core module is a reactor (it exports _initialize), not a command with _start';
+  if (names.includes('_initialize'))
+    return 'the core module is a reactor (it exports _initialize), not a command with _start';
   if (names.some((name) => name.startsWith('cabi_') || name.includes('incoming-handler'))) {
     return 'the core module was built for the component model but is no component yet: run `wasm-tools component new` (or `jco new`) on it';
   }

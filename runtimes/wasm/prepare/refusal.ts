@@ -7,7 +7,11 @@ export const WHAT_IS_SUPPORTED =
 
 /** A refusal that says what was found and what would be taken. */
 export function refusal(found: string, cause?: unknown): FissiumError {
-  return new FissiumError('PACKAGE_REFUSED', `${found}. ${WHAT_IS_SUPPORTED}.`, cause === undefined ? {} : { cause });
+  return new FissiumError(
+    'PACKAGE_REFUSED',
+    `${found}. ${WHAT_IS_SUPPORTED}.`,
+    cause === undefined ? {} : { cause },
+  );
 }
 
 const MIB = 1024 * 1024;

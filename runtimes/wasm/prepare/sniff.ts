@@ -31,7 +31,9 @@ const OTHER_FILES: readonly (readonly [start: string, what: string])[] = [
 export function sniff(head: Uint8Array, sizeBytes: number): PackageKind {
   if (sizeBytes === 0) throw refusal('the file is empty (0 bytes)');
   if (sizeBytes > MAX_PACKAGE_BYTES) {
-    throw refusal(`the file has ${mebibytes(sizeBytes)}, a package may have ${mebibytes(MAX_PACKAGE_BYTES)} at most`);
+    throw refusal(
+      `the file has ${mebibytes(sizeBytes)}, a package may have ${mebibytes(MAX_PACKAGE_BYTES)} at most`,
+    );
   }
   if (!startsWith(head, 0, MAGIC.slice(0, head.length))) throw notWasm(head);
   if (head.length < SNIFF_BYTES) throw refusal(`the file ends after ${sizeBytes} bytes: it is truncated`);

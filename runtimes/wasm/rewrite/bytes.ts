@@ -60,7 +60,8 @@ export class ByteReader {
   }
 
   skip(count: number): void {
-    if (count > this.end - this.at) throw new RewriteDeclined('malformed', 'the module ends too early', this.at);
+    if (count > this.end - this.at)
+      throw new RewriteDeclined('malformed', 'the module ends too early', this.at);
     this.at += count;
   }
 

@@ -19,7 +19,10 @@ function rewrite(wasm: Uint8Array): Uint8Array<ArrayBuffer> | null {
 describe('damaged modules', () => {
   it('are declined, or rewritten into what is as valid as they were', async () => {
     const cgi = readFileSync(join(import.meta.dirname, '../../../test/guests/built/cgi.wasm'));
-    const seeds = [...(await Promise.all(Object.values(ENDLESS).map(wat))), new Uint8Array(cgi.subarray(0, 20_000))];
+    const seeds = [
+      ...(await Promise.all(Object.values(ENDLESS).map(wat))),
+      new Uint8Array(cgi.subarray(0, 20_000)),
+    ];
     const damage = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 });
     fc.assert(
       fc.property(fc.constantFrom(...seeds), damage, fc.option(fc.nat()), (seed, changes, cut) => {
@@ -65,14 +68,25 @@ const statement: fc.Memo<string> = fc.memo((depth) => {
   const leaf = fc.oneof(
     fc.tuple(fc.nat(2), value, value).map(([local, a, b]) => `(local.set ${local} (i32.add ${a} ${b}))`),
     fc.tuple(fc.nat(2), value).map(([index, a]) => `(global.set $g${index} ${a})`),
-    fc.tuple(fc.nat(1), address, value).map(([memory, at, a]) => `(i32.store $m${memory} offset=3 ${at} ${a})`),
-    fc.tuple(fc.nat(1), address, value).map(([memory, at, a]) => `(i64.store32 $m${memory} ${at} (i64.extend_i32_u ${a}))`),
-    fc.tuple(fc.nat(1), address, value).map(([memory, at, a]) => `(memory.fill $m${memory} ${at} ${a} (i32.const 33))`),
-    fc.tuple(fc.nat(1), fc.nat(1), address).map(([to, from, at]) => `(memory.copy $m${to} $m${from} ${at} (i32.const 5) (i32.const 40))`),
-    fc.tuple(fc.nat(1), address).map(([memory, at]) => `(memory.init $m${memory} $p ${at} (i32.const 1) (i32.const 3))`),
+    fc
+      .tuple(fc.nat(1), address, value)
+      .map(([memory, at, a]) => `(i32.store $m${memory} offset=3 ${at} ${a})`),
+    fc
+      .tuple(fc.nat(1), address, value)
+      .map(([memory, at, a]) => `(i64.store32 $m${memory} ${at} (i64.extend_i32_u ${a}))`),
+    fc
+      .tuple(fc.nat(1), address, value)
+      .map(([memory, at, a]) => `(memory.fill $m${memory} ${at} ${a} (i32.const 33))`),
+    fc
+      .tuple(fc.nat(1), fc.nat(1), address)
+      .map(([to, from, at]) => `(memory.copy $m${to} $m${from} ${at} (i32.const 5) (i32.const 40))`),
+    fc
+      .tuple(fc.nat(1), address)
+      .map(([memory, at]) => `(memory.init $m${memory} $p ${at} (i32.const 1) (i32.const 3))`),
     fc.nat(1).map((memory) => `(drop (memory.grow $m${memory} (i32.const 1)))`),
-    fc.tuple(fc.nat(1), address, value).map(([memory, at, a]) =>
-      `(v128.store $m${memory} ${at} (i32x4.splat ${a}))`),
+    fc
+      .tuple(fc.nat(1), address, value)
+      .map(([memory, at, a]) => `(v128.store $m${memory} ${at} (i32x4.splat ${a}))`),
     value.map((a) => `(local.set 0 (call $leaf ${a}))`),
     value.map((a) => `(local.set 1 (call_indirect (param i32) (result i32) ${a} (i32.const 0)))`),
     value.map((a) => `(block $b (br_table $b $b ${a}))`),
@@ -82,16 +96,19 @@ const statement: fc.Memo<string> = fc.memo((depth) => {
   return fc.oneof(
     leaf,
     fc.tuple(value, body, body).map(([a, yes, no]) => `(if ${a} (then ${yes}) (else ${no}))`),
-    fc.tuple(fc.integer({ min: 1, max: 4 }), body).map(([count, inner]) =>
-      `(local.set $n${depth} (i32.const ${count})) (loop $l ${inner}
-        (br_if $l (local.tee $n${depth} (i32.sub (local.get $n${depth}) (i32.const 1)))))`),
+    fc.tuple(fc.integer({ min: 1, max: 4 }), body).map(
+      ([count, inner]) =>
+        `(local.set $n${depth} (i32.const ${count})) (loop $l ${inner}
+        (br_if $l (local.tee $n${depth} (i32.sub (local.get $n${depth}) (i32.const 1)))))`,
+    ),
     body.map((inner) => `(block $out (try_table (catch $e $out) ${inner} (throw $e)))`),
   );
 });
 
 describe('random programs', () => {
   it('do the same before and after', async () => {
-    const program = fc.array(statement(3), { minLength: 1, maxLength: 8 }).map((lines) => `(module
+    const program = fc.array(statement(3), { minLength: 1, maxLength: 8 }).map(
+      (lines) => `(module
       (memory $m0 (export "m0") 1 3) (memory $m1 (export "m1") 1 2)
       (global $g0 (export "g0") (mut i32) (i32.const 1)) (global $g1 (export "g1") (mut i32) (i32.const -2))
       (global $g2 (export "g2") (mut i32) (i32.const 3))
@@ -99,7 +116,8 @@ describe('random programs', () => {
       (data $p "abcdefgh") (data (memory $m1) (i32.const 4) "active") (data (i32.const 4) "first")
       (func $leaf (param i32) (result i32) (i32.xor (local.get 0) (global.get $g0)))
       (func (export "run") (param i32 i32 i32) (result i32) (local $n1 i32) (local $n2 i32) (local $n3 i32)
-        ${lines.join('\n')} (i32.sub (local.get 0) (local.get 1))))`);
+        ${lines.join('\n')} (i32.sub (local.get 0) (local.get 1))))`,
+    );
     await fc.assert(
       fc.asyncProperty(program, async (text) => {
         const source = await wat(text);
@@ -114,7 +132,9 @@ describe('random programs', () => {
 
 function observe(wasm: Uint8Array<ArrayBuffer>): unknown {
   const control = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm), { fissium: { control, life: 9 } });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(wasm), {
+    fissium: { control, life: 9 },
+  });
   let result: unknown;
   try {
     result = (exports['run'] as (...args: number[]) => number)(1, 2, 3);
@@ -122,6 +142,8 @@ function observe(wasm: Uint8Array<ArrayBuffer>): unknown {
     result = (error as Error).message;
   }
   const globals = ['g0', 'g1', 'g2'].map((name) => (exports[name] as WebAssembly.Global).value as number);
-  const memories = ['m0', 'm1'].map((name) => Buffer.from((exports[name] as WebAssembly.Memory).buffer).toString('base64'));
+  const memories = ['m0', 'm1'].map((name) =>
+    Buffer.from((exports[name] as WebAssembly.Memory).buffer).toString('base64'),
+  );
   return { result, globals, memories };
 }

@@ -277,7 +277,8 @@ function walkRare(kind: number, reader: ByteReader, visitor: InstructionVisitor)
 function walkAccess(reader: ByteReader, visitor: InstructionVisitor): void {
   const start = reader.at;
   const flags = reader.u32();
-  if (flags >= MEMORY_INDEX_FOLLOWS * 2) throw new RewriteDeclined('unknown-encoding', 'memory access', start);
+  if (flags >= MEMORY_INDEX_FOLLOWS * 2)
+    throw new RewriteDeclined('unknown-encoding', 'memory access', start);
   const index = flags >= MEMORY_INDEX_FOLLOWS ? reader.u32() : 0;
   visitor.access(start, reader.at, flags % MEMORY_INDEX_FOLLOWS, index);
   reader.skipLeb(64);

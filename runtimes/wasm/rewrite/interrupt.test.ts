@@ -13,7 +13,11 @@ function rewritten(wasm: Uint8Array): Uint8Array<ArrayBuffer> {
   return addInterruptionCheck(wasm) as Uint8Array<ArrayBuffer>;
 }
 
-function instantiate(wasm: Uint8Array<ArrayBuffer>, life = 7, imports: WebAssembly.Imports = {}): WebAssembly.Exports {
+function instantiate(
+  wasm: Uint8Array<ArrayBuffer>,
+  life = 7,
+  imports: WebAssembly.Imports = {},
+): WebAssembly.Exports {
   const control = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   const module = new WebAssembly.Module(wasm);
   return new WebAssembly.Instance(module, { ...imports, fissium: { control, life } }).exports;
@@ -29,8 +33,13 @@ describe('the interruption check', () => {
     async (_name, flags) => {
       const script = join(import.meta.dirname, 'testing/stop-loops.ts');
       const { stdout } = await promisify(execFile)(process.execPath, [...flags, script]);
-      const results = stdout.trim().split('\n').map((line) => JSON.parse(line) as { name: string; how: unknown });
-      expect(results.map(({ name, how }) => [name, how])).toEqual(Object.keys(ENDLESS).map((name) => [name, 'trapped']));
+      const results = stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { name: string; how: unknown });
+      expect(results.map(({ name, how }) => [name, how])).toEqual(
+        Object.keys(ENDLESS).map((name) => [name, 'trapped']),
+      );
     },
     60_000,
   );
@@ -55,12 +64,16 @@ describe('the interruption check', () => {
     const source = await wat('(module (func (export "run") (result i32) (i32.const 1)))');
     const before = source.length;
     const imports = rewritten(source).length - before;
-    const twice = await wat('(module (func (export "run") (result i32) (i32.const 1)) (func (nop)) (func (nop)))');
+    const twice = await wat(
+      '(module (func (export "run") (result i32) (i32.const 1)) (func (nop)) (func (nop)))',
+    );
     expect(rewritten(twice).length - twice.length).toBe(imports);
   });
 
   it('keeps the names of functions', async () => {
-    const wasm = rewritten(await wat('(module (func $inner unreachable) (func $outer (export "run") (call $inner)))'));
+    const wasm = rewritten(
+      await wat('(module (func $inner unreachable) (func $outer (export "run") (call $inner)))'),
+    );
     let stack = '';
     try {
       (instantiate(wasm)['run'] as () => void)();
@@ -119,7 +132,11 @@ describe('renumbering', () => {
     const wasm = await wat('(module (memory 1) (func (drop (i32.load (i32.const 0)))))');
     // i32.load align=2 offset=0 → the same with memory index 1, which the module does not have.
     const at = Buffer.from(wasm).indexOf(Buffer.from([0x28, 0x02, 0x00]));
-    const forged = Buffer.concat([wasm.subarray(0, at), Buffer.from([0x28, 0x42, 0x01, 0x00]), wasm.subarray(at + 3)]);
+    const forged = Buffer.concat([
+      wasm.subarray(0, at),
+      Buffer.from([0x28, 0x42, 0x01, 0x00]),
+      wasm.subarray(at + 3),
+    ]);
     const bodySize = forged.indexOf(Buffer.from([0x00, 0x41, 0x00, 0x28])) - 1;
     forged[bodySize] = (forged[bodySize] ?? 0) + 1;
     forged[bodySize - 2] = (forged[bodySize - 2] ?? 0) + 1;
@@ -148,7 +165,9 @@ describe('what is not known', () => {
 describe('real modules', () => {
   const vendored = join(import.meta.dirname, '../../../node_modules/@bytecodealliance/jco-transpile/vendor');
   const files = [GUESTS, vendored].flatMap((folder) =>
-    readdirSync(folder).filter((name) => name.endsWith('.wasm')).map((name) => join(folder, name)),
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.wasm'))
+      .map((name) => join(folder, name)),
   );
   const cores = files.filter((file) => readFileSync(file)[6] === 0);
 
@@ -158,7 +177,11 @@ describe('real modules', () => {
     expect(WebAssembly.validate(wasm)).toBe(true);
     const names = (bytes: Uint8Array): string[] => readLayout(bytes).exports.map(({ name }) => name);
     expect(names(wasm)).toEqual(names(source));
-    expect(readLayout(wasm).imports.slice(-2).map(({ module, name }) => [module, name])).toEqual([
+    expect(
+      readLayout(wasm)
+        .imports.slice(-2)
+        .map(({ module, name }) => [module, name]),
+    ).toEqual([
       ['fissium', 'control'],
       ['fissium', 'life'],
     ]);

@@ -102,7 +102,12 @@ function rewriteCode(section: Section, numbering: Renumbering, check: Uint8Array
   return sectionOf(SECTION.code, out.view());
 }
 
-function rewriteFunction(reader: ByteReader, out: ByteWriter, numbering: Renumbering, check: Uint8Array): void {
+function rewriteFunction(
+  reader: ByteReader,
+  out: ByteWriter,
+  numbering: Renumbering,
+  check: Uint8Array,
+): void {
   const start = reader.at;
   for (let left = reader.u32(); left > 0; left--) {
     reader.skipLeb(32);

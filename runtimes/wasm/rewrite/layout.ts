@@ -43,6 +43,9 @@ export function readLayout(wasm: Uint8Array): ModuleLayout {
   };
 }
 
-export function countImports(imports: readonly Import[], kind: (typeof IMPORT_KIND)[keyof typeof IMPORT_KIND]): number {
+export function countImports(
+  imports: readonly Import[],
+  kind: (typeof IMPORT_KIND)[keyof typeof IMPORT_KIND],
+): number {
   return imports.filter((entry) => entry.kind === kind).length;
 }

@@ -23,7 +23,9 @@ describe('limitMemory', () => {
   });
 
   it('bounds every memory, and leaves imported ones alone', async () => {
-    const wasm = await wat('(module (import "host" "memory" (memory 1 90)) (memory 1) (memory i64 2 200) (memory 1 4))');
+    const wasm = await wat(
+      '(module (import "host" "memory" (memory 1 90)) (memory 1) (memory i64 2 200) (memory 1 4))',
+    );
     const layout = readLayout(limitMemory(wasm, 10));
     expect(layout.memories.map(({ min, max, wide }) => [min, max, wide])).toEqual([
       [1, 10, false],

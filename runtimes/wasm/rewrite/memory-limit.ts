@@ -28,5 +28,7 @@ export function limitMemory(wasm: Uint8Array, maxPages: number): Uint8Array {
     out.u32(min);
     out.u32(Math.min(max ?? maxPages, maxPages));
   }
-  return writeSections(sections.map((entry) => (entry === section ? sectionOf(SECTION.memory, out.view()) : entry)));
+  return writeSections(
+    sections.map((entry) => (entry === section ? sectionOf(SECTION.memory, out.view()) : entry)),
+  );
 }

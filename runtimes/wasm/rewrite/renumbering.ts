@@ -204,7 +204,8 @@ export class Renumbering {
 
   /** An index that the module does not have must never come to mean the memory that is added. */
   #memory(index: number, at: number): number {
-    if (index >= this.#spaces.memories) throw new RewriteDeclined('malformed', `there is no memory ${index}`, at);
+    if (index >= this.#spaces.memories)
+      throw new RewriteDeclined('malformed', `there is no memory ${index}`, at);
     return index < this.control ? index : index + 1;
   }
 }

@@ -84,7 +84,9 @@ export function sectionOf(id: number, payload: Uint8Array): Section {
 /** Adds a section at its place, before the first known section that must follow it. */
 export function insertSection(sections: Section[], added: Section): void {
   const place = ORDER.indexOf(added.id);
-  const at = sections.findIndex((section) => section.id !== SECTION.custom && ORDER.indexOf(section.id) > place);
+  const at = sections.findIndex(
+    (section) => section.id !== SECTION.custom && ORDER.indexOf(section.id) > place,
+  );
   sections.splice(at < 0 ? sections.length : at, 0, added);
 }
 

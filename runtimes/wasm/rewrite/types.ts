@@ -10,7 +10,8 @@ export function skipValueType(reader: ByteReader): void {
   const at = reader.at;
   const kind = reader.byte();
   if (kind === REF || kind === REF_NULL) reader.skipLeb(33);
-  else if (kind < 0x40 || kind > 0x7f) throw new RewriteDeclined('unknown-encoding', `value type ${kind}`, at);
+  else if (kind < 0x40 || kind > 0x7f)
+    throw new RewriteDeclined('unknown-encoding', `value type ${kind}`, at);
 }
 
 /** Nothing, a value type, or a type index (s33). */
@@ -35,7 +36,8 @@ const WIDE = 4;
 export function readLimits(reader: ByteReader): Limits {
   const at = reader.at;
   const flags = reader.byte();
-  if (flags > (HAS_MAX | SHARED | WIDE)) throw new RewriteDeclined('unknown-encoding', `limits flags ${flags}`, at);
+  if (flags > (HAS_MAX | SHARED | WIDE))
+    throw new RewriteDeclined('unknown-encoding', `limits flags ${flags}`, at);
   const min = reader.u64();
   const max = (flags & HAS_MAX) === 0 ? undefined : reader.u64();
   return { min, max, shared: (flags & SHARED) !== 0, wide: (flags & WIDE) !== 0 };

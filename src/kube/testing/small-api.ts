@@ -48,7 +48,9 @@ export class SmallApi {
   /** TCP connections accepted so far. */
   connections = 0;
   /** Called before each request; an answer from it is sent instead. */
-  intercept: ((request: SeenRequest) => { status: number; body?: unknown; raw?: string } | undefined) | undefined;
+  intercept:
+    | ((request: SeenRequest) => { status: number; body?: unknown; raw?: string } | undefined)
+    | undefined;
   readonly #server: Server;
   readonly #objects = new Map<string, Stored>();
   readonly #history: Change[] = [];
@@ -164,7 +166,12 @@ export class SmallApi {
     if (seen.method === 'GET' && target.name === undefined) return this.#list(target, seen.query, response);
     if (seen.method === 'POST') {
       if (stored !== undefined) return fail(response, 409, 'AlreadyExists');
-      const metadata = { ...body.metadata, uid: `uid-${this.#nextUid++}`, generation: 1, creationTimestamp: '2026-01-01T00:00:00Z' };
+      const metadata = {
+        ...body.metadata,
+        uid: `uid-${this.#nextUid++}`,
+        generation: 1,
+        creationTimestamp: '2026-01-01T00:00:00Z',
+      };
       return send(response, 201, this.#commit('ADDED', key, target, { ...body, metadata }));
     }
     if (stored === undefined) return fail(response, 404, 'NotFound');
@@ -183,14 +190,29 @@ export class SmallApi {
     }
   }
 
-  #update(key: string, target: Target, stored: Stored, wanted: Stored, response: ServerResponse, patch = wanted): void {
+  #update(
+    key: string,
+    target: Target,
+    stored: Stored,
+    wanted: Stored,
+    response: ServerResponse,
+    patch = wanted,
+  ): void {
     const expected = patch.metadata?.resourceVersion;
-    if (expected !== undefined && expected !== stored.metadata.resourceVersion) return fail(response, 409, 'Conflict');
+    if (expected !== undefined && expected !== stored.metadata.resourceVersion)
+      return fail(response, 409, 'Conflict');
     const isStatus = target.subresource === 'status';
-    const next: Stored = isStatus ? { ...stored, status: wanted.status } : { ...wanted, status: stored.status };
+    const next: Stored = isStatus
+      ? { ...stored, status: wanted.status }
+      : { ...wanted, status: stored.status };
     const isNewSpec = JSON.stringify(next.spec) !== JSON.stringify(stored.spec);
     const { uid, creationTimestamp, generation = 1 } = stored.metadata;
-    next.metadata = { ...next.metadata, uid, creationTimestamp, generation: isNewSpec ? generation + 1 : generation };
+    next.metadata = {
+      ...next.metadata,
+      uid,
+      creationTimestamp,
+      generation: isNewSpec ? generation + 1 : generation,
+    };
     send(response, 200, this.#commit('MODIFIED', key, target, next));
   }
 
@@ -209,8 +231,8 @@ export class SmallApi {
   #list(target: Target, query: URLSearchParams, response: ServerResponse): void {
     const limit = Number(query.get('limit') ?? Number.POSITIVE_INFINITY);
     const start = Number(query.get('continue') ?? 0);
-    const all = [...this.#objects].filter(
-      ([key]) => key.startsWith(`${target.collection}|${target.namespace === undefined ? '' : `${target.namespace}|`}`),
+    const all = [...this.#objects].filter(([key]) =>
+      key.startsWith(`${target.collection}|${target.namespace === undefined ? '' : `${target.namespace}|`}`),
     );
     const items = all.slice(start, start + limit).map(([, object]) => object);
     const more = start + limit < all.length ? { continue: String(start + limit) } : {};
@@ -233,14 +255,19 @@ export class SmallApi {
   }
 }
 
-function deliver({ collection, namespace, response }: OpenWatch, { type, object, collection: changed }: Change): void {
+function deliver(
+  { collection, namespace, response }: OpenWatch,
+  { type, object, collection: changed }: Change,
+): void {
   if (changed !== collection || (namespace !== undefined && namespace !== object.metadata.namespace)) return;
   response.write(`${JSON.stringify({ type, object })}\n`);
 }
 
 function parsePath(path: string): Target | undefined {
   const match =
-    /^\/(?:api\/v1|apis\/([^/]+)\/v1)(?:\/namespaces\/([^/]+))?\/([a-z]+)(?:\/([^/]+))?(?:\/([a-z]+))?$/.exec(path);
+    /^\/(?:api\/v1|apis\/([^/]+)\/v1)(?:\/namespaces\/([^/]+))?\/([a-z]+)(?:\/([^/]+))?(?:\/([a-z]+))?$/.exec(
+      path,
+    );
   if (match === null) return undefined;
   const [, group = '', namespace, plural = '', name, subresource] = match;
   return { collection: `${group}/${plural}`, namespace, name, subresource };

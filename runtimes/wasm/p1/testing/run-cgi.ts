@@ -115,7 +115,9 @@ async function run(
 }
 
 /** A body in chunks; `null` in it is a failure of its sender. */
-export function bodyOf(chunks: readonly (string | Uint8Array | null)[]): GuestBodySource & { readonly cancelled: boolean } {
+export function bodyOf(
+  chunks: readonly (string | Uint8Array | null)[],
+): GuestBodySource & { readonly cancelled: boolean } {
   const left = [...chunks];
   let cancelled = false;
   return {

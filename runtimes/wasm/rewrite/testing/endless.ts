@@ -37,7 +37,7 @@ export const ENDLESS: Readonly<Record<string, string>> = {
     (func (export "run")
       (loop $again (block $caught (try_table (catch_all $caught) (call $spin))) (br $again))))`,
   'legacy catch_all around a loop': `(module (import "host" "fail" (func $fail))
-    (func (export "run") (loop $again (try (do (call $fail)) (catch_all)) (br $again))))`,
+    (func (export "run") loop $again try call $fail catch_all end br $again end))`,
   'a loop of memory.fill': `(module (memory 16) (func (export "run")
     (loop $again (memory.fill (i32.const 0) (i32.const 1) (i32.const 65536)) (br $again))))`,
   'a loop of failing memory.grow': `(module (memory 1 1) (func (export "run")

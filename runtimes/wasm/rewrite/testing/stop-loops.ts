@@ -46,7 +46,12 @@ if (isMainThread) {
     Atomics.notify(words, ENTERED);
     const instance = new WebAssembly.Instance(module, {
       fissium: { control: memory, life: LIFE },
-      host: { nothing: () => undefined, fail: () => { throw new Error('caught by the guest'); } },
+      host: {
+        nothing: () => undefined,
+        fail: () => {
+          throw new Error('caught by the guest');
+        },
+      },
     });
     (instance.exports['run'] as () => void)();
     parentPort?.postMessage('returned');

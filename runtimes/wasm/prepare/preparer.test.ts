@@ -1,0 +1,246 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { once } from 'node:events';
+import pino from 'pino';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Preparer, validateLimits } from './index.ts';
+
+const GUESTS = join(import.meta.dirname, '../../../test/guests/built');
+const MIB = 1024 * 1024;
+
+let cacheDir: string;
+const lines: { msg: string }[] = [];
+const logger = pino(
+  { level: 'info' },
+  { write: (line: string) => lines.push(JSON.parse(line) as { msg: string }) },
+);
+const open_: Preparer[] = [];
+
+function preparer(options: Partial<ConstructorParameters<typeof Preparer>[0]> = {}): Preparer {
+  const made = new Preparer({ cacheDir, logger, ...options });
+  open_.push(made);
+  return made;
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+async function guest(name: string): Promise<{ file: string; bytes: Uint8Array; digest: string }> {
+  const file = join(GUESTS, name);
+  const bytes = await readFile(file);
+  return { file, bytes, digest: digestOf(bytes) };
+}
+
+const prepared = (): number => lines.filter(({ msg }) => msg === 'package prepared').length;
+
+beforeEach(async () => {
+  cacheDir = join(await mkdtemp(join(tmpdir(), 'fissium-prepare-')), 'cache');
+  lines.length = 0;
+});
+
+afterEach(async () => {
+  await Promise.all(open_.splice(0).map((made) => made.close()));
+  await rm(join(cacheDir, '..'), { recursive: true, force: true });
+});
+
+describe('a component', () => {
+  it('becomes a script and core modules with the interruption check', async () => {
+    const { file, digest } = await guest('torture.wasm');
+    const { manifest, folder } = await preparer().prepare(file, digest);
+    expect(manifest).toMatchObject({
+      engine: 'jco',
+      digest,
+      entry: expect.stringMatching(/^wasi:http\/incoming-handler@0\.2\.\d+$/) as string,
+      script: 'component.mjs',
+    });
+    expect(manifest.imports).toContainEqual(expect.stringMatching(/^wasi:io\/streams@0\.2\.\d+$/));
+    expect(manifest.modules.every(({ interruptible }) => interruptible)).toBe(true);
+    expect(manifest.modules[0]?.initialPages).toBeGreaterThan(0);
+    for (const { file: name } of manifest.modules) {
+      expect(WebAssembly.validate(await readFile(join(folder, name)))).toBe(true);
+    }
+    const script = await readFile(join(folder, 'component.mjs'), 'utf8');
+    expect(script).toMatch(/^export function instantiate\(/m);
+    for (const { name } of manifest.modules) expect(script).toContain(`'${name}'`);
+  });
+});
+
+describe('a preview 1 command', () => {
+  it('becomes one module', async () => {
+    const { bytes, digest } = await guest('cgi.wasm');
+    const { manifest } = await preparer().prepare(bytes, digest);
+    expect(manifest).toMatchObject({
+      engine: 'p1',
+      entry: '_start',
+      imports: ['wasi_snapshot_preview1'],
+      modules: [{ name: 'main', file: 'main.wasm', interruptible: true }],
+    });
+  });
+
+  it('is held against the memory limit of each function', async () => {
+    const { file, digest } = await guest('big-memory.wasm');
+    const { manifest } = await preparer().prepare(file, digest);
+    expect(() => validateLimits(manifest, { memoryBytes: 128 * MIB })).toThrow(/200 MiB.*128 MiB/);
+    validateLimits(manifest, { memoryBytes: 200 * MIB });
+  });
+});
+
+describe('refusals', () => {
+  const supported = /Supported are WebAssembly components that export wasi:http\/incoming-handler@0\.2\.x/;
+
+  it.each([
+    ['no-start.wasm', /no _start \(it exports "run"\)/],
+    ['wrong-import.wasm', /"emscripten_memcpy" from "env"/],
+    ['no-handler.wasm', /no wasi:http\/incoming-handler \(it exports "answer"\)/],
+    ['unknown-import.wasm', /"example:gpu\/compute@1\.2\.0", "wasi:sockets\/nonsense@0\.2\.0"/],
+    ['http-p3.wasm', /WASI 0\.3, which is not supported yet/],
+  ])('%s', async (name, message) => {
+    const { file, digest } = await guest(name);
+    const refused = preparer().prepare(file, digest);
+    await expect(refused).rejects.toMatchObject({
+      code: 'PACKAGE_REFUSED',
+      message: expect.stringMatching(message) as string,
+    });
+    await expect(refused).rejects.toThrow(supported);
+    expect(await readdir(cacheDir)).toEqual([]);
+  });
+
+  it.each([
+    ['no bytes', '', /0 bytes/],
+    ['text', 'hello, this is a text', /not WebAssembly: it starts with 68 65/],
+    ['a zip', 'PK\u0003\u0004abcdef', /a zip archive/],
+    ['WAT', '(module)', /WebAssembly text/],
+    ['half a preamble', '\0asm', /truncated/],
+    ['another version', '\0asm\u0002\0\0\0', /version that is not known \(bytes 02 00 00 00/],
+  ])('%s', async (_name, content, message) => {
+    const bytes = Buffer.from(content, 'latin1');
+    await expect(preparer().prepare(bytes, digestOf(bytes))).rejects.toMatchObject({
+      code: 'PACKAGE_REFUSED',
+      message: expect.stringMatching(message) as string,
+    });
+  });
+
+  it.each(['cgi.wasm', 'torture.wasm'])('%s cut anywhere', async (name) => {
+    const { bytes } = await guest(name);
+    const one = preparer();
+    for (const part of [0.1, 0.5, 0.9, 0.999]) {
+      const cut = bytes.slice(0, Math.floor(bytes.length * part));
+      await expect(one.prepare(cut, digestOf(cut)), String(part)).rejects.toMatchObject({
+        code: 'PACKAGE_REFUSED',
+      });
+    }
+  });
+
+  it('a file of 300 MB, without reading it', async () => {
+    const file = join(cacheDir, '../large.wasm');
+    await writeFile(file, '\0asm\u0001\0\0\0');
+    await truncate(file, 300 * MIB);
+    await expect(preparer().prepare(file, '0'.repeat(64))).rejects.toMatchObject({
+      code: 'PACKAGE_REFUSED',
+      message: expect.stringMatching(/has 300 MiB, a package may have 256 MiB/) as string,
+    });
+  });
+
+  it('bytes of another digest', async () => {
+    const { file } = await guest('cgi.wasm');
+    await expect(preparer().prepare(file, '0'.repeat(64))).rejects.toThrow(
+      /sha256 is [0-9a-f]{64}, but 0000/,
+    );
+  });
+});
+
+describe('the cache', () => {
+  it('prepares once for many callers, and not again in another process life', async () => {
+    const { file, digest } = await guest('cgi.wasm');
+    const first = preparer();
+    const all = await Promise.all(Array.from({ length: 50 }, () => first.prepare(file, digest)));
+    expect(new Set(all).size).toBe(1);
+    expect(prepared()).toBe(1);
+    const again = await preparer().prepare(file, digest);
+    expect(again).toEqual(all[0]);
+    expect(prepared()).toBe(1);
+  });
+
+  it.each([
+    ['without a manifest', (folder: string) => rm(join(folder, 'manifest.json'))],
+    ['with half a manifest', (folder: string) => truncate(join(folder, 'manifest.json'), 100)],
+    ['without a module', (folder: string) => rm(join(folder, 'main.wasm'))],
+    ['with a shorter module', (folder: string) => truncate(join(folder, 'main.wasm'), 1000)],
+    [
+      'with a changed byte',
+      async (folder: string) => {
+        const module = await open(join(folder, 'main.wasm'), 'r+');
+        await module.write(Buffer.of(0xff), 0, 1, 5000);
+        await module.close();
+      },
+    ],
+  ])('does an entry %s again', async (_name, damage) => {
+    const { file, digest } = await guest('cgi.wasm');
+    const { folder } = await preparer().prepare(file, digest);
+    const before = await readFile(join(folder, 'main.wasm'));
+    await damage(folder);
+    await preparer().prepare(file, digest);
+    expect(prepared()).toBe(2);
+    expect(await readFile(join(folder, 'main.wasm'))).toEqual(before);
+  });
+
+  it('removes what a killed process left half written', async () => {
+    await mkdir(join(cacheDir, '.tmp-left'), { recursive: true });
+    const { file, digest } = await guest('cgi.wasm');
+    const { folder } = await preparer().prepare(file, digest);
+    expect(await readdir(cacheDir)).toEqual([folder.slice(cacheDir.length + 1)]);
+  });
+
+  it('survives kill -9 at any moment', async () => {
+    const { file, digest } = await guest('cgi.wasm');
+    for (const delayMs of [0, 5, 20, 60]) {
+      const child = spawn(
+        process.execPath,
+        [join(import.meta.dirname, 'testing/prepare-forever.ts'), cacheDir, file],
+        {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        },
+      );
+      await once(child.stdout, 'data');
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      child.kill('SIGKILL');
+      await once(child, 'exit');
+      const { manifest, folder } = await preparer().prepare(file, digest);
+      expect(WebAssembly.validate(await readFile(join(folder, manifest.modules[0]?.file ?? '')))).toBe(true);
+    }
+  }, 30_000);
+});
+
+describe('the prepare thread', () => {
+  it('is ended at the time limit, and the next package gets a new one', async () => {
+    const { file, digest } = await guest('torture.wasm');
+    const small = preparer({ timeoutMs: 1 });
+    await expect(small.prepare(file, digest)).rejects.toMatchObject({ code: 'PREPARE_TIMEOUT' });
+    const patient = preparer();
+    expect((await patient.prepare(file, digest)).manifest.engine).toBe('jco');
+  });
+
+  it('refuses what needs more memory than it may have', async () => {
+    const { file, digest } = await guest('torture.wasm');
+    await expect(preparer({ memoryMb: 8 }).prepare(file, digest)).rejects.toMatchObject({
+      code: 'PACKAGE_REFUSED',
+      message: expect.stringMatching(/more than 8 MiB/) as string,
+    });
+  });
+
+  it('fails what is under way when it is closed', async () => {
+    const { file, digest } = await guest('torture.wasm');
+    const closing = preparer();
+    const running = closing.prepare(file, digest);
+    const queued = closing.prepare(join(GUESTS, 'hello.wasm'), (await guest('hello.wasm')).digest);
+    const outcomes = Promise.allSettled([running, queued]);
+    await closing.close();
+    for (const outcome of await outcomes) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'SHUTTING_DOWN' } });
+    }
+  });
+});

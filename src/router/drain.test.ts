@@ -1,0 +1,88 @@
+import { PassThrough } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { InvokeResponse } from '../executors/executor.ts';
+import { answer, describing, startRouter, type Harness } from './testing/harness.ts';
+
+let harness: Harness;
+beforeEach(async () => {
+  harness = await startRouter();
+});
+afterEach(async () => {
+  await harness.close();
+});
+
+const GET = 'GET /f HTTP/1.1\r\nHost: x\r\n\r\n';
+
+async function requests(count: number): Promise<void> {
+  await expect.poll(() => harness.router.services.admission.requests).toBe(count);
+}
+
+describe('closing', () => {
+  it('lets requests in flight finish, and closes their connections', async () => {
+    const held = Promise.withResolvers<InvokeResponse>();
+    harness.deploy('f', () => held.promise);
+    const client = await harness.socket();
+    client.send(GET);
+    await requests(1);
+    const closed = harness.router.close({ graceMs: 10_000 });
+    held.resolve(answer({ body: 'finished' }));
+    expect(await client.untilClosed()).toMatch(/^HTTP\/1.1 200 [^]*Connection: close[^]*finished/);
+    await closed;
+  });
+
+  it('lets a body that has begun finish', async () => {
+    const body = new PassThrough();
+    harness.deploy('f', () => answer({ body }));
+    const client = await harness.socket();
+    client.send(GET);
+    await client.until(/200 OK/);
+    const closed = harness.router.close({ graceMs: 10_000 });
+    body.end('the rest');
+    expect(await client.untilClosed()).toMatch(/the rest\r\n0\r\n\r\n$/);
+    await closed;
+  });
+
+  it('refuses new connections, and new requests on those that clients kept', async () => {
+    harness.deploy('f', describing);
+    const client = await harness.socket();
+    client.send(GET);
+    await client.until(/200 OK[^]*\r\n0\r\n\r\n/);
+    const closed = harness.router.close({ graceMs: 10_000 });
+    client.send(GET);
+    const text = await client.untilClosed();
+    expect(text).toMatch(/HTTP\/1.1 503 [^]*Connection: close[^]*SHUTTING_DOWN/);
+    await expect(harness.socket()).rejects.toThrow(/ECONNREFUSED/);
+    await closed;
+  });
+
+  it('ends soon where clients only keep connections', async () => {
+    harness.deploy('f', describing);
+    const client = await harness.socket();
+    client.send(GET);
+    await client.until(/200 OK[^]*\r\n0\r\n\r\n/);
+    const begun = performance.now();
+    await harness.router.close({ graceMs: 30_000 });
+    expect(performance.now() - begun).toBeLessThan(3_000);
+    await client.untilClosed();
+  });
+
+  it('fails what is not finished in time: 503 before a head, destroyed after it', async () => {
+    const body = new PassThrough();
+    const reasons: unknown[] = [];
+    harness.deploy('f', ({ signal }) => {
+      signal.addEventListener('abort', () => reasons.push(signal.reason));
+      return Promise.withResolvers<InvokeResponse>().promise;
+    });
+    harness.deploy('g', () => answer({ body }));
+    const [waiting, streaming] = [await harness.socket(), await harness.socket()];
+    waiting.send(GET);
+    streaming.send(GET.replace('/f', '/g'));
+    await streaming.until(/200 OK/);
+    await requests(2);
+    await harness.router.close({ graceMs: 50 });
+    expect(await waiting.untilClosed()).toMatch(/^HTTP\/1.1 503 [^]*SHUTTING_DOWN/);
+    expect(await streaming.untilClosed()).not.toMatch(/\r\n0\r\n\r\n$/);
+    expect(reasons).toMatchObject([{ code: 'SHUTTING_DOWN' }]);
+    expect(body.errored).toMatchObject({ code: 'SHUTTING_DOWN' });
+  });
+});
