@@ -67,7 +67,6 @@ export const create = defineCommand({
         'add --env wasm for WebAssembly; `fissium environment list` shows all',
       );
     }
-    warnStrategy(context, values);
     if (values.spec || values.dry) return save(context, values);
 
     // Files that cannot be read fail before anything is asked of the platform.
@@ -80,13 +79,6 @@ export const create = defineCommand({
     }
   },
 });
-
-export function warnStrategy({ out }: CommandContext, { executortype }: FunctionValues): void {
-  if (executortype !== 'newdeploy') return;
-  out.warn(
-    '--executortype newdeploy is not served yet: it is kept in the resource, and the function runs as with poolmgr',
-  );
-}
 
 async function deploy(context: CommandContext, values: Values, local: LocalSources): Promise<void> {
   const cluster = await context.connect();

@@ -33,15 +33,21 @@ export const functionOptions = {
     split: true,
     placeholder: 'name[/key[:ENV]]',
   }),
-  secret: texts('secret', 'Secret that the function may read', {
+  secret: texts('secret', 'Secret that the function may read as files', {
     aliases: ['secrets'],
+    notServed: 'kept',
     split: true,
     placeholder: 'name',
   }),
-  configmap: texts('configmap', 'ConfigMap that the function may read', { split: true, placeholder: 'name' }),
+  configmap: texts('configmap', 'ConfigMap that the function may read as files', {
+    notServed: 'kept',
+    split: true,
+    placeholder: 'name',
+  }),
   streaming: flag('streaming', 'Answers may stream (they always may)'),
   streamingprotocol: text('streamingprotocol', 'Kind of stream', {
     choices: ['auto', 'sse', 'chunked', 'websocket'],
+    notServedValues: ['websocket'],
   }),
   streamingidletimeout: integer('streamingidletimeout', 'Longest silence of a stream, in seconds', {
     min: 0,
@@ -59,8 +65,11 @@ export const functionOptions = {
   ),
   cpuTime: text('cpu-time', 'CPU time of one request, e.g. 500ms', { placeholder: 'duration' }),
   queue: integer('queue', 'Requests that may wait before 429', { min: 0 }),
+  onceonly: flag('onceonly', 'A clean instance for each request', { aliases: ['yolo'] }),
+  idletimeout: integer('idletimeout', 'Seconds after which an idle instance goes', { min: 0 }),
   instance: text('instance', '`fresh` for each request, or `reuse`d with its state', {
     choices: ['fresh', 'reuse'],
+    notServedValues: ['reuse'],
   }),
   ...resourceOptions('the function'),
   ...laterOptions,
@@ -84,6 +93,8 @@ export function functionSpec(spec: Spec, values: FunctionValues, namespace: stri
     ...(values.requestsperpod === undefined ? {} : { requestsPerPod: values.requestsperpod }),
     ...(values.secret === undefined ? {} : { secrets: references(values.secret, namespace) }),
     ...(values.configmap === undefined ? {} : { configmaps: references(values.configmap, namespace) }),
+    ...(values.onceonly === undefined ? {} : { onceOnly: values.onceonly }),
+    ...(values.idletimeout === undefined ? {} : { idletimeout: values.idletimeout }),
     ...(resources === undefined ? {} : { resources }),
     ...(wasm === undefined ? {} : { wasm }),
     ...(streaming === undefined ? {} : { streaming }),

@@ -14,6 +14,7 @@ const kept = (settings: OptionSettings = {}): OptionSettings => ({ notServed: 'k
 export const laterOptions = {
   executortype: text('executortype', 'How the function runs; `poolmgr` is served', {
     choices: ['poolmgr', 'newdeploy'],
+    notServedValues: ['newdeploy'],
   }),
   minscale: integer('minscale', 'Fewest pods', kept({ min: 0 })),
   maxscale: integer('maxscale', 'Most pods', kept({ min: 0 })),
@@ -23,8 +24,6 @@ export const laterOptions = {
     'Seconds that a cold start may take',
     kept({ aliases: ['st'], min: 1 }),
   ),
-  idletimeout: integer('idletimeout', 'Seconds after which an idle pod goes', kept({ min: 0 })),
-  onceonly: flag('onceonly', 'A pod serves one request', kept({ aliases: ['yolo'] })),
   retainpods: integer('retainpods', 'Pods kept after use', kept({ min: 0 })),
   exposeAsMcp: flag('expose-as-mcp', 'Offer the function as an MCP tool', kept()),
   toolDescription: text('tool-description', 'What the tool does', kept()),
@@ -81,8 +80,6 @@ export function laterSpec(spec: Spec, values: LaterValues): Partial<Spec> {
     ...versioning(spec, values),
     ...provisioned(values),
   };
-  if (values.idletimeout !== undefined) parts.idletimeout = values.idletimeout;
-  if (values.onceonly !== undefined) parts.onceOnly = values.onceonly;
   if (values.retainpods !== undefined) parts.retainPods = values.retainpods;
   return parts;
 }
@@ -96,11 +93,16 @@ function strategy(spec: Spec, values: LaterValues): Partial<Spec> {
     SpecializationTimeout: values.specializationtimeout,
   });
   if (added === undefined) return {};
+  const scale = { ...spec.InvokeStrategy?.ExecutionStrategy, ...added };
+  // Fission's own defaults where pods are scaled.
+  const least = scale.MinScale ?? 1;
+  const defaults =
+    scale.ExecutorType === 'newdeploy' ? { MinScale: least, MaxScale: Math.max(least, 1) } : {};
   return {
     InvokeStrategy: {
       StrategyType: 'execution',
       ...spec.InvokeStrategy,
-      ExecutionStrategy: { ExecutorType: 'poolmgr', ...spec.InvokeStrategy?.ExecutionStrategy, ...added },
+      ExecutionStrategy: { ExecutorType: 'poolmgr', ...defaults, ...scale },
     },
   };
 }

@@ -11,7 +11,7 @@ import {
   waitOptions,
 } from './common.ts';
 import { CliError } from './errors.ts';
-import { isNotServedYet, waitFor, waitForPackage, warnReferences, warnStrategy } from './function-create.ts';
+import { isNotServedYet, waitFor, waitForPackage, warnReferences } from './function-create.ts';
 import { functionOptions, functionSpec } from './function-flags.ts';
 import { removeOwnPackage } from './function-package.ts';
 import { flag, text, withDefault, type OptionValues } from './options.ts';
@@ -60,7 +60,6 @@ export const update = defineCommand({
       throw usageError('--pkgname names existing code: give it or --code, not both');
     }
     if (hasSource(values)) checkSource(values);
-    warnStrategy(context, values);
     const local = await localSources(values, context.io.cwd);
     try {
       const cluster = await context.connect();

@@ -22,6 +22,8 @@ export interface OptionSettings {
    * Using it prints a warning with its name.
    */
   readonly notServed?: 'kept' | 'ignored';
+  /** Values of an option, served otherwise, that are stored in the resource and have no effect here yet. */
+  readonly notServedValues?: readonly string[];
   readonly hidden?: boolean;
 }
 

@@ -174,9 +174,14 @@ async function execute(
   const out = new Output(io.stdout, io.stderr, globals.verbose);
   const values = optionValues(command, parsed);
   for (const [key, spec] of Object.entries(command.options)) {
-    if (spec.notServed === undefined || values[key] === undefined) continue;
-    const effect = spec.notServed === 'kept' ? 'it is kept in the resource, without effect' : 'it is ignored';
-    out.warn(`--${spec.flag} is not served yet: ${effect}`);
+    const value = values[key];
+    if (value === undefined) continue;
+    const effect =
+      spec.notServed === 'ignored' ? 'it is ignored' : 'it is kept in the resource, without effect';
+    if (spec.notServed !== undefined) out.warn(`--${spec.flag} is not served yet: ${effect}`);
+    else if (typeof value === 'string' && spec.notServedValues?.includes(value) === true) {
+      out.warn(`--${spec.flag} ${value} is not served yet: ${effect}`);
+    }
   }
   const { namespace, kubeconfig, context } = globals;
   let cluster: Promise<Cluster> | undefined;

@@ -49,7 +49,6 @@ export async function up(options: UpOptions): Promise<void> {
   // What is started is closed in the opposite order, also when a later part does not start.
   await using parts = new AsyncDisposableStack();
   parts.defer(() => dataDir.release());
-  parts.defer(() => dataDir.release());
 
   const version = clientVersion();
   const api = await startApiServerThread(

@@ -103,17 +103,18 @@ function pump(
   });
   body.once('close', () => {
     settle();
-    // After 'end' or 'error' this changes nothing.
-    reject(new FissiumError('GUEST_BAD_RESPONSE', 'The function broke its answer off before its end.'));
+    if (!body.readableEnded && body.errored === null) reject(brokenOff());
   });
   if (body.errored !== null) reject(toFissiumError(body.errored));
   else if (body.readableEnded) resolve(0);
-  else if (body.destroyed) {
-    reject(new FissiumError('GUEST_BAD_RESPONSE', 'The function broke its answer off before its end.'));
-  }
+  else if (body.destroyed) reject(brokenOff());
   // A head with nothing behind it yet (an event stream, say) is worth sending on its own.
   setImmediate(() => {
     if (sent === 0 && !res.writableEnded && !res.destroyed) res.flushHeaders();
   });
   return promise;
+}
+
+function brokenOff(): FissiumError {
+  return new FissiumError('GUEST_BAD_RESPONSE', 'The function broke its answer off before its end.');
 }

@@ -47,8 +47,7 @@ describe('the embedded API', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  const rvNow = async (): Promise<string> =>
-    String((await api.get(CONFIGMAPS)).body['metadata']?.['resourceVersion']);
+  const rvNow = async (): Promise<string> => (await api.get(CONFIGMAPS)).body.metadata.resourceVersion;
 
   test('keeps its files to its owner', async () => {
     const modeOf = async (path: string): Promise<number> =>
@@ -90,10 +89,10 @@ describe('the embedded API', () => {
         status: { observedGeneration: 9 },
       });
       expect(code).toBe(201);
-      expect(body['metadata']).toMatchObject({ name: 'created', namespace: 'default', generation: 1 });
-      expect(body['metadata']?.['uid']).toMatch(/^[0-9a-f-]{36}$/);
-      expect(body['metadata']?.['creationTimestamp']).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
-      expect(Number(body['metadata']?.['resourceVersion'])).toBeGreaterThan(0);
+      expect(body.metadata).toMatchObject({ name: 'created', namespace: 'default', generation: 1 });
+      expect(body.metadata.uid).toMatch(/^[0-9a-f-]{36}$/);
+      expect(body.metadata['creationTimestamp']).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+      expect(Number(body.metadata.resourceVersion)).toBeGreaterThan(0);
       expect(body).not.toHaveProperty('status');
     });
 
@@ -103,16 +102,16 @@ describe('the embedded API', () => {
       expect(code).toBe(409);
       expect(body).toMatchObject({ reason: 'AlreadyExists', details: { name: 'taken', kind: 'configmaps' } });
       const generated = await api.post(CONFIGMAPS, { metadata: { generateName: 'made-' } });
-      expect(generated.body['metadata']?.['name']).toMatch(/^made-[a-z0-9]{5}$/);
+      expect(generated.body.metadata.name).toMatch(/^made-[a-z0-9]{5}$/);
     });
 
     test('in a missing namespace is 404, as is an unknown resource', async () => {
       const missing = await api.post('/api/v1/namespaces/nowhere/configmaps', configMap('x'));
       expect(missing.code).toBe(404);
-      expect(missing.body['message']).toBe('namespaces "nowhere" not found');
+      expect(missing.body.message).toBe('namespaces "nowhere" not found');
       const unknown = await api.get('/api/v1/namespaces/default/services');
       expect(unknown.code).toBe(404);
-      expect(unknown.body['message']).toBe('the server could not find the requested resource');
+      expect(unknown.body.message).toBe('the server could not find the requested resource');
     });
 
     test.each([
@@ -128,7 +127,7 @@ describe('the embedded API', () => {
       ['that is no JSON', '{', 400, 'BadRequest'],
     ])('refuses a body %s', async (_what, body, code, reason) => {
       const answer = await api.post(CONFIGMAPS, body);
-      expect([answer.code, answer.body['reason']]).toEqual([code, reason]);
+      expect([answer.code, answer.body.reason]).toEqual([code, reason]);
     });
 
     test('tells every invalid field as a cause', async () => {
@@ -138,9 +137,7 @@ describe('the embedded API', () => {
       );
       expect(code).toBe(422);
       expect(body['details']).toMatchObject({ name: 'bad', group: 'fission.io', kind: 'Function' });
-      const fields = (body['details']?.['causes'] as unknown as { field: string }[]).map(
-        (cause) => cause.field,
-      );
+      const fields = body.details.causes.map((cause) => cause.field);
       expect(fields.toSorted()).toEqual(['spec.concurrency', 'spec.requestsPerPod']);
     });
 
@@ -150,7 +147,7 @@ describe('the embedded API', () => {
         fissionFunction('fv', { nosuch: 1 }, { odd: 1 }),
       );
       expect(strict.code).toBe(400);
-      expect(strict.body['message']).toContain(
+      expect(strict.body.message).toContain(
         'strict decoding error: unknown field "metadata.odd", unknown field "spec.nosuch"',
       );
       const warned = await api.post(FUNCTIONS, fissionFunction('fv', { nosuch: 1 }));
@@ -163,7 +160,7 @@ describe('the embedded API', () => {
       );
       expect(ignored.headers).not.toHaveProperty('warning');
       const core = await api.post(`${CONFIGMAPS}?fieldValidation=Strict`, { ...configMap('x'), dat: {} });
-      expect(core.body['message']).toContain('unknown field "dat"');
+      expect(core.body.message).toContain('unknown field "dat"');
     });
 
     test('takes YAML, and refuses other formats with 415', async () => {
@@ -182,7 +179,7 @@ describe('the embedded API', () => {
     test('dryRun=All checks and keeps nothing', async () => {
       const dry = await api.post(`${CONFIGMAPS}?dryRun=All`, configMap('dry'));
       expect(dry.code).toBe(201);
-      expect(dry.body['metadata']).not.toHaveProperty('resourceVersion');
+      expect(dry.body.metadata).not.toHaveProperty('resourceVersion');
       expect((await api.get(`${CONFIGMAPS}/dry`)).code).toBe(404);
       expect((await api.post(`${CONFIGMAPS}?dryRun=Some`, configMap('dry'))).code).toBe(400);
     });
@@ -209,16 +206,16 @@ describe('the embedded API', () => {
       const created = await api.post(FUNCTIONS, fissionFunction('replaced'));
       const path = `${FUNCTIONS}/replaced`;
       expect((await api.put(path, fissionFunction('replaced'))).code).toBe(422);
-      const metadata = created.body['metadata'] as object;
+      const metadata = created.body.metadata;
       const changed = await api.put(path, { ...fissionFunction('replaced', { concurrency: 2 }), metadata });
-      expect(changed.body['metadata']).toMatchObject({ generation: 2 });
+      expect(changed.body.metadata).toMatchObject({ generation: 2 });
       const stale = await api.put(path, { ...fissionFunction('replaced', { concurrency: 3 }), metadata });
-      expect([stale.code, stale.body['reason']]).toEqual([409, 'Conflict']);
+      expect([stale.code, stale.body.reason]).toEqual([409, 'Conflict']);
       const labels = {
         ...changed.body,
-        metadata: { ...(changed.body['metadata'] as object), labels: { a: 'b' } },
+        metadata: { ...changed.body.metadata, labels: { a: 'b' } },
       };
-      expect((await api.put(path, labels)).body['metadata']).toMatchObject({
+      expect((await api.put(path, labels)).body.metadata).toMatchObject({
         generation: 2,
         labels: { a: 'b' },
       });
@@ -227,7 +224,7 @@ describe('the embedded API', () => {
     test('that changes nothing writes nothing', async () => {
       const { body } = await api.post(CONFIGMAPS, configMap('same', { a: '1' }));
       const again = await api.put(`${CONFIGMAPS}/same`, body);
-      expect(again.body['metadata']).toEqual(body['metadata']);
+      expect(again.body.metadata).toEqual(body.metadata);
     });
 
     test("keeps the server's own metadata, whatever is sent", async () => {
@@ -239,8 +236,8 @@ describe('the embedded API', () => {
       );
       const { body: after } = await api.put(`${CONFIGMAPS}/own`, sent);
       expect(after['metadata']).toMatchObject({
-        uid: body['metadata']?.['uid'],
-        creationTimestamp: body['metadata']?.['creationTimestamp'],
+        uid: body.metadata.uid,
+        creationTimestamp: body.metadata['creationTimestamp'],
       });
       expect((await api.put(`${CONFIGMAPS}/own`, configMap('own', {}, { uid: 'another' }))).code).toBe(409);
       expect((await api.put(`${CONFIGMAPS}/own`, configMap('other'))).code).toBe(400);
@@ -251,7 +248,7 @@ describe('the embedded API', () => {
       await api.post(CONFIGMAPS, { ...configMap('fixed', { a: '1' }), immutable: true });
       const { code, body } = await api.patch(`${CONFIGMAPS}/fixed`, { data: { a: '2' } });
       expect(code).toBe(422);
-      expect(body['message']).toContain('field is immutable when `immutable` is set');
+      expect(body.message).toContain('field is immutable when `immutable` is set');
     });
   });
 
@@ -281,12 +278,12 @@ describe('the embedded API', () => {
       const keys = Array.from({ length: 20 }, (_, index) => `k${index}`);
       await Promise.all(keys.map((key) => api.patch(`${CONFIGMAPS}/raced`, { data: { [key]: '1' } })));
       const { body } = await api.get(`${CONFIGMAPS}/raced`);
-      expect(Object.keys(body['data'] ?? {})).toHaveLength(20);
+      expect(Object.keys(body.data)).toHaveLength(20);
     });
 
     test('with a stale resourceVersion in it is a conflict', async () => {
       const { body } = await api.post(CONFIGMAPS, configMap('guarded'));
-      const resourceVersion = body['metadata']?.['resourceVersion'];
+      const resourceVersion = body.metadata.resourceVersion;
       const patch = (value: string) =>
         api.patch(`${CONFIGMAPS}/guarded`, { metadata: { resourceVersion }, data: { a: value } });
       expect((await patch('1')).code).toBe(200);
@@ -303,7 +300,7 @@ describe('the embedded API', () => {
     ])('as %s is 415 and says so', async (contentType, message) => {
       const { code, body } = await api.call('PATCH', `${FUNCTIONS}/created`, { body: '{}', contentType });
       expect(code).toBe(415);
-      expect(body['message']).toContain(message);
+      expect(body.message).toContain(message);
     });
   });
 
@@ -319,7 +316,7 @@ describe('the embedded API', () => {
         apiVersion: 'v1',
         propagationPolicy: 'Background',
       });
-      const uid = body['metadata']?.['uid'];
+      const uid = body.metadata.uid;
       expect(deleted.body).toMatchObject({
         kind: 'Status',
         status: 'Success',
@@ -333,7 +330,7 @@ describe('the embedded API', () => {
       await api.post(CONFIGMAPS, configMap('held', {}, { finalizers: ['example.com/hold'] }));
       const path = `${CONFIGMAPS}/held`;
       const marked = await api.delete(path);
-      expect(marked.body['metadata']?.['deletionTimestamp']).toBeTypeOf('string');
+      expect(marked.body.metadata['deletionTimestamp']).toBeTypeOf('string');
       expect((await api.get(path)).code).toBe(200);
       const more = await api.patch(path, {
         metadata: { finalizers: ['example.com/hold', 'example.com/more'] },
@@ -349,14 +346,14 @@ describe('the embedded API', () => {
       }
       const { body } = await api.delete(`${CONFIGMAPS}?labelSelector=set%3Dgone`);
       expect(body['kind']).toBe('ConfigMapList');
-      expect(body['items']).toHaveLength(2);
+      expect(body.items).toHaveLength(2);
       const left = await api.get(`${CONFIGMAPS}?labelSelector=set`);
-      expect(left.body['items']).toHaveLength(1);
+      expect(left.body.items).toHaveLength(1);
     });
 
     test('collects what the object owned, and what owned nothing that exists', async () => {
       const owner = await api.post(CONFIGMAPS, configMap('owner'));
-      const uid = owner.body['metadata']?.['uid'];
+      const uid = owner.body.metadata.uid;
       const ownerReferences = [{ apiVersion: 'v1', kind: 'ConfigMap', name: 'owner', uid }];
       const rv = await rvNow();
       await api.post(CONFIGMAPS, configMap('owned', {}, { ownerReferences }));
@@ -381,12 +378,12 @@ describe('the embedded API', () => {
       const { body } = await api.delete('/api/v1/namespaces/ends');
       expect(body).toMatchObject({ status: { phase: 'Terminating' } });
       const refused = await api.post(inside, configMap('new'));
-      expect([refused.code, refused.body['reason']]).toEqual([403, 'Forbidden']);
+      expect([refused.code, refused.body.reason]).toEqual([403, 'Forbidden']);
       const path = `/api/v1/namespaces?watch=1&fieldSelector=metadata.name%3Dends&resourceVersion=${await rvNow()}`;
       const gone = take(api.watch(path), 1);
       await api.patch(`${inside}/held`, { metadata: { finalizers: [] } });
       expect((await gone)[0]?.type).toBe('DELETED');
-      expect((await api.get(inside)).body['items']).toEqual([]);
+      expect((await api.get(inside)).body.items).toEqual([]);
       expect((await api.delete('/api/v1/namespaces/default')).code).toBe(403);
     });
   });
@@ -404,21 +401,18 @@ describe('the embedded API', () => {
       const names: string[] = [];
       const values: string[] = [];
       const pageOf = (body: typeof first.body): void => {
-        for (const item of body['items'] as unknown as {
-          metadata: { name: string };
-          data?: { v: string };
-        }[]) {
+        for (const item of body.items) {
           names.push(item.metadata.name);
-          values.push(item.data?.v ?? '');
+          values.push(item.data['v'] ?? '');
         }
       };
       pageOf(first.body);
-      let token = String(first.body['metadata']?.['continue'] ?? '');
+      let token = first.body.metadata.continue ?? '';
       while (token !== '') {
         const { body } = await api.get(`${base}&continue=${token}`);
-        expect(body['metadata']?.['resourceVersion']).toBe(first.body['metadata']?.['resourceVersion']);
+        expect(body.metadata.resourceVersion).toBe(first.body.metadata.resourceVersion);
         pageOf(body);
-        token = String(body['metadata']?.['continue'] ?? '');
+        token = body.metadata.continue ?? '';
       }
       expect(names).toEqual([0, 1, 2, 3, 4, 5, 6].map((i) => `page-${i}`));
       expect(new Set(values)).toEqual(new Set(['old']));
@@ -432,7 +426,7 @@ describe('the embedded API', () => {
       expect(await names(`resourceVersion=${before}&resourceVersionMatch=NotOlderThan`)).toContain('"newer"');
       expect(await names(`resourceVersion=${before}&resourceVersionMatch=Exact`)).not.toContain('"newer"');
       const future = await api.get(`${CONFIGMAPS}?resourceVersion=999999999`);
-      expect([future.code, future.body['reason']]).toEqual([504, 'Timeout']);
+      expect([future.code, future.body.reason]).toEqual([504, 'Timeout']);
     });
 
     test.each([
@@ -473,7 +467,7 @@ describe('the embedded API', () => {
       expect(modified).toMatchObject({ type: 'MODIFIED', object: { data: { a: '2' } } });
       expect(deleted).toMatchObject({ type: 'DELETED', object: { data: { a: '2' } } });
       const versions = [added, modified, deleted].map((event) =>
-        Number(event?.object['metadata']?.['resourceVersion']),
+        Number(event?.object.metadata.resourceVersion),
       );
       expect(versions).toEqual(versions.toSorted((a, b) => a - b));
       expect(new Set(versions).size).toBe(3);
@@ -605,7 +599,7 @@ describe('the embedded API', () => {
 
     test('is 503 where nobody listens, 404 for other services, 401 without a token', async () => {
       const gone = await api.get(`${PROXY}/gone/proxy/`);
-      expect([gone.code, gone.body['reason']]).toEqual([503, 'ServiceUnavailable']);
+      expect([gone.code, gone.body.reason]).toEqual([503, 'ServiceUnavailable']);
       expect((await api.get(`${PROXY}/nosuch/proxy/`)).code).toBe(404);
       expect((await api.get('/api/v1/namespaces/default/services/router/proxy/')).code).toBe(404);
       expect((await api.get(`${PROXY}/router/proxy/`, { headers: { Authorization: '' } })).code).toBe(401);
@@ -651,7 +645,7 @@ describe('a restart', () => {
       expect((await again.get(`${CONFIGMAPS}/kept`)).body).toEqual(body);
       expect(await readFile(join(folder, 'pki/ca.crt'), 'utf8')).toBe(ca);
       const next = await again.post(CONFIGMAPS, configMap('next'));
-      const rv = (answer: typeof next.body): number => Number(answer['metadata']?.['resourceVersion']);
+      const rv = (answer: typeof next.body): number => Number(answer.metadata.resourceVersion);
       expect(rv(next.body)).toBeGreaterThan(rv(body));
       again.close();
       await second.close();
@@ -676,4 +670,24 @@ describe('a restart', () => {
       await rm(folder, { recursive: true, force: true });
     }
   });
+});
+
+test('a full disk refuses writes with 507 and the folder, and reads go on', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'fissium-full-'));
+  const server = await startApiServer({ dataDir: folder, port: 0, store: { maxBytes: 300 * 1024 } }, logger);
+  const api = await ApiClient.from(server.kubeconfigPath);
+  try {
+    let refused = await api.post(CONFIGMAPS, configMap('filler-0'));
+    for (let i = 1; refused.code === 201; i++) {
+      refused = await api.post(CONFIGMAPS, configMap(`filler-${i}`, { padding: 'x'.repeat(30_000) }));
+    }
+    expect([refused.code, refused.body.reason]).toEqual([507, 'InsufficientStorage']);
+    expect(refused.body.message).toContain(folder);
+    expect((await api.get(`${CONFIGMAPS}/filler-0`)).code).toBe(200);
+    expect((await api.get('/readyz')).code).toBe(200);
+  } finally {
+    api.close();
+    await server.close();
+    await rm(folder, { recursive: true, force: true });
+  }
 });

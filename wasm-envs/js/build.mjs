@@ -1,4 +1,4 @@
-// Makes <folder>/hello.wasm from <folder>/hello.js: node build.mjs [folder...]
+// Makes <folder>/hello.wasm from <folder>/hello.js: node build.mjs folder...
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { registerHooks } from 'node:module';
 
@@ -19,8 +19,7 @@ registerHooks({
 const { componentize } = await import('@bytecodealliance/componentize-js');
 const witWorld = await readFile(new URL('function.wit', import.meta.url), 'utf8');
 
-const folders = process.argv.slice(2);
-for (const folder of folders.length > 0 ? folders : ['template', 'example']) {
+for (const folder of process.argv.slice(2)) {
   const target = `${folder}/hello.wasm`;
   const source = await readFile(`${folder}/hello.js`, 'utf8');
   const { component } = await componentize(source, { witWorld, worldName: 'function' });

@@ -133,12 +133,18 @@ describe('the head', () => {
   it('takes or refuses any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
-        try {
-          new CgiHeadReader().push(bytes);
-        } catch (error) {
-          expect(error).toMatchObject({ code: 'GUEST_BAD_RESPONSE' });
-        }
+        expect([null, 'GUEST_BAD_RESPONSE']).toContain(codeOf(() => new CgiHeadReader().push(bytes)));
       }),
     );
   });
 });
+
+/** The code of the failure, null where there is none. */
+function codeOf(call: () => unknown): unknown {
+  try {
+    call();
+    return null;
+  } catch (error) {
+    return (error as { code?: unknown }).code;
+  }
+}

@@ -8,7 +8,6 @@ import { CLOCK_RESOLUTION_NS, clockNs } from './clock.ts';
 import { ERRNO } from './errno.ts';
 import { Errno } from './guest-memory.ts';
 import type { Invocation } from './invocation.ts';
-import { suspending } from './jspi.ts';
 import { readPoll } from './poll.ts';
 
 export const PREVIEW1 = 'wasi_snapshot_preview1';
@@ -60,7 +59,7 @@ export function preview1Imports(
     imports[name] = guarded(run, (fd = 0) => (fd > FD.stderr ? ERRNO.badf : ERRNO.spipe));
   for (const [name, call] of Object.entries(ownFunctions(run))) imports[name] = guarded(run, call);
   for (const [name, call] of Object.entries(waitingFunctions(run))) {
-    imports[name] = suspending(guarded(run, call));
+    imports[name] = new WebAssembly.Suspending(guarded(run, call)) as unknown as WebAssembly.ImportValue;
   }
   return imports;
 }

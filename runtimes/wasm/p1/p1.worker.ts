@@ -12,7 +12,6 @@ import { CONTROL_IMPORT, FISSIUM_IMPORTS, LIFE_IMPORT } from '../rewrite/interru
 import { cgiEnvironment, type Environment } from './cgi-request.ts';
 import { PREVIEW1, preview1Imports } from './imports.ts';
 import { clientGone, Invocation } from './invocation.ts';
-import { promising } from './jspi.ts';
 import { bodyTooLarge, Stdin } from './stdio.ts';
 import { loadWasmer, wasmerRun } from './wasmer.worker.ts';
 
@@ -65,13 +64,13 @@ class CgiFunction implements Specialised {
         [FISSIUM_IMPORTS]: { [CONTROL_IMPORT]: this.#control.memory, [LIFE_IMPORT]: run.context.turn.life },
       });
       const { memory, _start: start } = instance.exports;
-      if (start === undefined) throw new FissiumError('INTERNAL', 'the module has lost its _start');
+      if (typeof start !== 'function') throw new FissiumError('INTERNAL', 'the module has lost its _start');
       if (memory instanceof WebAssembly.Memory) {
         memories.push(memory);
         run.memory.attach(memory);
         wasmer.attach(memory);
       }
-      await Promise.race([promising(start)(), run.dropped]);
+      await Promise.race([WebAssembly.promising(start)(), run.dropped]);
     } catch (error) {
       // After its exit the guest is unwound, by whichever way it left open.
       if (run.exitCode === null) throw guestFailure(run.failure ?? error, memories, limits.memoryBytes);

@@ -57,7 +57,7 @@ function parseEntry(text: string, digest: string): StoredEntry | null {
   const { files } = entry;
   const named = [
     ...manifest.modules.map(({ file }) => file),
-    ...(manifest.script === undefined ? [] : [manifest.script]),
+    ...[manifest.script, manifest.plan].filter((name) => name !== undefined),
   ];
   return named.every((name) => name in files) ? { manifest, files } : null;
 }

@@ -5,7 +5,9 @@ import { describe, expect, it } from 'vitest';
 import { wat } from '../rewrite/testing/wat.ts';
 import { readComponent, withoutCustomSections } from './component-binary.ts';
 
-const torture = readFileSync(join(import.meta.dirname, '../../../test/guests/built/torture.wasm'));
+const torture = new Uint8Array(
+  readFileSync(join(import.meta.dirname, '../../../test/guests/built/torture.wasm')),
+);
 
 describe('readComponent', () => {
   it('lists imports and exports', () => {
@@ -70,11 +72,7 @@ describe('readComponent', () => {
       fc.property(damage, (changes) => {
         const wasm = torture.slice();
         for (const [at, value] of changes) wasm[8 + at] = value;
-        try {
-          readComponent(wasm);
-        } catch (error) {
-          expect(error).toMatchObject({ code: 'PACKAGE_REFUSED' });
-        }
+        expect([null, 'PACKAGE_REFUSED']).toContain(codeOf(() => readComponent(wasm)));
       }),
       { numRuns: 300 },
     );
@@ -88,3 +86,13 @@ describe('withoutCustomSections', () => {
     expect(readComponent(stripped)).toEqual(readComponent(torture));
   });
 });
+
+/** The code of the failure, null where there is none. */
+function codeOf(call: () => unknown): unknown {
+  try {
+    call();
+    return null;
+  } catch (error) {
+    return (error as { code?: unknown }).code;
+  }
+}

@@ -16,6 +16,8 @@ export const LINKED_INTERFACES: readonly string[] = [
   'wasi:clocks/monotonic-clock',
   'wasi:clocks/timezone',
   'wasi:clocks/wall-clock',
+  'wasi:config/runtime',
+  'wasi:config/store',
   'wasi:filesystem/preopens',
   'wasi:filesystem/types',
   'wasi:http/outgoing-handler',
@@ -23,6 +25,9 @@ export const LINKED_INTERFACES: readonly string[] = [
   'wasi:io/error',
   'wasi:io/poll',
   'wasi:io/streams',
+  'wasi:keyvalue/atomics',
+  'wasi:keyvalue/batch',
+  'wasi:keyvalue/store',
   'wasi:random/insecure',
   'wasi:random/insecure-seed',
   'wasi:random/random',
@@ -38,6 +43,9 @@ export const LINKED_INTERFACES: readonly string[] = [
 const HANDLER = 'wasi:http/incoming-handler';
 const P3_HANDLER = 'wasi:http/handler';
 const VERSION_0_2 = /^0\.2\.\d+$/;
+/** These have no release yet, only drafts of 0.2.0. */
+const DRAFTS = /^wasi:(config|keyvalue)\//;
+const DRAFT_0_2 = /^0\.2\.\d+(-[0-9a-z.]+)?$/;
 
 function split(name: string): { readonly base: string; readonly version: string } {
   const at = name.indexOf('@');
@@ -74,7 +82,7 @@ export function findHandler(exports: readonly string[]): string {
 export function checkImports(imports: readonly string[]): void {
   const missing = imports.filter((name) => {
     const { base, version } = split(name);
-    return !LINKED_INTERFACES.includes(base) || !VERSION_0_2.test(version);
+    return !LINKED_INTERFACES.includes(base) || !(DRAFTS.test(base) ? DRAFT_0_2 : VERSION_0_2).test(version);
   });
   if (missing.length === 0) return;
   const packages = [...new Set(LINKED_INTERFACES.map((name) => name.slice(0, name.indexOf('/'))))].join(', ');

@@ -1,6 +1,7 @@
 /** Links a component for our own engine, or says why it goes to jco's. */
 import {
   compileTrampolines,
+  DecodeError,
   findEntry,
   linkComponent,
   LinkDeclined,
@@ -29,7 +30,8 @@ export function tryLink(wasm: Uint8Array, entry: string): LinkedComponent | { re
       })),
     };
   } catch (error) {
-    if (error instanceof LinkDeclined) return { declined: error.message };
+    // What this linker cannot read jco may, or it will say what is wrong with it.
+    if (error instanceof LinkDeclined || error instanceof DecodeError) return { declined: error.message };
     throw error;
   }
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { PreparedManifest } from '../engine.ts';
 import { Preparer, validateLimits } from './index.ts';
 
 const GUESTS = join(import.meta.dirname, '../../../test/guests/built');
@@ -48,26 +49,41 @@ afterEach(async () => {
 });
 
 describe('a component', () => {
-  it('becomes a script and core modules with the interruption check', async () => {
+  it('becomes a plan and core modules with the interruption check', async () => {
     const { file, digest } = await guest('torture.wasm');
     const { manifest, folder } = await preparer().prepare(file, digest);
     expect(manifest).toMatchObject({
-      engine: 'jco',
+      engine: 'component',
       digest,
       entry: expect.stringMatching(/^wasi:http\/incoming-handler@0\.2\.\d+$/) as string,
-      script: 'component.mjs',
     });
     expect(manifest.imports).toContainEqual(expect.stringMatching(/^wasi:io\/streams@0\.2\.\d+$/));
-    expect(manifest.modules.every(({ interruptible }) => interruptible)).toBe(true);
-    expect(manifest.modules[0]?.initialPages).toBeGreaterThan(0);
-    for (const { file: name } of manifest.modules) {
-      expect(WebAssembly.validate(await readFile(join(folder, name)))).toBe(true);
-    }
+    await expectModules(manifest, folder);
+    expect(JSON.parse(await readFile(join(folder, String(manifest.plan)), 'utf8'))).toBeTypeOf('object');
+  });
+
+  it('that the own engine declines becomes a script, and the manifest says why', async () => {
+    const { bytes } = await guest('torture.wasm');
+    // A core type section, which only jco takes.
+    const declined = Buffer.concat([bytes.subarray(0, 8), Buffer.of(3, 4, 1, 0x60, 0, 0), bytes.subarray(8)]);
+    const { manifest, folder } = await preparer().prepare(declined, digestOf(declined));
+    expect(manifest).toMatchObject({ engine: 'jco', script: 'component.mjs' });
+    expect(manifest.reason).toMatch(/run by jco's engine because it declares core types/);
+    await expectModules(manifest, folder);
     const script = await readFile(join(folder, 'component.mjs'), 'utf8');
     expect(script).toMatch(/^export function instantiate\(/m);
     for (const { name } of manifest.modules) expect(script).toContain(`'${name}'`);
   });
 });
+
+async function expectModules(manifest: PreparedManifest, folder: string): Promise<void> {
+  expect(manifest.modules.length).toBeGreaterThan(0);
+  expect(manifest.modules.every(({ interruptible }) => interruptible)).toBe(true);
+  expect(manifest.modules.some(({ initialPages = 0 }) => initialPages > 0)).toBe(true);
+  for (const { file } of manifest.modules) {
+    expect(WebAssembly.validate(await readFile(join(folder, file)))).toBe(true);
+  }
+}
 
 describe('a preview 1 command', () => {
   it('becomes one module', async () => {
@@ -129,7 +145,7 @@ describe('refusals', () => {
     const one = preparer();
     for (const part of [0.1, 0.5, 0.9, 0.999]) {
       const cut = bytes.slice(0, Math.floor(bytes.length * part));
-      await expect(one.prepare(cut, digestOf(cut)), String(part)).rejects.toMatchObject({
+      await expect(one.prepare(cut, digestOf(cut))).rejects.toMatchObject({
         code: 'PACKAGE_REFUSED',
       });
     }
@@ -221,16 +237,27 @@ describe('the prepare thread', () => {
     const small = preparer({ timeoutMs: 1 });
     await expect(small.prepare(file, digest)).rejects.toMatchObject({ code: 'PREPARE_TIMEOUT' });
     const patient = preparer();
-    expect((await patient.prepare(file, digest)).manifest.engine).toBe('jco');
+    expect((await patient.prepare(file, digest)).manifest.digest).toBe(digest);
   });
 
-  it('refuses what needs more memory than it may have', async () => {
-    const { file, digest } = await guest('torture.wasm');
-    await expect(preparer({ memoryMb: 8 }).prepare(file, digest)).rejects.toMatchObject({
+  it('refuses what needs more memory than it may have, and goes on', async () => {
+    // A component with a million imports, 13 bytes each.
+    const count = 1_000_000;
+    const entries = Buffer.concat(
+      Array.from({ length: count }, (_, index) =>
+        Buffer.from(`\0\u0009i${String(index).padStart(8, '0')}\u0005\0`),
+      ),
+    );
+    const payload = Buffer.concat([leb(count), entries]);
+    const large = Buffer.concat([Buffer.of(0, 97, 115, 109, 13, 0, 1, 0, 10), leb(payload.length), payload]);
+    const small = preparer({ memoryMb: 32 });
+    await expect(small.prepare(large, digestOf(large))).rejects.toMatchObject({
       code: 'PACKAGE_REFUSED',
-      message: expect.stringMatching(/more than 8 MiB/) as string,
+      message: expect.stringMatching(/more than 32 MiB/) as string,
     });
-  });
+    const { file, digest } = await guest('cgi.wasm');
+    expect((await small.prepare(file, digest)).manifest.engine).toBe('p1');
+  }, 20_000);
 
   it('fails what is under way when it is closed', async () => {
     const { file, digest } = await guest('torture.wasm');
@@ -244,3 +271,11 @@ describe('the prepare thread', () => {
     }
   });
 });
+
+function leb(value: number): Buffer {
+  const bytes: number[] = [];
+  for (let left = value; ; left >>>= 7) {
+    if (left < 0x80) return Buffer.from([...bytes, left]);
+    bytes.push((left & 0x7f) | 0x80);
+  }
+}

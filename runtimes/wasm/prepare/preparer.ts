@@ -92,23 +92,39 @@ export class Preparer {
 
   async #run(job: PrepareJob): Promise<PreparedManifest> {
     if (this.#closing.signal.aborted) throw shuttingDown();
-    const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(), this.#timeoutMs);
     const startedAt = performance.now();
     const logger = this.#logger.child({ digest: job.digest });
     try {
-      const signal = AbortSignal.any([timeout.signal, this.#closing.signal]);
-      const outcome = await this.#startedPool().run(job, { signal });
+      const outcome = await this.#runInThread(job);
       if ('error' in outcome) throw fromErrorData(outcome.error);
       logger.info({ durationMs: Math.round(performance.now() - startedAt) }, 'package prepared');
       return outcome.manifest;
     } catch (error) {
       if (this.#closing.signal.aborted) throw shuttingDown();
-      const failure = timeout.signal.aborted ? this.#tookTooLong(error) : this.#failure(error);
-      logger.info({ err: failure }, 'package not prepared');
-      throw failure;
+      logger.info({ err: error }, 'package not prepared');
+      throw error;
+    }
+  }
+
+  /** @throws FissiumError where the thread ended instead of answering */
+  async #runInThread(job: PrepareJob): Promise<PrepareOutcome> {
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), this.#timeoutMs);
+    const pool = this.#startedPool();
+    // A thread that dies before it has taken its task is an event of the pool's, not the task's failure.
+    const died = Promise.withResolvers<never>();
+    pool.once('error', died.reject);
+    try {
+      const signal = AbortSignal.any([timeout.signal, this.#closing.signal]);
+      return await Promise.race([pool.run(job, { signal }), died.promise]);
+    } catch (error) {
+      // Whatever state its thread is in, the next package gets a new one.
+      this.#pool = null;
+      await pool.destroy();
+      throw timeout.signal.aborted ? this.#tookTooLong(error) : this.#failure(error);
     } finally {
       clearTimeout(timer);
+      pool.off('error', died.reject);
     }
   }
 
@@ -135,7 +151,6 @@ export class Preparer {
   }
 
   #failure(error: unknown): unknown {
-    if (error instanceof FissiumError) return error;
     const text =
       error instanceof Error ? `${(error as NodeJS.ErrnoException).code ?? ''} ${error.message}` : '';
     if (!/OUT_OF_MEMORY|memory/i.test(text)) return error;

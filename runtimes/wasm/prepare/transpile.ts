@@ -1,4 +1,5 @@
 /** Everything prepare asks of jco: the one place that knows its options and the shape of its output. */
+import { ASYNC_IMPORTS } from '../wasi/index.ts';
 import { refusal } from './refusal.ts';
 
 export interface TranspiledComponent {
@@ -6,18 +7,6 @@ export interface TranspiledComponent {
   /** Core modules by the names under which the script asks for them. */
   readonly cores: readonly { readonly name: string; readonly bytes: Uint8Array }[];
 }
-
-/** Host functions that may suspend the guest: everything that waits. */
-const ASYNC_IMPORTS: readonly string[] = [
-  'wasi:io/poll#[method]pollable.block',
-  'wasi:io/poll#poll',
-  'wasi:io/streams#[method]input-stream.blocking-read',
-  'wasi:io/streams#[method]input-stream.blocking-skip',
-  'wasi:io/streams#[method]output-stream.blocking-flush',
-  'wasi:io/streams#[method]output-stream.blocking-splice',
-  'wasi:io/streams#[method]output-stream.blocking-write-and-flush',
-  'wasi:io/streams#[method]output-stream.blocking-write-zeroes-and-flush',
-];
 
 const SCRIPT_FILE = 'component.mjs';
 

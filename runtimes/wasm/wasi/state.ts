@@ -35,6 +35,7 @@ export class GuestState {
   #fieldBytes = 0;
   #bufferedBytes = 0;
   #logBytes = 0;
+  #logCut = false;
   #outbound = 0;
   #callsWithoutWaiting = 0;
 
@@ -184,14 +185,15 @@ export class GuestState {
 
   /** A guest's words for its log; past the cap one line says that the rest is dropped. */
   log(stream: 'stdout' | 'stderr', chunk: Uint8Array): void {
-    if (this.#logBytes >= LOG_BYTES_CAP || chunk.byteLength === 0) return;
+    if (this.#logCut || chunk.byteLength === 0) return;
     const room = LOG_BYTES_CAP - this.#logBytes;
     this.#logBytes += chunk.byteLength;
     if (chunk.byteLength <= room) {
       this.context.log(stream, chunk);
       return;
     }
-    this.context.log(stream, chunk.slice(0, room));
+    this.#logCut = true;
+    if (room > 0) this.context.log(stream, chunk.slice(0, room));
     this.context.log(
       'stderr',
       Buffer.from(`\nfissium: this request logged ${LOG_BYTES_CAP} bytes; what follows is dropped\n`),

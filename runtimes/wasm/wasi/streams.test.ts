@@ -104,7 +104,8 @@ describe('input-stream', () => {
     );
     await stream.blockingRead(10n);
     const failed = await stream.blockingRead(10n);
-    if (failed.tag !== 'err' || failed.val.tag !== 'last-operation-failed') throw new Error('expected a failure');
+    if (failed.tag !== 'err' || failed.val.tag !== 'last-operation-failed')
+      throw new Error('expected a failure');
     expect(failed.val.val.toDebugString()).toMatch('sender went away');
     expect(stream.read(1n)).toEqual({ tag: 'err', val: { tag: 'closed' } });
   });
@@ -183,7 +184,8 @@ describe('output-stream', () => {
     const { stream, writer } = output({ contentLength: 3 });
     stream.checkWrite();
     const failed = stream.write(bytes('four'));
-    if (failed.tag !== 'err' || failed.val.tag !== 'last-operation-failed') throw new Error('expected a failure');
+    if (failed.tag !== 'err' || failed.val.tag !== 'last-operation-failed')
+      throw new Error('expected a failure');
     expect(failed.val.val.httpErrorCode).toEqual({ tag: 'HTTP-response-body-size', val: 4n });
     expect(stream.checkWrite()).toEqual({ tag: 'err', val: { tag: 'closed' } });
     expect(writer.finish([])).toEqual({ tag: 'err', val: { tag: 'HTTP-response-body-size', val: 4n } });
@@ -204,7 +206,8 @@ describe('output-stream', () => {
     target.fail('the client went away');
     await turnOfTheLoop();
     const failed = stream.checkWrite();
-    if (failed.tag !== 'err' || failed.val.tag !== 'last-operation-failed') throw new Error('expected a failure');
+    if (failed.tag !== 'err' || failed.val.tag !== 'last-operation-failed')
+      throw new Error('expected a failure');
     expect(failed.val.val.toDebugString()).toMatch('client went away');
     expect(stream.flush()).toEqual({ tag: 'err', val: { tag: 'closed' } });
     expect(stream.subscribe().ready()).toBe(true);

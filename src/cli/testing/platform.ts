@@ -70,7 +70,16 @@ const preparer: PreparerPort = {
       throw new FissiumError('PACKAGE_REFUSED', 'The file is not WebAssembly.');
     }
     const script = bytes.subarray(4).toString().trim();
-    const manifest = { prepareVersion: 1, engine: 'p1', reason: 'for tests', digest, entry: '_start', imports: [], modules: [], script } as const;
+    const manifest = {
+      prepareVersion: 1,
+      engine: 'p1',
+      reason: 'for tests',
+      digest,
+      entry: '_start',
+      imports: [],
+      modules: [],
+      script,
+    } as const;
     return { manifest, folder: '/nonexistent' };
   },
 };
@@ -83,12 +92,18 @@ const host: HostPort = {
     return {
       async invoke(request) {
         const body = request.body === null ? '' : (await buffer(request.body)).toString();
-        onLog({ requestId: request.id, stream: 'stderr', line: `${text} ${request.method} ${request.pathWithQuery}` });
+        onLog({
+          requestId: request.id,
+          stream: 'stderr',
+          line: `${text} ${request.method} ${request.pathWithQuery}`,
+        });
         if (text === 'fail') throw new FissiumError('GUEST_TRAPPED', 'The function trapped: unreachable.');
         return {
           status: 200,
           headers: [['content-type', 'text/plain']],
-          body: Readable.from([Buffer.from(`${text} ${request.method} ${request.pathWithQuery} ${body}`.trim())]),
+          body: Readable.from([
+            Buffer.from(`${text} ${request.method} ${request.pathWithQuery} ${body}`.trim()),
+          ]),
           trailers: Promise.resolve([]),
           coldStart: false,
         };

@@ -55,6 +55,8 @@ export class SmallApi {
   readonly #objects = new Map<string, Stored>();
   readonly #history: Change[] = [];
   readonly #watches = new Set<OpenWatch>();
+  /** Plurals whose events are held back, with those events. */
+  readonly #held = new Map<string, Change[]>();
   #version = 1;
   #oldest = 0;
   #nextUid = 1;
@@ -113,6 +115,17 @@ export class SmallApi {
   /** Writes raw text into all watches. */
   writeToWatches(text: string): void {
     for (const { response } of this.#watches) response.write(text);
+  }
+
+  /** Keeps the events of a kind from its watches until {@link releaseAll}. */
+  holdBack(plural: string): void {
+    this.#held.set(plural, []);
+  }
+
+  releaseAll(): void {
+    const held = [...this.#held.values()].flat();
+    this.#held.clear();
+    for (const change of held) for (const watch of this.#watches) deliver(watch, change);
   }
 
   /** Sends all watches a bookmark with the current version. */
@@ -224,7 +237,9 @@ export class SmallApi {
     else this.#objects.set(key, committed);
     const change: Change = { type, object: committed, version, collection: target.collection };
     this.#history.push(change);
-    for (const watch of this.#watches) deliver(watch, change);
+    const held = this.#held.get(target.collection.slice(target.collection.indexOf('/') + 1));
+    if (held !== undefined) held.push(change);
+    else for (const watch of this.#watches) deliver(watch, change);
     return committed;
   }
 

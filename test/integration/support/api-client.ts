@@ -8,18 +8,30 @@ export interface Answer {
   readonly code: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
-  /** The text as JSON; any shape. */
-  readonly body: Json;
+  /** The text as JSON; empty where it is none. */
+  readonly body: Body;
 }
 
-/** Parsed JSON that a test looks into; a wrong guess of its shape fails the test. */
-export interface Json {
-  readonly [field: string]: Json;
+/** What any answer's JSON may have; a test that looks at what is not there fails. */
+export interface Body {
+  readonly [field: string]: unknown;
+  readonly metadata: {
+    readonly [field: string]: unknown;
+    readonly name: string;
+    readonly uid: string;
+    readonly resourceVersion: string;
+    readonly continue?: string;
+  };
+  readonly items: readonly Body[];
+  readonly data: Readonly<Record<string, string>>;
+  readonly message: string;
+  readonly reason: string;
+  readonly details: { readonly causes: readonly { readonly field: string }[] };
 }
 
 export interface WatchEvent {
   readonly type: string;
-  readonly object: Json;
+  readonly object: Body;
 }
 
 export interface CallOptions {
@@ -91,7 +103,7 @@ export class ApiClient {
       code: response.statusCode ?? 0,
       headers: response.headers,
       text,
-      body: (json ? JSON.parse(text) : {}) as Json,
+      body: (json ? JSON.parse(text) : {}) as Body,
     };
   }
 

@@ -34,7 +34,8 @@ export class MemoryBody implements GuestBodySource {
     chunks: Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>,
     trailers: HeaderList = [],
   ) {
-    this.#chunks = Symbol.asyncIterator in chunks ? chunks[Symbol.asyncIterator]() : chunks[Symbol.iterator]();
+    this.#chunks =
+      Symbol.asyncIterator in chunks ? chunks[Symbol.asyncIterator]() : chunks[Symbol.iterator]();
     this.#trailers = trailers;
   }
 

@@ -28,10 +28,9 @@ export async function loadComponent(file: string): Promise<RunningComponent> {
     asyncMode: 'jspi',
     asyncImports: [...ASYNC_IMPORTS],
     asyncExports: ['wasi:http/incoming-handler#handle'],
-    noTypescript: true,
-    noNodejsCompat: true,
+    emitTypescriptDeclarations: false,
+    nodejsCompat: false,
     base64Cutoff: 0,
-    map: {},
   });
   const fileNamed = (name: string): Uint8Array<ArrayBuffer> => {
     const bytes = (files as Record<string, Uint8Array>)[name];
@@ -39,7 +38,9 @@ export async function loadComponent(file: string): Promise<RunningComponent> {
     return new Uint8Array(bytes);
   };
   const script = Buffer.from(fileNamed('component.js')).toString('base64');
-  const { instantiate } = (await import(`data:text/javascript;base64,${script}`)) as { instantiate: Instantiate };
+  const { instantiate } = (await import(`data:text/javascript;base64,${script}`)) as {
+    instantiate: Instantiate;
+  };
   const modules = new Map<string, WebAssembly.Module>();
   const moduleNamed = (name: string): WebAssembly.Module => {
     const module = modules.get(name) ?? new WebAssembly.Module(fileNamed(name));
