@@ -175,7 +175,7 @@ export class ExecutorThread {
     this.#port.close();
     const failure = new FissiumError('THREAD_LOST', 'the thread that ran this request ended', { cause: error });
     for (const waiting of this.#specialising.values()) waiting.reject(failure);
-    for (const call of [...this.#calls.values()]) call.finish(toErrorData(failure));
+    for (const call of this.#calls.values()) call.finish(toErrorData(failure));
     this.#events.lost(this, error);
   }
 }

@@ -93,7 +93,7 @@ class Executor {
     let entered = false;
     const announced = {
       life: turn.life,
-      release: turn.release,
+      release: () => turn.release(),
       take: async (): Promise<void> => {
         await turn.take();
         if (entered) return;

@@ -1,6 +1,6 @@
 /** One call in its executor thread: the guest's request body, its answer and its log lines over the port. */
 import type { HeaderList } from '../../src/executors/executor.ts';
-import { FissiumError, fromErrorData, type ErrorData } from '../../src/errors.ts';
+import { fromErrorData, type ErrorData, type FissiumError } from '../../src/errors.ts';
 import type { GuestBodySource, GuestRequest, GuestResponseSink, InvocationContext, Turn } from './engine.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { BODY_WINDOW_BYTES, type FromExecutor, type RequestHead } from './protocol.ts';

@@ -44,7 +44,7 @@ export interface DeploySpec {
   readonly folder: string;
   readonly grants: GuestGrants;
   readonly limits: GuestLimits;
-  onLog(line: GuestLogLine): void;
+  readonly onLog: (line: GuestLogLine) => void;
 }
 
 /** A function that every thread serves. */
@@ -131,10 +131,13 @@ export class WasmHost {
     let open = true;
     let drained: () => void = () => {};
     return {
-      invoke: async (request) => {
-        if (!open) throw new FissiumError('FUNCTION_NOT_READY', 'this version of the function is being replaced');
+      invoke: (request) => {
+        if (!open) {
+          const message = 'this version of the function is being replaced';
+          return Promise.reject(new FissiumError('FUNCTION_NOT_READY', message));
+        }
         usage.instances++;
-        return await this.#invoke(deployment, request, onLog, () => {
+        return this.#invoke(deployment, request, onLog, () => {
           if (--usage.instances === 0) drained();
         });
       },

@@ -2,9 +2,9 @@
 declare namespace WebAssembly {
   class Suspending {
     /** An import that may answer with a promise: then the guest that called it is suspended. */
-    constructor(func: (...args: never[]) => unknown);
+    constructor(func: Function);
   }
 
   /** An export whose call returns a promise, so that what it calls may suspend. */
-  function promising(func: (...args: never[]) => unknown): (...args: unknown[]) => Promise<unknown>;
+  function promising(func: Function): (...args: unknown[]) => Promise<unknown>;
 }

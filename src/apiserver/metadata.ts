@@ -29,12 +29,12 @@ const OWNER_FIELDS = new Set(['apiVersion', 'kind', 'name', 'uid', 'controller',
 const ANNOTATIONS_LIMIT_BYTES = 256 * 1024;
 
 /**
- * The metadata of a body with only the fields that are kept, and the unknown ones' paths. Fails with 400 where
+ * The metadata of a body with only the fields that are kept, an empty name where there is none, and the unknown ones' paths. Fails with 400 where
  * a field has another type than ObjectMeta says, as Kubernetes' decoder does.
  */
 export function decodeMetadata(value: unknown): { metadata: ObjectMeta; unknown: string[] } {
   if (!isRecord(value ?? {})) throw badRequest(`metadata must be an object, not ${JSON.stringify(value)}`);
-  const metadata: Record<string, unknown> = {};
+  const metadata: Record<string, unknown> = { name: '' };
   const unknown: string[] = [];
   for (const [name, field] of Object.entries(isRecord(value) ? value : {})) {
     const type = Object.hasOwn(FIELDS, name) ? FIELDS[name] : undefined;
@@ -51,7 +51,7 @@ export function decodeMetadata(value: unknown): { metadata: ObjectMeta; unknown:
   for (const name of ['ownerReferences', 'finalizers'] as const) {
     if (Array.isArray(metadata[name]) && metadata[name].length === 0) delete metadata[name];
   }
-  // Every field was checked above; a missing name is the caller's to find.
+  // Every field was checked above.
   return { metadata: metadata as unknown as ObjectMeta, unknown };
 }
 
@@ -104,7 +104,7 @@ function decodeOwners(value: unknown, unknown: string[]): OwnerReference[] {
 /** What is wrong with the metadata's values. */
 export function metadataCauses(metadata: ObjectMeta, nameRule: NameRule): Cause[] {
   const causes: Cause[] = [];
-  const name = metadata.name ?? '';
+  const { name } = metadata;
   if (name === '') {
     causes.push(required('metadata.name', 'name or generateName is required'));
   } else {

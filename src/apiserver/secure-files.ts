@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { FissiumError } from '../errors.ts';
 
 /** Makes the folder with mode 0700, also where it exists with another. */
 export async function makeSecureFolder(folder: string): Promise<void> {
@@ -9,7 +10,7 @@ export async function makeSecureFolder(folder: string): Promise<void> {
   await chmod(folder, 0o700);
 }
 
-/** Replaces the file by one of mode 0600 that is on the disk when this resolves. */
+/** Replaces the file by one of mode 0600 that is on the disk when this resolves. Fails with STORAGE_FULL. */
 export async function writeSecureFile(path: string, content: string): Promise<void> {
   const temporary = join(dirname(path), `.${randomBytes(6).toString('hex')}.tmp`);
   try {
@@ -23,8 +24,16 @@ export async function writeSecureFile(path: string, content: string): Promise<vo
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw error;
+    throw diskIsFull(error)
+      ? new FissiumError('STORAGE_FULL', `cannot write ${path}: ${error.message}. Free space there`, {
+          cause: error,
+        })
+      : error;
   }
+}
+
+function diskIsFull(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }
 
 /** The file's text; undefined if there is no such file. */

@@ -1,7 +1,6 @@
 /** The embedded Kubernetes API as a whole: parts, listening, closing. */
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { isIPv6 } from 'node:net';
+import { isIPv6, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { FissiumError } from '../errors.ts';
@@ -72,6 +71,9 @@ export async function startApiServer(options: ApiServerOptions, logger: Logger):
   server.on('tlsClientError', (err) => logger.debug({ err }, 'TLS handshake failed'));
 
   const parts: { close(): void }[] = [hub, proxy, store];
+  const kubeconfigPath = join(dataDir, 'kubeconfig');
+  let port: number;
+  let url: string;
   try {
     await ensureNamespaces(store, ['default', 'kube-system', systemNamespace]);
     parts.unshift(
@@ -80,20 +82,23 @@ export async function startApiServer(options: ApiServerOptions, logger: Logger):
       new NamespaceLifecycle(store, logger),
     );
     await listen(server, host, options.port ?? 6443);
+    // A TCP server's address is never a pipe's name.
+    ({ port } = server.address() as AddressInfo);
+    url = `https://${clientHost(host)}:${port}`;
+    await writeKubeconfig(kubeconfigPath, { url, caCertificate: identity.caCertificate, token });
   } catch (error) {
+    server.close();
     for (const part of parts) part.close();
     throw error;
   }
 
-  // A TCP server's address is never a pipe's name.
-  const { port } = server.address() as AddressInfo;
-  const url = `https://${clientHost(host)}:${port}`;
-  const kubeconfigPath = join(dataDir, 'kubeconfig');
-  await writeKubeconfig(kubeconfigPath, { url, caCertificate: identity.caCertificate, token });
+  const renew = async (): Promise<void> => {
+    const renewed = await loadServerIdentity(pki, certificateHosts(host));
+    server.setSecureContext({ key: renewed.key, cert: renewed.certificate, minVersion: 'TLSv1.2' });
+    await writeKubeconfig(kubeconfigPath, { url, caCertificate: renewed.caCertificate, token });
+  };
   const renewal = setInterval(() => {
-    renewIdentity(server, pki, host).catch((err: unknown) =>
-      logger.warn({ err }, 'renewing the certificate failed'),
-    );
+    renew().catch((err: unknown) => logger.warn({ err }, 'renewing the certificate failed'));
   }, IDENTITY_CHECK_MS);
   renewal.unref();
   logger.info({ url }, 'API server listens');
@@ -139,12 +144,6 @@ async function listen(server: Server, host: string, port: number): Promise<void>
       resolve();
     });
   });
-}
-
-/** Only the leaf: a new CA is for the next start, which writes the kubeconfig too. */
-async function renewIdentity(server: Server, pki: string, host: string): Promise<void> {
-  const identity = await loadServerIdentity(pki, certificateHosts(host));
-  server.setSecureContext({ key: identity.key, cert: identity.certificate, minVersion: 'TLSv1.2' });
 }
 
 async function stopListening(server: Server): Promise<void> {

@@ -42,7 +42,12 @@ test('a route that is taken is refused and leaves nothing', async () => {
   await cli('route create taken --function one --url /taken');
   const { code, stderr } = await cli('route create second --function two --url /taken');
   expect(code).toBe(1);
-  expect(stderr).toMatchInlineSnapshot();
+  expect(stderr).toMatchInlineSnapshot(`
+    "error: trigger 'second' is refused: GET /taken is taken
+      why: trigger 'taken' in namespace default has it, for function one
+      fix: choose another --url, --method or --host, or delete the other trigger first
+    "
+  `);
   expect((await cli('route get second')).code).toBe(1);
 });
 
@@ -50,7 +55,7 @@ test('an update to a route that is taken is taken back', async () => {
   await cli('route create mine --function two --url /mine');
   const { code, stderr } = await cli('route update mine --url /taken');
   expect(code).toBe(1);
-  expect(stderr).toContain('RouteConflict');
+  expect(stderr).toContain('GET /taken is taken');
   expect((await get('mine')).spec.relativeurl).toBe('/mine');
 });
 

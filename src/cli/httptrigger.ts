@@ -91,6 +91,31 @@ async function checkFunctions(
   return allExist;
 }
 
+/** Refuses a route that another trigger has, as Fission does: the times of the two may not tell which is older. */
+async function refuseTaken(cluster: Cluster, trigger: HttpTrigger): Promise<void> {
+  const key = placeOf(trigger);
+  const methods = methodsOf(trigger.spec);
+  for (const other of await cluster.list<HttpTrigger>(RESOURCES.httptriggers, null)) {
+    const { name, namespace } = other.metadata;
+    if (name === trigger.metadata.name && namespace === cluster.namespace) continue;
+    const shared = methodsOf(other.spec).filter((method) => methods.includes(method));
+    if (placeOf(other) !== key || shared.length === 0) continue;
+    const path = trigger.spec.prefix || trigger.spec.relativeurl || '';
+    throw new CliError(
+      `trigger '${trigger.metadata.name}' is refused: ${shared.join(', ')} ${path} is taken`,
+      {
+        why: `trigger '${name}' in namespace ${namespace} has it, for function ${functionsOf(other.spec).join(' ')}`,
+        fix: 'choose another --url, --method or --host, or delete the other trigger first',
+      },
+    );
+  }
+}
+
+function placeOf({ spec }: HttpTrigger): string {
+  const host = (spec.host ?? '').toLowerCase();
+  return spec.prefix ? `${host} prefix ${spec.prefix}` : `${host} exact ${spec.relativeurl ?? ''}`;
+}
+
 /**
  * Creates the trigger and waits until every thread serves it. One that cannot serve (its route is another's) is
  * taken back and fails; one that waits for its function stays, with a warning.
@@ -101,6 +126,7 @@ export async function createTrigger(
   trigger: HttpTrigger,
   { wait, ...waiting }: TriggerWait & { readonly wait: boolean },
 ): Promise<HttpTrigger> {
+  await refuseTaken(cluster, trigger);
   const created = await cluster.client.create(
     RESOURCES.httptriggers,
     { ...trigger, metadata: { ...trigger.metadata, namespace: cluster.namespace } },
@@ -210,9 +236,11 @@ const update = defineCommand({
     const cluster = await context.connect();
     const referencesExist = await checkFunctions(context, cluster, values.fn ?? []);
     let before: HttpTrigger | undefined;
-    const updated = await cluster.change<HttpTrigger>(RESOURCES.httptriggers, values.name, (current) => {
-      before = current;
-      return { ...current, spec: triggerSpec(current.spec, values) };
+    const current = await cluster.get<HttpTrigger>(RESOURCES.httptriggers, values.name);
+    await refuseTaken(cluster, { ...current, spec: triggerSpec(current.spec, values) });
+    const updated = await cluster.change<HttpTrigger>(RESOURCES.httptriggers, values.name, (latest) => {
+      before = latest;
+      return { ...latest, spec: triggerSpec(latest.spec, values) };
     });
     if (values.wait) {
       try {

@@ -27,7 +27,7 @@ test('create waits until the package is prepared; info shows it', async () => {
   expect(stdout).toMatch(
     /^Name: {8}a\nEnvironment: wasm\nStatus: {6}(none|succeeded)\nDeployment: {2}literal \(5 bytes\) sha256:/,
   );
-  expect(stdout).toContain('Ready   True');
+  expect(stdout).toMatch(/^Ready +True +Prepared/m);
 });
 
 test('a package that is refused stays, with the reason', async () => {

@@ -1,4 +1,5 @@
 import { type Condition, setCondition } from '../api/index.ts';
+import { findCondition } from './status.ts';
 
 /** What a reconciler found out about an object: its `Ready` condition, without times. */
 export interface Verdict {
@@ -35,8 +36,7 @@ export interface ConditionsInput {
 export function withConditions<S extends ConditionsStatus>(status: S | undefined, input: ConditionsInput): S {
   const { verdict, generation, now, notServed = [], others = [] } = input;
   const before = (status ?? {}) as S;
-  const hadReady = before.conditions?.some(({ type }) => type === 'Ready') ?? false;
-  if (verdict.passing === true && hadReady) return before;
+  if (verdict.passing === true && findCondition(before, 'Ready') !== undefined) return before;
 
   let conditions: readonly Condition[] = before.conditions ?? [];
   const set = (condition: Omit<Condition, 'lastTransitionTime' | 'observedGeneration'>): void => {

@@ -20,6 +20,8 @@ import type {
   PreparerPort,
   RouteTablePort,
 } from './ports.ts';
+import { Patience } from './patience.ts';
+import { StatusWriter } from './status.ts';
 import { allKinds, watchEverything, type Watched, type WatchedKind } from './watched.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -67,6 +69,7 @@ export function startControl(options: ControlOptions): Promise<Control> {
   const watched = watchEverything(client, logger, namespaces);
   const context: ReconcilerContext = {
     client,
+    statuses: new StatusWriter(client),
     events,
     watched,
     logger,
@@ -126,11 +129,17 @@ function makeQueues(options: ControlOptions, context: ReconcilerContext): Queues
     packageStates: states,
     deployments: new Deployments({ host, logs, logger }),
     table,
+    patience: new Patience((key) => queues.functions.add(key)),
     onTableChange: (key) => {
       for (const trigger of watched.triggers.byIndex('function', key)) queues.triggers.add(keyOf(trigger));
     },
   });
-  const triggers = new TriggerReconciler({ context, functions: table, routes });
+  const triggers = new TriggerReconciler({
+    context,
+    functions: table,
+    routes,
+    patience: new Patience((key) => queues.triggers.add(key)),
+  });
 
   const queue = (
     name: string,

@@ -21,43 +21,87 @@ export interface StatusChange<S> {
 }
 
 const ATTEMPTS = 6;
+/** Of how many objects the last write is remembered. */
+const REMEMBERED = 10_000;
 
-/**
- * Writes a status if `change` makes another one of it. The write is refused by the server when the object
- * changed since it was read; then it is read anew and `change` is asked again. An object that is gone, or was
- * replaced by another of its name, is left alone.
- */
-export async function writeStatus<S extends object>(
-  client: KubeClient,
-  type: ResourceType,
-  object: WithStatus<S>,
-  change: (status: S | undefined) => S,
-): Promise<StatusChange<S>> {
-  const { namespace, name, uid } = object.metadata;
-  let current = object;
-  for (let attempt = 1; ; attempt++) {
-    const before = current.status;
-    const after = change(before);
-    if (isDeepStrictEqual(before ?? {}, after)) return { changed: false, before, after };
-    const { resourceVersion } = current.metadata;
-    try {
-      await client.patchStatus(type, namespace, name, {
-        metadata: { resourceVersion, uid },
-        status: differences(before ?? {}, after),
-      });
-      return { changed: true, before, after };
-    } catch (error) {
-      if (isNotFound(error)) return { changed: false, before, after: undefined };
-      if (!isConflict(error) || attempt >= ATTEMPTS) throw error;
-    }
-    try {
-      current = await client.get<WithStatus<S>>(type, namespace, name);
-    } catch (error) {
-      if (isNotFound(error)) return { changed: false, before, after: undefined };
-      throw error;
-    }
-    if (current.metadata.uid !== uid) return { changed: false, before, after: undefined };
+/** Writes statuses, and remembers what it wrote: the watch brings it only a moment later. */
+export class StatusWriter {
+  readonly #client: KubeClient;
+  /** By uid. */
+  readonly #written = new Map<string, { resourceVersion: string; status: object }>();
+
+  constructor(client: KubeClient) {
+    this.#client = client;
   }
+
+  /**
+   * Writes a status if `change` makes another one of it. The write is refused by the server when the object
+   * changed since it was read; then it is read anew and `change` is asked again. An object that is gone, or was
+   * replaced by another of its name, is left alone.
+   */
+  async write<S extends object>(
+    type: ResourceType,
+    object: WithStatus<S>,
+    change: (status: S | undefined) => S,
+  ): Promise<StatusChange<S>> {
+    const { namespace, name, uid } = object.metadata;
+    let current = this.#newest(object);
+    for (let attempt = 1; ; attempt++) {
+      const before = current.status;
+      const after = change(before);
+      if (isDeepStrictEqual(before ?? {}, after)) return { changed: false, before, after };
+      const { resourceVersion } = current.metadata;
+      try {
+        const written = await this.#client.patchStatus<WithStatus<S>>(type, namespace, name, {
+          metadata: { resourceVersion, uid },
+          status: differences(before ?? {}, after),
+        });
+        this.#remember(written);
+        return { changed: true, before, after };
+      } catch (error) {
+        if (isNotFound(error)) return { changed: false, before, after: undefined };
+        if (!isConflict(error) || attempt >= ATTEMPTS) throw error;
+      }
+      try {
+        current = await this.#client.get<WithStatus<S>>(type, namespace, name);
+      } catch (error) {
+        if (isNotFound(error)) return { changed: false, before, after: undefined };
+        throw error;
+      }
+      if (current.metadata.uid !== uid) return { changed: false, before, after: undefined };
+    }
+  }
+
+  /** The object with the status that we wrote last, if that is newer than what the watch brought. */
+  #newest<S extends object>(object: WithStatus<S>): WithStatus<S> {
+    const { uid = '', resourceVersion } = object.metadata;
+    const written = this.#written.get(uid);
+    if (written === undefined) return object;
+    if (!isNewer(written.resourceVersion, resourceVersion)) {
+      this.#written.delete(uid);
+      return object;
+    }
+    const metadata = { ...object.metadata, resourceVersion: written.resourceVersion };
+    return { ...object, metadata, status: written.status as S };
+  }
+
+  #remember(written: WithStatus<object>): void {
+    const { uid, resourceVersion } = written.metadata;
+    if (uid === undefined || resourceVersion === undefined || written.status === undefined) return;
+    this.#written.delete(uid);
+    this.#written.set(uid, { resourceVersion, status: written.status });
+    if (this.#written.size <= REMEMBERED) return;
+    const oldest = this.#written.keys().next();
+    if (oldest.done !== true) this.#written.delete(oldest.value);
+  }
+}
+
+/** Versions are compared as numbers, as Kubernetes 1.35 allows; where they are none, nothing is known to be newer. */
+export function isNewer(version: string | undefined, than: string | undefined): boolean {
+  const isNumber = /^\d+$/;
+  if (version === undefined || than === undefined || !isNumber.test(version) || !isNumber.test(than))
+    return false;
+  return BigInt(version) > BigInt(than);
 }
 
 /** The merge patch from one to the other, at the first level; lists and objects are sent whole. */

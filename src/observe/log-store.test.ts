@@ -264,8 +264,8 @@ describe('stored lines', () => {
     );
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
-        expect(() => decodeLine(text, 'a', 'b')).not.toThrow();
+        decodeLine(text, 'a', 'b');
       }),
     );
-  });
+  }, 20_000);
 });

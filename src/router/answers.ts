@@ -49,7 +49,28 @@ export function answerError(
   const mayStillSend = req.headers.expect !== undefined && !req.complete;
   if (CLOSING.has(error.code) || mayStillSend) fields.push(['Connection', 'close']);
   res.writeHead(error.status, fields.flat());
-  res.end(req.method === 'HEAD' ? undefined : body);
+  if (error.code === 'BODY_TOO_LARGE' && !mayStillSend && !req.complete) {
+    res.write(body);
+    lingerThenEnd(req, res);
+  } else res.end(req.method === 'HEAD' ? undefined : body);
+}
+
+const LINGER_MS = 1_000;
+
+/**
+ * Ends an answer that is whole already (its length is known) only when the client has stopped sending, or has
+ * had a while to read it: closing a connection on which bytes still arrive resets it, and the client may then
+ * lose the answer that says why.
+ */
+function lingerThenEnd(req: IncomingMessage, res: ServerResponse): void {
+  const end = (): void => {
+    clearTimeout(timer);
+    res.end();
+  };
+  const timer = setTimeout(end, LINGER_MS);
+  req.once('end', end);
+  req.once('close', end);
+  req.resume();
 }
 
 /** Answers JSON with status 200. */

@@ -82,6 +82,7 @@ export class Call {
       this.fail(toFissiumError(thrown));
     } finally {
       this.#deadlines?.stop();
+      this.#requestBody?.destroy();
       res.off('close', this.#onClose);
       this.#release?.();
     }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ResolvedCors } from '../api/index.ts';
 import { FissiumError } from '../errors.ts';
 import { answer, startRouter, type Harness } from './testing/harness.ts';
 
@@ -10,7 +11,7 @@ afterEach(async () => {
   await harness.close();
 });
 
-const CORS = {
+const CORS: ResolvedCors = {
   allowOrigins: ['https://app.example'],
   allowMethods: [],
   allowHeaders: ['X-Token'],
@@ -19,7 +20,7 @@ const CORS = {
   maxAgeSeconds: 600,
 };
 
-function deploy(cors: Partial<typeof CORS> | null, methods = ['GET', 'POST']): void {
+function deploy(cors: Partial<ResolvedCors> | null, methods = ['GET', 'POST']): void {
   harness.deploy(
     'f',
     ({ method }) =>

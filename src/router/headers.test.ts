@@ -50,7 +50,7 @@ describe('requestHeaders', () => {
           expect(field).toBe(field.toLowerCase());
           expect(field.replaceAll('_', '-').startsWith('x-fission-')).toBe(false);
           expect(['connection', 'te', 'host', 'transfer-encoding', 'upgrade']).not.toContain(field);
-          if (field !== '') expect(nominated).not.toContain(field);
+          expect(nominated.filter((nominee) => nominee !== '')).not.toContain(field);
         }
       }),
     );
@@ -93,10 +93,7 @@ describe('responseHead', () => {
     fc.assert(
       fc.property(fc.oneof(fc.integer(), fc.constant(200)), fields, (status, list) => {
         const head = responseHead(status, list, () => false);
-        if (typeof head === 'string') {
-          expect(head).not.toBe('');
-          return;
-        }
+        if (typeof head === 'string') return head !== '';
         for (let at = 0; at < head.headers.length; at += 2) {
           expect(isFieldName(head.headers[at] ?? '')).toBe(true);
           expect(isFieldValue(head.headers[at + 1] ?? '')).toBe(true);
@@ -105,6 +102,7 @@ describe('responseHead', () => {
         expect(
           head.headers.filter((_, at) => at % 2 === 0).map((field) => field.toLowerCase()),
         ).not.toContain('connection');
+        return true;
       }),
     );
   });

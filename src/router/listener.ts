@@ -174,7 +174,7 @@ export class HttpListener {
     const what =
       req.method === 'CONNECT' ? 'CONNECT' : `An upgrade to ${JSON.stringify(req.headers.upgrade)}`;
     const error = new FissiumError(
-      'ENVIRONMENT_NOT_SERVED',
+      'BAD_REQUEST',
       `${what} is not served: functions are called with plain HTTP requests, whose bodies stream both ways.`,
     );
     socket.on('error', () => undefined);

@@ -95,6 +95,7 @@ export class RequestBody extends Readable {
 /** What is read and thrown away of a body that nobody wants, before the connection is given up. */
 const LEFTOVER_BYTES = 256 * 1024;
 const LEFTOVER_MS = 2_000;
+const HALF_CLOSED_MS = 500;
 
 /**
  * After an answer to a request whose body was not read whole: reads a small rest away, so that the connection
@@ -103,8 +104,13 @@ const LEFTOVER_MS = 2_000;
 export function discardRest(req: IncomingMessage): void {
   if (req.complete || req.socket.destroyed) return;
   let discarded = 0;
+  let gaveUp = false;
   const giveUp = (): void => {
-    req.socket.destroySoon();
+    if (gaveUp) return;
+    gaveUp = true;
+    // Half closed first: bytes that meet a closed socket reset it, and the client may lose the answer.
+    req.socket.end();
+    setTimeout(() => req.socket.destroy(), HALF_CLOSED_MS).unref();
   };
   const timer = setTimeout(giveUp, LEFTOVER_MS).unref();
   const stop = (): void => clearTimeout(timer);

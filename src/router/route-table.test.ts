@@ -135,6 +135,7 @@ describe('changes', () => {
       expect(work[1]).toBe(work[0]);
       expect(work[1]).toBeLessThan(60);
     },
+    20_000,
   );
 });
 

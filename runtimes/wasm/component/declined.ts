@@ -8,3 +8,14 @@ export class LinkDeclined extends Error {
     this.name = 'LinkDeclined';
   }
 }
+
+/**
+ * A component that no engine may run: it declares a WASI function with another type than the standard's, so
+ * that host code would get values that it does not expect.
+ */
+export class LinkRefused extends Error {
+  constructor(reason: string) {
+    super(reason);
+    this.name = 'LinkRefused';
+  }
+}

@@ -2,6 +2,8 @@
  * Links a component at prepare time: walks its sections as an instantiation would, with descriptions in the
  * place of real instances, and writes down what there is to do (Component Model, Binary.md and Linking.md).
  */
+import { readLayout, RewriteDeclined } from '../rewrite/index.ts';
+import { Budget } from './budget.ts';
 import { LinkDeclined } from './declined.ts';
 import {
   newScope,
@@ -21,7 +23,7 @@ import type {
   ResourceInfo,
   Trampoline,
 } from './plan.ts';
-import { Reader } from './reader.ts';
+import { DecodeError, Reader } from './reader.ts';
 import { at, externName, outerType, TypeReader } from './type-reader.ts';
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
@@ -42,12 +44,14 @@ class Linker {
   readonly #instantiations: CoreInstantiation[] = [];
   readonly #trampolines: Trampoline[] = [];
   readonly #resources: ResourceInfo[] = [];
+  readonly #budget = new Budget();
   readonly #types: TypeReader;
   #depth = 0;
+  #memory: CoreSource | null = null;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
-    this.#types = new TypeReader(this.#resources);
+    this.#types = new TypeReader(this.#resources, this.#budget);
   }
 
   link(): LinkPlan {
@@ -77,6 +81,7 @@ class Linker {
     const scope = newScope(parent);
     const exports = new Map<string, Entity>();
     while (!reader.done) {
+      this.#budget.step();
       const id = reader.byte();
       const section = reader.slice(reader.u32());
       this.#section(id, section, scope, exports, args);
@@ -100,7 +105,7 @@ class Linker {
         scope.coreModules.push(this.#modules.length - 1);
         return;
       case 2:
-        each(section, () => scope.coreInstances.push(this.#coreInstance(section, scope)));
+        each(section, this.#budget, () => scope.coreInstances.push(this.#coreInstance(section, scope)));
         return;
       case 3:
         throw new LinkDeclined('it declares core types');
@@ -108,22 +113,22 @@ class Linker {
         scope.components.push({ body: section, scope });
         return;
       case 5:
-        each(section, () => scope.instances.push(this.#instance(section, scope)));
+        each(section, this.#budget, () => scope.instances.push(this.#instance(section, scope)));
         return;
       case 6:
-        each(section, () => this.#alias(section, scope));
+        each(section, this.#budget, () => this.#alias(section, scope));
         return;
       case 7:
-        each(section, () => scope.types.push(this.#types.definition(section, scope)));
+        each(section, this.#budget, () => scope.types.push(this.#types.definition(section, scope)));
         return;
       case 8:
-        each(section, () => this.#canon(section, scope));
+        each(section, this.#budget, () => this.#canon(section, scope));
         return;
       case 10:
-        each(section, () => this.#import(section, scope, args));
+        each(section, this.#budget, () => this.#import(section, scope, args));
         return;
       case 11:
-        each(section, () => this.#export(section, scope, exports));
+        each(section, this.#budget, () => this.#export(section, scope, exports));
         return;
       default:
         throw new LinkDeclined(`it has a section (${id}) that is not taken`);
@@ -161,13 +166,17 @@ class Linker {
   }
 
   /** What a core module imports, read from its own import section. */
-  #moduleImports(index: number): { module: string; name: string }[] {
+  #moduleImports(index: number): readonly { readonly module: string; readonly name: string }[] {
     const range = this.#modules[index];
     if (!range) throw new LinkDeclined(`core module ${index} does not exist`);
-    const module = new WebAssembly.Module(
-      this.#bytes.slice(range.offset, range.offset + range.length) as BufferSource,
-    );
-    return WebAssembly.Module.imports(module);
+    try {
+      const { imports } = readLayout(this.#bytes.subarray(range.offset, range.offset + range.length));
+      this.#budget.step(imports.length);
+      return imports;
+    } catch (error) {
+      if (!(error instanceof RewriteDeclined)) throw error;
+      throw new DecodeError(`core module ${index} cannot be read (${error.message})`, range.offset);
+    }
   }
 
   /** `core:sortidx`. */
@@ -292,6 +301,7 @@ class Linker {
   }
 
   #trampoline(scope: Scope, trampoline: Trampoline): void {
+    if (trampoline.kind === 'lower') this.#budget.planned(trampoline.type);
     this.#trampolines.push(trampoline);
     scope.coreFuncs.push({ from: 'trampoline', index: this.#trampolines.length - 1 });
   }
@@ -303,7 +313,7 @@ class Linker {
       postReturn: null,
       encoding: 'utf8',
     };
-    each(reader, () => {
+    each(reader, this.#budget, () => {
       const tag = reader.byte();
       if (tag === 0x00) options.encoding = 'utf8';
       else if (tag === 0x01) options.encoding = 'utf16';
@@ -313,6 +323,11 @@ class Linker {
       else if (tag === 0x05) options.postReturn = at(reader, scope.coreFuncs, reader.u32(), 'core function');
       else throw new LinkDeclined('it uses async lifting or lowering (WASI 0.3)');
     });
+    if (options.memory) {
+      // One instance, one memory: host functions look into no other.
+      this.#memory ??= options.memory;
+      if (!sameSource(this.#memory, options.memory)) throw new LinkDeclined('it shares more than one memory with its host');
+    }
     return options;
   }
 
@@ -362,12 +377,17 @@ class Linker {
   }
 }
 
+function sameSource(a: CoreSource, b: CoreSource): boolean {
+  return a.from === 'export' && b.from === 'export' && a.instance === b.instance && a.name === b.name;
+}
+
 function skipTypeBound(reader: Reader): void {
   if (reader.byte() === 0x00) reader.u32();
 }
 
-function each(reader: Reader, item: () => void): void {
+function each(reader: Reader, budget: Budget, item: () => void): void {
   reader.vec(() => {
+    budget.step();
     item();
     return null;
   });

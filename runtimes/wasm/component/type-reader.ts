@@ -1,20 +1,28 @@
 /** Reads type definitions of the component binary into resolved types (Component Model, Binary.md). */
+import type { Budget } from './budget.ts';
 import { LinkDeclined } from './declined.ts';
 import { newScope, type Entity, type Instance, type Scope, type TypeEntity } from './entities.ts';
 import type { ResourceInfo } from './plan.ts';
 import type { Reader } from './reader.ts';
 import { primitive, type Case, type FuncType, type NamedType, type ValueType } from './types.ts';
 
+/** Types nest; deeper than this is not an interface but an attack. */
+const MAX_DEPTH = 32;
+
 /** Resource types are numbered across the whole component. */
 export class TypeReader {
   readonly resources: ResourceInfo[];
+  readonly #budget: Budget;
+  #depth = 0;
 
-  constructor(resources: ResourceInfo[]) {
+  constructor(resources: ResourceInfo[], budget: Budget) {
     this.resources = resources;
+    this.#budget = budget;
   }
 
   /** `deftype`: one entry of a type section. */
   definition(reader: Reader, scope: Scope): TypeEntity {
+    this.#budget.step();
     const opcode = reader.peek();
     switch (opcode) {
       case 0x40:
@@ -35,7 +43,7 @@ export class TypeReader {
       case 0x3f:
         return this.#resource(reader, scope);
       default:
-        return { kind: 'value', type: this.#defined(reader, scope) };
+        return { kind: 'value', type: this.#budget.weighed(this.#defined(reader, scope)) };
     }
   }
 
@@ -82,17 +90,17 @@ export class TypeReader {
     if (kind) return { kind };
     switch (opcode) {
       case 0x72:
-        return { kind: 'record', fields: reader.vec(() => this.#named(reader, scope)) };
+        return { kind: 'record', fields: some(reader, reader.vec(() => this.#named(reader, scope))) };
       case 0x71:
-        return { kind: 'variant', cases: reader.vec(() => this.#case(reader, scope)) };
+        return { kind: 'variant', cases: some(reader, reader.vec(() => this.#case(reader, scope))) };
       case 0x70:
         return { kind: 'list', element: this.value(reader, scope) };
       case 0x6f:
-        return { kind: 'tuple', items: reader.vec(() => this.value(reader, scope)) };
+        return { kind: 'tuple', items: some(reader, reader.vec(() => this.value(reader, scope))) };
       case 0x6e:
-        return { kind: 'flags', names: reader.vec(() => reader.name()) };
+        return { kind: 'flags', names: some(reader, reader.vec(() => reader.name())) };
       case 0x6d:
-        return { kind: 'enum', names: reader.vec(() => reader.name()) };
+        return { kind: 'enum', names: some(reader, reader.vec(() => reader.name())) };
       case 0x6b:
         return { kind: 'option', some: this.value(reader, scope) };
       case 0x6a:
@@ -126,6 +134,7 @@ export class TypeReader {
     const exports = new Map<string, Entity>();
     const count = reader.u32();
     for (let i = 0; i < count; i++) {
+      this.#budget.step();
       const tag = reader.byte();
       if (tag === 0x01) scope.types.push(this.definition(reader, scope));
       else if (tag === 0x02) this.#typeAlias(reader, scope);
@@ -181,8 +190,10 @@ export class TypeReader {
   }
 
   #skipDeclarations(reader: Reader, component: boolean): void {
+    if (++this.#depth > MAX_DEPTH) throw new LinkDeclined(`its types nest deeper than ${MAX_DEPTH}`);
     const count = reader.u32();
     for (let i = 0; i < count; i++) {
+      this.#budget.step();
       const tag = reader.byte();
       if (tag === 0x03 && component) {
         externName(reader);
@@ -194,6 +205,7 @@ export class TypeReader {
         skipExternDescription(reader);
       } else throw new LinkDeclined(`a type has a declaration (0x${tag.toString(16)}) that is not taken`);
     }
+    this.#depth--;
   }
 
   #skipDefinition(reader: Reader): void {
@@ -207,6 +219,11 @@ export class TypeReader {
       if (reader.byte() === 0x01) reader.u32();
     } else skipValueDefinition(reader);
   }
+}
+
+/** The specification has no empty records, variants, tuples, flags or enums: they would take no memory in a list. */
+function some<T>(reader: Reader, items: T[]): T[] {
+  return items.length === 0 ? reader.fail('a type without any part') : items;
 }
 
 /** The type that `alias outer` names: `count` scopes up, then the index there. */

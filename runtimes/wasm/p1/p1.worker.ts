@@ -70,7 +70,7 @@ class CgiFunction implements Specialised {
         run.memory.attach(memory);
         wasmer.attach(memory);
       }
-      await Promise.race([WebAssembly.promising(start)(), run.dropped]);
+      await Promise.race([WebAssembly.promising(start as () => void)(), run.dropped]);
     } catch (error) {
       // After its exit the guest is unwound, by whichever way it left open.
       if (run.exitCode === null) throw guestFailure(run.failure ?? error, memories, limits.memoryBytes);

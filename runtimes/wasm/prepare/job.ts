@@ -9,11 +9,9 @@ import { addInterruptionCheck, readLayout, RewriteDeclined } from '../rewrite/in
 import { writeEntry, type EntryFile } from './cache.ts';
 import { readComponent, withoutCustomSections } from './component-binary.ts';
 import { checkImports, findHandler } from './interfaces.ts';
-import { tryLink } from './link.ts';
 import { inspectCommand, PREVIEW1, validationError } from './preview1.ts';
 import { quoted, refusal } from './refusal.ts';
 import { sniff, SNIFF_BYTES } from './sniff.ts';
-import { transpileComponent } from './transpile.ts';
 import { PREPARE_VERSION } from './version.ts';
 
 export interface PrepareJob {
@@ -83,6 +81,8 @@ async function prepareComponent(wasm: Uint8Array): Promise<Prepared> {
   const { imports, exports } = readComponent(wasm);
   const entry = findHandler(exports);
   checkImports(imports);
+  // Commands need neither the WASI host's tables nor jco.
+  const { tryLink } = await import('./link.ts');
   const linked = tryLink(wasm, entry);
   if (!('declined' in linked)) {
     const prepared = linked.cores.map(({ name, bytes }) => prepareCore(name, `${name}.wasm`, bytes));
@@ -98,6 +98,7 @@ async function prepareComponent(wasm: Uint8Array): Promise<Prepared> {
       files: [...prepared.map(({ module, bytes }) => ({ name: module.file, bytes })), linked.plan],
     };
   }
+  const { transpileComponent } = await import('./transpile.ts');
   const { script, cores } = await transpileComponent(withoutCustomSections(wasm), entry);
   const prepared = cores.map(({ name, bytes }) => prepareCore(name, name, bytes));
   const why = `run by jco's engine because ${linked.declined}`;

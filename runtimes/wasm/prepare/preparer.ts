@@ -129,7 +129,8 @@ export class Preparer {
   }
 
   #startedPool(): Piscina<PrepareJob, PrepareOutcome> {
-    this.#pool ??= new Piscina<PrepareJob, PrepareOutcome>({
+    if (this.#pool) return this.#pool;
+    const pool = new Piscina<PrepareJob, PrepareOutcome>({
       filename: new URL(`./prepare.worker${extname(import.meta.filename)}`, import.meta.url).href,
       minThreads: 0,
       maxThreads: 1,
@@ -139,7 +140,10 @@ export class Preparer {
       env: {},
       recordTiming: false,
     });
-    return this.#pool;
+    // A thread that dies while it is idle is an event as well, which nobody else listens to.
+    pool.on('error', (error: Error) => this.#logger.warn({ err: error }, 'prepare thread ended'));
+    this.#pool = pool;
+    return pool;
   }
 
   #tookTooLong(cause: unknown): FissiumError {

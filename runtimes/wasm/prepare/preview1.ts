@@ -43,7 +43,10 @@ const HINTS: readonly (readonly [module: RegExp, hint: string])[] = [
 export function inspectCommand(wasm: Uint8Array): ModuleLayout {
   const layout = layoutOf(wasm);
   for (const entry of layout.imports) checkImport(entry);
-  for (const memory of layout.memories) checkMemory(memory, 'the module');
+  for (const memory of layout.memories) {
+    checkMemory(memory, 'the core module');
+    if (memory.wide) throw refusal('the core module has a 64-bit memory, which WASI preview 1 does not know');
+  }
   if (!layout.exports.some(({ name, kind }) => name === '_start' && kind === IMPORT_KIND.function)) {
     throw refusal(withoutStart(layout));
   }

@@ -34,6 +34,8 @@ export function parseProxyPath(path: string): ProxyTarget | undefined {
 const DROPPED_REQUEST = new Set([
   'authorization',
   'connection',
+  // Answered here already.
+  'expect',
   'host',
   'keep-alive',
   'proxy-authorization',
@@ -96,7 +98,8 @@ export class ServiceProxy {
       pipeline(incoming, response, () => {});
     });
     outgoing.on('error', (error) => {
-      if (response.destroyed) return;
+      // An answer that has begun ends as its own stream does, below; this may be only the rest of the request.
+      if (response.headersSent || response.destroyed) return;
       const why = `error trying to reach service ${name}: ${error.message}`;
       sendError(exchange, new ApiError(503, 'ServiceUnavailable', why), this.#logger);
     });
@@ -104,8 +107,12 @@ export class ServiceProxy {
       if (!response.writableFinished) outgoing.destroy();
     });
     request.on('error', () => outgoing.destroy());
-    // A service may answer before it has read all: its early answer must not be lost to a broken pipe.
     request.pipe(outgoing);
+    response.on('finish', () => {
+      // A service may answer without reading all; the rest is not the next request.
+      request.unpipe(outgoing);
+      request.resume();
+    });
   }
 }
 

@@ -58,7 +58,7 @@ export function checkObject(kind: ResourceKind, object: KubeObject, more: readon
   for (const error of kind.validate(object)) {
     if (!told.has(error.path)) causes.push(causeOf(error));
   }
-  if (causes.length > 0) throw invalid(kind, object.metadata.name ?? '', causes);
+  if (causes.length > 0) throw invalid(kind, object.metadata.name, causes);
 }
 
 function causeOf({ path, message }: FieldError): Cause {

@@ -55,7 +55,7 @@ function admitUpdate(
 ): ReturnType<typeof admit> {
   const admitted = admit(kind, body, fieldValidation);
   const { metadata } = admitted.object;
-  const given = metadata.name ?? '';
+  const given = metadata.name;
   if (given !== key.name) {
     throw badRequest(`the name of the object (${given}) does not match the name on the URL (${key.name})`);
   }

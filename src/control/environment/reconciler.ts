@@ -4,7 +4,6 @@ import { announce } from '../announce.ts';
 import { type Verdict, withConditions } from '../conditions.ts';
 import type { ReconcilerContext } from '../context.ts';
 import { environmentOf } from '../resolutions.ts';
-import { writeStatus } from '../status.ts';
 
 type EnvironmentStatus = NonNullable<Environment['status']>;
 
@@ -30,21 +29,17 @@ export class EnvironmentReconciler {
   }
 
   async reconcile(key: string): Promise<void> {
-    const { client, events, watched, now } = this.#context;
+    const { statuses, events, watched, now } = this.#context;
     const environment = watched.environments.getByKey(key);
     if (environment === undefined || environment.metadata.deletionTimestamp !== undefined) return;
     const resolved = environmentOf(environment);
-    const change = await writeStatus<EnvironmentStatus>(
-      client,
-      RESOURCES.environments,
-      environment,
-      (before) =>
-        withConditions(before, {
-          generation: environment.metadata.generation ?? 0,
-          verdict: judgeEnvironment(environment),
-          notServed: resolved.ok ? resolved.value.notServed : [],
-          now: now(),
-        }),
+    const change = await statuses.write<EnvironmentStatus>(RESOURCES.environments, environment, (before) =>
+      withConditions(before, {
+        generation: environment.metadata.generation ?? 0,
+        verdict: judgeEnvironment(environment),
+        notServed: resolved.ok ? resolved.value.notServed : [],
+        now: now(),
+      }),
     );
     announce(events, RESOURCES.environments, environment, change);
   }

@@ -7,6 +7,7 @@ import {
   isAlreadyExists,
   isConflict,
   isNotFound,
+  keyOf,
   objectKey,
   RESOURCES,
   type Secret,
@@ -21,7 +22,8 @@ import type { PackageState, PackageStates } from '../package/package-states.ts';
 import { isFinal } from '../package/failures.ts';
 import type { FunctionTablePort } from '../ports.ts';
 import { environmentOf, functionOf } from '../resolutions.ts';
-import { writeStatus } from '../status.ts';
+import type { Patience } from '../patience.ts';
+import { findCondition, isNewer } from '../status.ts';
 import { referencedKeys } from '../watched.ts';
 import type { Deployments, LiveDeployment } from './deployments.ts';
 import type { GrantSources } from './grants.ts';
@@ -37,6 +39,7 @@ export interface FunctionReconcilerParts {
   readonly table: FunctionTablePort;
   /** Called when what the table says of a function changed. */
   readonly onTableChange: (key: string) => void;
+  readonly patience: Patience;
 }
 
 /**
@@ -109,9 +112,7 @@ export class FunctionReconciler {
   async #packageState(fn: FissionFunction, pkg: Package | undefined): Promise<PackageState> {
     if (pkg === undefined) return PENDING;
     const { context, packageStates } = this.#parts;
-    const wanted = fn.spec.package?.packageref?.resourceversion ?? '';
-    const seen = pkg.metadata.resourceVersion ?? '';
-    if (/^\d+$/.test(wanted) && /^\d+$/.test(seen) && BigInt(wanted) > BigInt(seen)) {
+    if (isNewer(fn.spec.package?.packageref?.resourceversion, pkg.metadata.resourceVersion)) {
       const { namespace, name, generation, uid } = pkg.metadata;
       const now = await context.client
         .get<Package>(RESOURCES.packages, namespace, name)
@@ -252,6 +253,7 @@ export class FunctionReconciler {
   }
 
   #drop(key: string): void {
+    this.#parts.patience.clear(key);
     const { namespace, name } = splitKey(key);
     this.#parts.table.delete(namespace, name);
     this.#parts.deployments.drop(key);
@@ -278,9 +280,12 @@ export class FunctionReconciler {
   }
 
   async #write(fn: FissionFunction, verdict: Verdict, route: RouteCondition | null): Promise<void> {
-    const { client, events, now } = this.#parts.context;
+    const { statuses, events, now } = this.#parts.context;
+    const { patience } = this.#parts;
+    if (verdict.passing !== true) patience.clear(keyOf(fn));
+    else if (findCondition(fn.status, 'Ready') === undefined && !patience.isOver(keyOf(fn))) return;
     const resolved = functionOf(fn);
-    const change = await writeStatus<FunctionStatus>(client, RESOURCES.functions, fn, (before) =>
+    const change = await statuses.write<FunctionStatus>(RESOURCES.functions, fn, (before) =>
       withConditions(before, {
         generation: fn.metadata.generation ?? 0,
         verdict,

@@ -1,13 +1,14 @@
 import type { HttpTrigger, ResolvedTrigger } from '../../api/index.ts';
 import { FissiumError } from '../../errors.ts';
-import { RESOURCES, splitKey } from '../../kube/index.ts';
+import { keyOf, RESOURCES, splitKey } from '../../kube/index.ts';
 import { announce } from '../announce.ts';
 import { type Verdict, withConditions } from '../conditions.ts';
 import type { ReconcilerContext } from '../context.ts';
 import { lookUp } from '../look-up.ts';
 import type { FunctionTablePort, RouteTablePort } from '../ports.ts';
+import type { Patience } from '../patience.ts';
 import { triggerOf } from '../resolutions.ts';
-import { writeStatus } from '../status.ts';
+import { findCondition } from '../status.ts';
 import { judgeTrigger } from './judge.ts';
 
 type TriggerStatus = NonNullable<HttpTrigger['status']>;
@@ -16,6 +17,7 @@ export interface TriggerReconcilerParts {
   readonly context: ReconcilerContext;
   readonly functions: FunctionTablePort;
   readonly routes: RouteTablePort;
+  readonly patience: Patience;
 }
 
 /** Keeps the route table as the triggers say, and tells each whether it is served. */
@@ -77,14 +79,18 @@ export class TriggerReconciler {
   #unroute(key: string): void {
     const { namespace, name } = splitKey(key);
     this.#routed.delete(key);
+    this.#parts.patience.clear(key);
     this.#parts.routes.delete(namespace, name);
   }
 
   async #write(trigger: HttpTrigger, verdict: Verdict, notServed: readonly string[]): Promise<void> {
-    const { client, events, now } = this.#parts.context;
+    const { statuses, events, now } = this.#parts.context;
+    const { patience } = this.#parts;
+    if (verdict.passing !== true) patience.clear(keyOf(trigger));
+    else if (findCondition(trigger.status, 'Ready') === undefined && !patience.isOver(keyOf(trigger))) return;
     // Fission's own name for: the router knows the route.
     const admitted = !['Invalid', 'RouteRefused', 'RouteConflict'].includes(verdict.reason);
-    const change = await writeStatus<TriggerStatus>(client, RESOURCES.httptriggers, trigger, (before) =>
+    const change = await statuses.write<TriggerStatus>(RESOURCES.httptriggers, trigger, (before) =>
       withConditions(before, {
         generation: trigger.metadata.generation ?? 0,
         verdict,

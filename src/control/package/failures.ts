@@ -12,6 +12,8 @@ const PASSING: Partial<Record<ErrorCode, string>> = {
   ARCHIVE_NOT_FOUND: 'ArchiveNotFound',
   ARCHIVE_UNREACHABLE: 'ArchiveUnreachable',
   STORAGE_FULL: 'StorageFull',
+  THREAD_LOST: 'PlatformError',
+  INTERNAL: 'PlatformError',
 };
 
 /** Whether nothing but another spec or another package can make this work. */

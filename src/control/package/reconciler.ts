@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import type { Logger } from 'pino';
 
 import { type Archive, type Package, resolvePackage } from '../../api/index.ts';
@@ -15,7 +17,6 @@ import type { ReconcilerContext } from '../context.ts';
 import { lookUp } from '../look-up.ts';
 import type { PreparerPort } from '../ports.ts';
 import { environmentOf } from '../resolutions.ts';
-import { writeStatus } from '../status.ts';
 import { failureReason, isFinal } from './failures.ts';
 import type { PackageStates, PreparedWasm, ReadyPackage } from './package-states.ts';
 import { planPackage } from './plan.ts';
@@ -29,6 +30,9 @@ export interface PackageReconcilerParts {
   readonly fetcher: ArchiveFetcher;
   readonly preparer: PreparerPort;
 }
+
+/** Preparing that takes longer than this is written into the status. */
+const RUNNING_AFTER_MS = 250;
 
 /**
  * Brings a package's archive into the store, checks and prepares it, and says so in its status. One package is
@@ -76,15 +80,10 @@ export class PackageReconciler {
     const before = states.of(pkg);
     // Looked at already: it only comes again because of its environment, or because a status write failed.
     if (before.phase === 'ready') return this.#write(pkg, await this.#defaultOutcome(before));
-    await this.#write(pkg, { kind: 'running' });
+    const work = this.#fetchAndPrepare(pkg, archive, signal);
     try {
-      const stored = await this.#fetch(pkg, archive, signal);
-      const state: ReadyPackage = {
-        phase: 'ready',
-        archiveDigest: stored.digest,
-        select: this.#selector(stored),
-      };
-      const outcome = await this.#defaultOutcome(state);
+      await this.#sayRunningIfSlow(pkg, work);
+      const { state, outcome } = await work;
       states.set(pkg, state);
       await this.#write(pkg, outcome);
     } catch (thrown) {
@@ -95,6 +94,30 @@ export class PackageReconciler {
       await this.#write(pkg, { kind: 'failed', reason, error: thrown });
       if (!isFinal(thrown)) throw thrown;
     }
+  }
+
+  async #fetchAndPrepare(
+    pkg: Package,
+    archive: Archive,
+    signal: AbortSignal,
+  ): Promise<{ state: ReadyPackage; outcome: PackageOutcome }> {
+    const stored = await this.#fetch(pkg, archive, signal);
+    const state: ReadyPackage = {
+      phase: 'ready',
+      archiveDigest: stored.digest,
+      select: this.#selector(stored),
+    };
+    return { state, outcome: await this.#defaultOutcome(state) };
+  }
+
+  /** Most packages are done, or found prepared, before anybody could read that they are being prepared. */
+  async #sayRunningIfSlow(pkg: Package, work: Promise<unknown>): Promise<void> {
+    const done = work.then(
+      () => true,
+      () => true,
+    );
+    const isDone = await Promise.race([done, delay(RUNNING_AFTER_MS, false, { ref: false })]);
+    if (!isDone) await this.#write(pkg, { kind: 'running' });
   }
 
   /** The archive in the store. A literal that is not there yet is read from the API, as it is not kept in memory. */
@@ -165,9 +188,9 @@ export class PackageReconciler {
   }
 
   async #write(pkg: Package, outcome: PackageOutcome): Promise<void> {
-    const { client, events, now } = this.#parts.context;
+    const { statuses, events, now } = this.#parts.context;
     const view = viewOf(pkg);
-    const change = await writeStatus<PackageStatus>(client, RESOURCES.packages, pkg, (before) =>
+    const change = await statuses.write<PackageStatus>(RESOURCES.packages, pkg, (before) =>
       packageStatus(before, {
         outcome,
         generation: pkg.metadata.generation ?? 0,

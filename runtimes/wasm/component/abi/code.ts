@@ -33,7 +33,7 @@ export class Code {
   compile(params: readonly string[]): (cx: unknown, host: unknown) => (...args: never[]) => unknown {
     const body = `return (${params.join(', ')}) => {\n${this.#lines.join('\n')}\n};`;
     // The text is ours: names of the component enter it only as JSON strings and through `camel`.
-    // oxlint-disable-next-line no-new-func -- compiled once per function signature, this is what makes a host call cost nanoseconds
+    // oxlint-disable-next-line typescript/no-implied-eval -- compiled once per signature: this is what makes a host call cost nanoseconds
     const make = new Function('cx', 'host', 'k', body) as (
       cx: unknown,
       host: unknown,

@@ -26,10 +26,13 @@ type Encoding = CanonOptions['encoding'];
 export class Lifter {
   readonly #code: Code;
   readonly #encoding: Encoding;
+  /** Whether the call both borrows handles and takes some over: then a borrowed one must not be given away. */
+  readonly #lends: boolean;
 
-  constructor(code: Code, encoding: Encoding) {
+  constructor(code: Code, encoding: Encoding, lends = false) {
     this.#code = code;
     this.#encoding = encoding;
+    this.#lends = lends;
   }
 
   /** The expression of a value that arrives in core values; takes its slots from the front. */
@@ -120,7 +123,7 @@ export class Lifter {
       case 'own':
         return this.#code.let(`cx.remove(${type.resource}, ${value})`);
       case 'borrow':
-        return this.#code.let(`cx.borrow(${type.resource}, ${value})`);
+        return this.#code.let(`cx.${this.#lends ? 'lend' : 'borrow'}(${type.resource}, ${value})`);
       default:
         return value;
     }

@@ -5,8 +5,8 @@
  */
 import { GuestTrap } from '../../wasi/index.ts';
 
-/** Longest string or list that crosses at once, bytes. */
-const MAX_TRANSFER_BYTES = 256 * 1024 * 1024;
+/** All strings and lists that one call hands over, bytes: a list may name the same string a million times. */
+const MAX_TRANSFER_BYTES = 64 * 1024 * 1024;
 const FIRST_HANDLE = 1;
 
 const utf8Strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
@@ -30,6 +30,17 @@ export class GuestStore {
   length = 0;
   /** False while the host calls into the guest on its own account (realloc): the guest may not call out then. */
   mayLeave = true;
+  /** Guest memory that a reset makes clean; a write of the host's elsewhere sets `wroteOutside`. */
+  resetFrom = 0;
+  resetTo = Number.MAX_SAFE_INTEGER;
+  wroteOutside = false;
+  /** Why the host ended this guest, or null. */
+  stopped: unknown = null;
+  /** Calls of the guest's that wait for the host. */
+  suspended = 0;
+  #transferLeft = MAX_TRANSFER_BYTES;
+  /** Handles that the call under way borrows: they cannot be given away in the same call. */
+  readonly #lent: number[] = [];
   readonly #handles: (Handle | null)[] = [];
   readonly #free: number[] = [];
 
@@ -46,10 +57,39 @@ export class GuestStore {
     throw new GuestTrap(message);
   }
 
+  /** Makes the guest trap at its next interruption check, whatever it catches; see {@link stop}. */
+  protected kill(): void {
+    // A store without instances behind it has nothing to end.
+  }
+
+  /**
+   * For whatever a host function throws: a guest may catch exceptions, so its end is also written where only a
+   * trap follows. Gives the error back, to be thrown.
+   */
+  stop(error: unknown): unknown {
+    this.stopped ??= error ?? new GuestTrap('a host function failed');
+    this.kill();
+    return error;
+  }
+
   /** First in each function that the guest calls. */
   enter(): void {
-    if (!this.mayLeave) this.trap('the function called its host from within an allocation');
+    if (this.stopped !== null) throw this.stop(this.stopped);
+    if (!this.mayLeave) throw this.stop(new GuestTrap('the function called its host from within an allocation'));
+    this.#transferLeft = MAX_TRANSFER_BYTES;
     this.refresh();
+  }
+
+  #transfer(bytes: number, what: string): void {
+    this.#transferLeft -= bytes;
+    if (this.#transferLeft < 0) this.trap(`${what} of ${bytes} bytes is more than one call may hand over`);
+  }
+
+  /** Like {@link check}, for a place that the host writes to. */
+  checkWrite(pointer: number, bytes: number, align: number): number {
+    const at = this.check(pointer, bytes, align);
+    if (at < this.resetFrom || at + bytes > this.resetTo) this.wroteOutside = true;
+    return at;
   }
 
   check(pointer: number, bytes: number, align: number): number {
@@ -59,19 +99,20 @@ export class GuestStore {
     return at;
   }
 
-  realloc(realloc: Realloc, align: number, bytes: number): number {
+  realloc(realloc: Realloc | null, align: number, bytes: number): number {
     if (bytes > MAX_TRANSFER_BYTES) this.trap(`a value of ${bytes} bytes is too large to hand over`);
+    if (!realloc) this.trap('the function has no allocator for what it asks for');
     this.mayLeave = false;
     const pointer = realloc(0, 0, align, bytes);
     this.mayLeave = true;
     this.refresh();
-    return this.check(pointer, bytes, align);
+    return this.checkWrite(pointer, bytes, align);
   }
 
   liftString(pointer: number, length: number): string {
     const bytes = length >>> 0;
-    if (bytes > MAX_TRANSFER_BYTES) this.trap(`a string of ${bytes} bytes is too long to take over`);
     const at = this.check(pointer, bytes, 1);
+    this.#transfer(bytes, 'a string');
     // Most strings are short and ASCII: the decoder's set-up costs more than they do.
     if (bytes <= 32) {
       let text = '';
@@ -92,8 +133,8 @@ export class GuestStore {
 
   liftUtf16(pointer: number, units: number): string {
     const bytes = (units >>> 0) * 2;
-    if (bytes > MAX_TRANSFER_BYTES) this.trap(`a string of ${bytes} bytes is too long to take over`);
     const at = this.check(pointer, bytes, 2);
+    this.#transfer(bytes, 'a string');
     try {
       return utf16Strict.decode(this.u8.subarray(at, at + bytes));
     } catch {
@@ -101,12 +142,13 @@ export class GuestStore {
     }
   }
 
-  lowerString(text: string, realloc: Realloc): number {
+  lowerString(text: string, realloc: Realloc | null): number {
     const bytes = utf8Encoder.encode(text);
     return this.lowerBytes(bytes, realloc);
   }
 
-  lowerUtf16(text: string, realloc: Realloc): number {
+  lowerUtf16(source: string, realloc: Realloc | null): number {
+    const text = source.toWellFormed();
     const pointer = this.realloc(realloc, 2, text.length * 2);
     for (let i = 0; i < text.length; i++) this.dv.setUint16(pointer + i * 2, text.charCodeAt(i), true);
     this.length = text.length;
@@ -117,10 +159,11 @@ export class GuestStore {
   liftBytes(pointer: number, length: number): Uint8Array {
     const bytes = length >>> 0;
     const at = this.check(pointer, bytes, 1);
+    this.#transfer(bytes, 'a list');
     return this.u8.slice(at, at + bytes);
   }
 
-  lowerBytes(bytes: Uint8Array, realloc: Realloc): number {
+  lowerBytes(bytes: Uint8Array, realloc: Realloc | null): number {
     const pointer = this.realloc(realloc, 1, bytes.byteLength);
     this.u8.set(bytes, pointer);
     this.length = bytes.byteLength;
@@ -130,8 +173,10 @@ export class GuestStore {
   /** The place of a list's elements, checked before anything is allocated for them. */
   listAt(pointer: number, length: number, size: number, align: number): number {
     const count = length >>> 0;
-    if (count * size > MAX_TRANSFER_BYTES) this.trap(`a list of ${count} items is too long to take over`);
-    return this.check(pointer, count * size, align);
+    const at = this.check(pointer, count * size, align);
+    // JavaScript spends some 16 bytes on an item, however small it is.
+    this.#transfer(count * Math.max(size, 16), 'a list');
+    return at;
   }
 
   liftChar(code: number): string {
@@ -161,6 +206,7 @@ export class GuestStore {
 
   /** Gives the guest a handle. */
   add(resource: number, value: object): number {
+    if (typeof value !== 'object' || value === null) this.trap('the host has no such resource');
     const handle = { resource, value };
     const index = this.#free.pop();
     if (index === undefined) {
@@ -178,9 +224,22 @@ export class GuestStore {
     return handle.value;
   }
 
+  /** Like {@link borrow}, in a call that also takes handles over. */
+  lend(resource: number, index: number): object {
+    const value = this.borrow(resource, index);
+    this.#lent.push(index);
+    return value;
+  }
+
+  /** After the arguments of a call that lends handles. */
+  returnLent(): void {
+    this.#lent.length = 0;
+  }
+
   /** What a handle stands for, which the guest gives away. */
   remove(resource: number, index: number): object {
     const value = this.borrow(resource, index);
+    if (this.#lent.length > 0 && this.#lent.includes(index)) this.trap(`handle ${index} is lent to the same call`);
     this.#handles[index - FIRST_HANDLE] = null;
     this.#free.push(index - FIRST_HANDLE);
     return value;
@@ -190,6 +249,9 @@ export class GuestStore {
   clear(): void {
     this.#handles.length = 0;
     this.#free.length = 0;
+    this.#lent.length = 0;
     this.mayLeave = true;
+    this.wroteOutside = false;
+    this.stopped = null;
   }
 }

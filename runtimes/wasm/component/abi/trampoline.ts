@@ -1,9 +1,9 @@
 /** Compiles the host's side of each core import: takes arguments over, calls the host, hands the result back. */
 import { LinkDeclined } from '../declined.ts';
-import type { LinkPlan, Trampoline } from '../plan.ts';
-import type { ValueType } from '../types.ts';
+import type { CanonOptions, LinkPlan, Trampoline } from '../plan.ts';
+import type { FuncType, ValueType } from '../types.ts';
 import { Code } from './code.ts';
-import { flatten, layoutOf, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS } from './layout.ts';
+import { casesOf, flatten, layoutOf,  MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, partsOf } from './layout.ts';
 import { Lifter, type Slot } from './lift.ts';
 import { Lowerer } from './lower.ts';
 import { camel, pascal, unversioned } from './names.ts';
@@ -40,7 +40,9 @@ function compile(trampoline: Trampoline, plan: LinkPlan, suspending: ReadonlySet
   }
   const code = new Code();
   code.line('cx.enter();');
+  code.line('try {');
   code.line(`cx.remove(${trampoline.resource}, handle)[Symbol.dispose]?.();`);
+  code.line('} catch (error) { throw cx.stop(error); }');
   return { make: code.compile(['handle']), suspends: false };
 }
 
@@ -49,9 +51,11 @@ function compileLower(trampoline: Extract<Trampoline, { kind: 'lower' }>, suspen
   if (options.encoding === 'latin1+utf16') throw new LinkDeclined('it encodes strings as latin1+utf16');
   const suspends = suspending.has(`${unversioned(trampoline.interface)}#${name}`);
   const code = new Code();
-  const lifter = new Lifter(code, options.encoding);
+  const lends = mentions(type, 'own') && mentions(type, 'borrow');
+  const lifter = new Lifter(code, options.encoding, lends);
   const params: string[] = [];
   code.line('cx.enter();');
+  code.line('try {');
 
   const flat = type.params.flatMap((param) => flatten(param.type));
   let values: string[];
@@ -73,21 +77,45 @@ function compileLower(trampoline: Extract<Trampoline, { kind: 'lower' }>, suspen
   if (indirect && result) {
     params.push('ret');
     const { size, align } = layoutOf(result);
-    code.line(`ret = cx.check(ret, ${size}, ${align});`);
+    code.line(`ret = cx.checkWrite(ret, ${size}, ${align});`);
   }
-  code.line(`let r = ${call};`);
-  code.line('const finish = (r) => {');
-  if (result) {
-    code.line('cx.refresh();');
-    code.line('const { realloc } = host;');
-    const lowerer = new Lowerer(code, options.encoding);
-    if (indirect) lowerer.memory(result, 'ret', 0, 'r');
-    else code.line(`return ${lowerer.flat(result, 'r')};`);
+  if (lends) code.line('cx.returnLent();');
+  code.line(`const r = ${call};`);
+  if (suspends) {
+    code.line('if (r instanceof Promise) {');
+    code.line('cx.suspended++;');
+    code.line('return r.then((r) => {');
+    code.line('cx.suspended--;');
+    code.line('try {');
+    lowerResult(code, type.result, indirect, options);
+    code.line('} catch (error) { throw cx.stop(error); }');
+    code.line('}, (error) => { cx.suspended--; throw cx.stop(error); });');
+    code.line('}');
   }
-  code.line('};');
-  if (suspends) code.line('if (r instanceof Promise) return r.then(finish);');
-  code.line('return finish(r);');
+  lowerResult(code, type.result, indirect, options);
+  code.line('} catch (error) { throw cx.stop(error); }');
   return { make: code.compile(params), suspends };
+}
+
+/** Code that gives the host's result `r` to the guest. */
+function lowerResult(code: Code, result: ValueType | null, indirect: boolean, options: CanonOptions): void {
+  if (!result) return;
+  code.line('cx.refresh();');
+  code.line('const { realloc } = host;');
+  const lowerer = new Lowerer(code, options.encoding);
+  if (indirect) lowerer.memory(result, 'ret', 0, 'r');
+  else code.line(`return ${lowerer.flat(result, 'r')};`);
+}
+
+function mentions(type: FuncType, kind: 'own' | 'borrow'): boolean {
+  return type.params.some((param) => contains(param.type, kind));
+}
+
+function contains(type: ValueType, kind: 'own' | 'borrow'): boolean {
+  if (type.kind === kind) return true;
+  if (type.kind === 'list') return contains(type.element, kind);
+  const children = partsOf(type) ?? (casesOf(type) ?? []).map((item) => item.type);
+  return children.some((child) => child !== null && contains(child, kind));
 }
 
 /** The expression that calls a host function, by the four kinds of names that WIT has. */
