@@ -169,8 +169,10 @@ function dispatchChanges(watched: Watched, queues: Queues): void {
   onSpecChange(watched.triggers, (trigger, change) => {
     const key = keyOf(trigger);
     queues.triggers.add(key);
-    // The short form's trigger has its function's name: what somebody did to it is put right.
-    if (change !== 'add' && watched.functions.getByKey(key) !== undefined) queues.functions.add(key);
+    // The short form's trigger has its function's name. What somebody did to it is put right, and one that was
+    // made just as the function lost its route is found when the watch brings it.
+    const concernsFunction = change !== 'add' || trigger.metadata.ownerReferences !== undefined;
+    if (concernsFunction && watched.functions.getByKey(key) !== undefined) queues.functions.add(key);
   });
   for (const [kind, index] of [
     [watched.secrets, 'secret'],
