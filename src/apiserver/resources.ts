@@ -1,5 +1,5 @@
 /** Every resource that this server has. A further kind is one more entry in its list. */
-import { GROUP, KINDS, VERSION, type KindDefinition } from '../api/index.ts';
+import { defaulted, GROUP, KINDS, toCrdSchema, VERSION, type KindDefinition } from '../api/index.ts';
 import { ALL_VERBS, type KindInfo } from './formats/index.ts';
 import { STORED_CORE_KINDS } from './kinds/core.ts';
 import type { ResourceKind } from './kinds/resource-kind.ts';
@@ -22,14 +22,14 @@ function customKind(definition: KindDefinition): ResourceKind {
     nameRule: 'subdomain',
     verbs: ALL_VERBS,
     columns: definition.printerColumns,
-    // A typebox schema is a JSON schema.
-    schema: { ...definition.schema },
+    // As crds/ has it, so that `kubectl explain` says the same here and on a cluster.
+    schema: { ...toCrdSchema(definition.schema) },
     validate: (object) => definition.validate(object),
     validateUpdate: (stored, object) =>
       definition
         .validateUpdate(stored, object)
         .map(({ path, message }) => ({ reason: 'FieldValueInvalid', message, field: path })),
-    normalise: (object) => object,
+    normalise: (object) => defaulted(definition, object),
   };
 }
 

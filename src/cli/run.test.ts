@@ -104,9 +104,8 @@ describe('version and check', () => {
   afterAll(() => platform[Symbol.asyncDispose]());
 
   test('version shows both sides', async () => {
-    expect(
-      (await platform.cli(['version', '-o', 'json'])).stdout.replaceAll(process.version, 'NODE'),
-    ).toMatchInlineSnapshot(`
+    expect((await platform.cli(['version', '-o', 'json'])).stdout.replaceAll(process.version, 'NODE'))
+      .toMatchInlineSnapshot(`
       "{
         "client": {
           "fissium/core": {

@@ -405,12 +405,26 @@ describe('the short form spec.route', () => {
     expect(platform.routes.match('', '/hi', 'GET').kind).toBe('not-found');
     // Somebody meddles, somebody deletes: it is put right.
     await platform.patch(httptriggers, 'hello', { spec: { relativeurl: '/else' } });
-    await eventually('the route again', () => platform.routes.match('', '/ho', 'POST').kind === 'found');
+    await eventually('the path again', async () => (await owned()).spec.relativeurl === '/ho');
+    const { uid } = (await owned()).metadata;
     await platform.client.remove(httptriggers, 'default', 'hello');
-    await eventually('the trigger again', () => platform.routes.match('', '/ho', 'POST').kind === 'found');
+    const exists = (): Promise<HttpTrigger | undefined> => owned().catch(() => undefined);
+    await eventually('another trigger', async () => ((await exists())?.metadata.uid ?? uid) !== uid);
     await platform.patch(functions, 'hello', { spec: { route: null } });
+    await eventually('no trigger', async () => (await exists()) === undefined);
     await eventually('no route', () => platform.routes.match('', '/ho', 'POST').kind === 'not-found');
-    await expect(owned()).rejects.toMatchObject({ status: 404 });
+  });
+
+  it('is not left behind when the function loses its route just as the trigger is made', async () => {
+    await platform.create(environment('wasm', 'wasm'), pkg('hello-pkg'), fn('hello', { route }));
+    platform.api.holdBack('httptriggers');
+    await platform.start();
+    await eventually('the trigger made', () => platform.api.count('POST', '/httptriggers') === 1);
+    await platform.patch(functions, 'hello', { spec: { route: null } });
+    await platform.ready(functions, 'hello', 'Deployed');
+    platform.api.releaseAll();
+    await eventually('no trigger', async () => (await owned().catch(() => undefined)) === undefined);
+    expect(platform.api.count('DELETE', '/httptriggers/hello')).toBe(1);
   });
 
   it("never takes over somebody else's trigger, and follows when that goes", async () => {

@@ -30,6 +30,7 @@ export class WorkQueue {
   readonly #retries = new Map<string, { backoff: Backoff; timer?: NodeJS.Timeout }>();
   readonly #watchers = new Set<{ remaining: Set<string>; done: () => void }>();
   readonly #stop = new AbortController();
+  #isPumpScheduled = false;
   #idle = Promise.withResolvers<void>();
 
   constructor(options: WorkQueueOptions) {
@@ -50,7 +51,7 @@ export class WorkQueue {
     const running = this.#running.get(key);
     if (running === undefined) this.#queued.add(key);
     else running.again = true;
-    this.#pump();
+    this.#schedulePump();
   }
 
   /**
@@ -78,6 +79,16 @@ export class WorkQueue {
     }
     for (const { done } of this.#watchers) done();
     this.#watchers.clear();
+  }
+
+  /** Work starts after what adds keys is done adding, so that a burst of changes to one key is one. */
+  #schedulePump(): void {
+    if (this.#isPumpScheduled) return;
+    this.#isPumpScheduled = true;
+    queueMicrotask(() => {
+      this.#isPumpScheduled = false;
+      this.#pump();
+    });
   }
 
   #pump(): void {

@@ -9,6 +9,8 @@ import { skipBlockType, skipValueType } from './types.ts';
 
 /** Told about instructions as they are passed; positions are absolute in the reader's bytes. */
 export interface InstructionVisitor {
+  /** Before anything else is said about an instruction. `sub` is the number behind a prefix, 0 without one. */
+  instruction?(at: number, opcode: number, sub: number): void;
   /** The body of a loop begins here. */
   loop(bodyStart: number): void;
   /** Any instruction that enters another function. */
@@ -161,10 +163,13 @@ export function walkExpression(reader: ByteReader, visitor: InstructionVisitor):
     const at = reader.at;
     const opcode = reader.byte();
     let kind = PLAIN[opcode] ?? UNKNOWN;
+    let sub = 0;
     if (opcode >= 0xfb) {
       const kinds = PREFIXED.get(opcode);
-      kind = kinds?.[reader.u32()] ?? UNKNOWN;
+      sub = reader.u32();
+      kind = kinds?.[sub] ?? UNKNOWN;
     }
+    visitor.instruction?.(at, opcode, sub);
     switch (kind) {
       case NOTHING:
         break;

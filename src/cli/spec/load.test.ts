@@ -38,7 +38,7 @@ describe('reading specifications', () => {
       'kind: Function\nmetadata: {name: a}\n---\nkind: Function\nmetadata: {name: a}\n',
       'Function "a" is there twice',
     ],
-    ['a: &a [1]\nb: *c\n', 'is not YAML'],
+    ['a: &a [1]\nb: *c\n', 'specs/x.yaml:1 cannot be read'],
     [
       `a: &a [x]\nb: &b [${'*a,'.repeat(30)}]\nc: &c [${'*b,'.repeat(30)}]\nkind: [${'*c,'.repeat(30)}]\n`,
       'cannot be read',

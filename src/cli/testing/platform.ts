@@ -30,6 +30,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Called with each piece of stdout as it comes. */
   readonly onStdout?: (text: string) => void;
+  readonly onStderr?: (text: string) => void;
 }
 
 /** A whole number of bytes of the code that the test platform takes: `\0asm` and any text after it. */
@@ -44,7 +45,8 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
   const sink = (name: 'stdout' | 'stderr') => ({
     write(chunk: string | Uint8Array) {
       chunks[name].push(Buffer.from(chunk));
-      if (name === 'stdout') options.onStdout?.(Buffer.from(chunk).toString());
+      const listener = name === 'stdout' ? options.onStdout : options.onStderr;
+      listener?.(Buffer.from(chunk).toString());
       return true;
     },
   });

@@ -80,6 +80,7 @@ export class PackageReconciler {
     const before = states.of(pkg);
     // Looked at already: it only comes again because of its environment, or because a status write failed.
     if (before.phase === 'ready') return this.#write(pkg, await this.#defaultOutcome(before));
+    if (before.phase === 'failed' && isFinal(before.error)) return this.#writeFailure(pkg, before.error);
     const work = this.#fetchAndPrepare(pkg, archive, signal);
     try {
       await this.#sayRunningIfSlow(pkg, work);
@@ -88,12 +89,15 @@ export class PackageReconciler {
       await this.#write(pkg, outcome);
     } catch (thrown) {
       if (signal.aborted || !(thrown instanceof FissiumError)) throw thrown;
-      const reason = failureReason(thrown);
-      if (reason === undefined) throw thrown;
+      if (failureReason(thrown) === undefined) throw thrown;
       states.set(pkg, { phase: 'failed', error: thrown });
-      await this.#write(pkg, { kind: 'failed', reason, error: thrown });
+      await this.#writeFailure(pkg, thrown);
       if (!isFinal(thrown)) throw thrown;
     }
+  }
+
+  #writeFailure(pkg: Package, error: FissiumError): Promise<void> {
+    return this.#write(pkg, { kind: 'failed', reason: failureReason(error) ?? 'PlatformError', error });
   }
 
   async #fetchAndPrepare(
