@@ -12,6 +12,7 @@ import type { InvokeRequest, InvokeResponse, Invoker } from '../../src/executors
 import type { Deployment, GuestGrants, GuestLimits, PreparedManifest } from './engine.ts';
 import { ExecutorThread } from './executor-thread.ts';
 import { ModuleCache } from './module-cache.ts';
+import { validateLimits } from './prepare/limits.ts';
 import type { ExecutorStart } from './protocol.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -115,6 +116,7 @@ export class WasmHost {
    * @throws FissiumError PACKAGE_REFUSED where the memory limit does not fit, or what specialising found
    */
   async deploy(spec: DeploySpec): Promise<DeployedFunction> {
+    validateLimits(spec.manifest, spec.limits);
     const key = `${spec.namespace}/${spec.name}#${this.#nextKey++}`;
     const { onLog, ...rest } = spec;
     const modules = await this.#modules.load(spec.manifest, spec.folder, spec.limits.memoryBytes);

@@ -11,6 +11,8 @@ export interface GuestRun {
   readonly egress: Egress;
   /** Instantiates and calls the guest; adds its memories to the list as they come into being. */
   readonly enter: (host: WasiHost, memories: WebAssembly.Memory[]) => Promise<void>;
+  /** The guest has returned, and the answer is on its way: what is done here keeps nobody waiting for it. */
+  readonly left?: () => void;
 }
 
 /** Resolves when the guest has answered, rejects with the FissiumError that its caller is to see. */
@@ -22,7 +24,9 @@ export async function runGuest(run: GuestRun): Promise<void> {
   try {
     if (context.signal.aborted) throw new FissiumError('CLIENT_GONE', 'nobody waits for this answer any more');
     await run.enter(host, memories);
-    await host.finish();
+    const finished = host.finish();
+    run.left?.();
+    await finished;
   } catch (error) {
     throw host.failure() ?? guestFailure(error, memories, limits.memoryBytes);
   } finally {

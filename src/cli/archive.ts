@@ -12,6 +12,9 @@ import { writeZip } from './zip.ts';
 
 /** An archive smaller than this stands in the Package itself, as Fission does it. */
 export const LITERAL_LIMIT_BYTES = 256 * 1024;
+const MIB = 1024 * 1024;
+/** What the storage service takes at most; asked here first, before the file travels. */
+const ARCHIVE_LIMIT_BYTES = 256 * MIB;
 
 export type ArchiveSpec = NonNullable<Package['spec']['deployment']>;
 
@@ -72,6 +75,12 @@ export async function toArchiveSpec(context: CommandContext, archive: LocalArchi
   const checksum = { type: 'sha256', sum: archive.sha256 };
   if (archive.bytes < LITERAL_LIMIT_BYTES) {
     return { type: 'literal', literal: (await readFile(archive.file)).toString('base64'), checksum };
+  }
+  if (archive.bytes > ARCHIVE_LIMIT_BYTES) {
+    throw new CliError(`${archive.file} is too large`, {
+      why: `it has ${Math.ceil(archive.bytes / MIB)} MiB; an archive may have ${ARCHIVE_LIMIT_BYTES / MIB} MiB`,
+      fix: 'leave debug information and what is not needed out of it',
+    });
   }
   const url = await upload(await context.connect(), context.out, archive);
   return { type: 'url', url, checksum };

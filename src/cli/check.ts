@@ -98,7 +98,7 @@ export const check = defineCommand({
       try {
         const found = await each.run(cluster);
         progress.end();
-        out.line(`${each.title}: ok: ${found}`.trimEnd());
+        out.line(found === '' ? `${each.title}: ok` : `${each.title}: ok: ${found}`);
       } catch (thrown) {
         progress.end();
         failed++;

@@ -21,7 +21,7 @@ function interrupt(): AbortSignal {
   return controller.signal;
 }
 
-process.exitCode = await runCli(process.argv.slice(2), {
+const code = await runCli(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   stdin: process.stdin,
@@ -29,3 +29,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   cwd: process.cwd(),
   interrupt,
 });
+// A socket that a failed request left half open must not keep a finished command alive.
+process.stdout.write('', () => process.exit(code));

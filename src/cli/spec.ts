@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { execFile } from 'node:child_process';
 import { mkdir, stat, writeFile } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { defineCommand, usageError, type CommandContext, type Noun } from './command.ts';
 import { CliError, errorLines } from './errors.ts';
@@ -144,9 +144,9 @@ const apply = defineCommand({
     const { io, out } = context;
     const { applySpecs } = await import('./spec/apply.ts');
     const cluster = await context.connect();
-    const once = async (): Promise<SpecSet> => {
-      const set = await load(io.cwd, values.specdir, values.specignore);
-      await applySpecs(context, cluster, set, {
+    const loadNow = (): Promise<SpecSet> => load(io.cwd, values.specdir, values.specignore);
+    const applyNow = async (set: SpecSet): Promise<void> =>
+      applySpecs(context, cluster, set, {
         delete: values.delete,
         dryRun: values.dryRun,
         validate: values.validation !== false,
@@ -156,25 +156,29 @@ const apply = defineCommand({
         wait: values.wait === undefined ? 'show' : values.wait ? 'require' : 'no',
         waitTimeoutMs: values.waitTimeout,
       });
-      return set;
-    };
     if (!values.watch) {
-      await once();
+      await applyNow(await loadNow());
       return;
     }
     // While it is watched, a failure is shown and the next change tries again.
-    const orShow = async (): Promise<SpecSet | undefined> => {
+    const orShow = async <T>(step: () => Promise<T>): Promise<T | undefined> => {
       try {
-        return await once();
+        return await step();
       } catch (error) {
         await show(context, error);
         return undefined;
       }
     };
-    const first = (await orShow()) ?? (await emptySet(io.cwd, values.specdir));
-    out.line('Watching files for changes...');
     const { watchSpecs } = await import('./spec/watch.ts');
-    await watchSpecs(first, orShow, io.interrupt?.());
+    await watchSpecs(
+      await watchedFolder(io.cwd, values.specdir),
+      {
+        load: () => orShow(loadNow),
+        apply: async (set) => orShow(() => applyNow(set)),
+        started: () => out.line('Watching files for changes...'),
+      },
+      io.interrupt?.(),
+    );
   },
 });
 
@@ -183,11 +187,16 @@ async function show({ out }: CommandContext, error: unknown): Promise<void> {
   for (const line of errorLines(explain(error))) out.note(line);
 }
 
-/** What is watched when the first apply failed: the folder itself, if there is one. */
-async function emptySet(cwd: string, specdir: string): Promise<SpecSet> {
-  const folder = resolve(cwd, specdir);
-  await stat(folder);
-  return { folder, config: undefined, archives: [], objects: [], warnings: [] };
+/** The folder that is watched whatever is in it. */
+async function watchedFolder(cwd: string, specdir: string): Promise<string> {
+  const path = resolve(cwd, specdir);
+  const info = await stat(path).catch(() => undefined);
+  if (info === undefined) {
+    throw new CliError(`there is no specs folder at ${path}`, {
+      fix: 'make one with `fissium spec init`, or name it with --specdir',
+    });
+  }
+  return info.isDirectory() ? path : dirname(path);
 }
 
 async function gitCommit(cwd: string): Promise<string> {

@@ -209,6 +209,18 @@ describe('functions', () => {
     expect([platform.phase('hello'), platform.host.closed]).toEqual(['ready', 1]);
   });
 
+  it('that the host cannot take for a reason of its own say so, and are tried again', async () => {
+    platform.host.refuse = new RangeError('a fault in the host');
+    await platform.create(environment('wasm', 'wasm'), pkg('hello-pkg'), fn('hello'));
+    await platform.start();
+    expect((await platform.ready(functions, 'hello', 'DeployFailed')).message).toBe('a fault in the host');
+    expect(platform.functions.get('default', 'hello')?.state).toMatchObject({
+      error: { code: 'FUNCTION_NOT_READY' },
+    });
+    platform.host.refuse = undefined;
+    await platform.ready(functions, 'hello', 'Deployed');
+  });
+
   it('are not deployed again for a change of labels, status or timeouts, but take new limits over', async () => {
     await deployHello();
     await platform.patch(functions, 'hello', { metadata: { labels: { a: 'b' } } });

@@ -63,8 +63,7 @@ interface Queues {
 
 /** Starts watching and reconciling; returns at once, also while the API server is not there yet. */
 export function startControl(options: ControlOptions): Promise<Control> {
-  const { client, namespaces, routes } = options;
-  const logger = options.logger.child({ component: 'control' });
+  const { client, logger, namespaces, routes } = options;
   const events = new EventRecorder({ client, component: 'fissium', logger });
   const watched = watchEverything(client, logger, namespaces);
   const context: ReconcilerContext = {

@@ -39,7 +39,7 @@ export class EventRecorder {
   constructor({ client, component, logger }: { client: KubeClient; component: string; logger: Logger }) {
     this.#client = client;
     this.#component = component;
-    this.#logger = logger;
+    this.#logger = logger.child({ component: 'events' });
   }
 
   /** Returns at once; events are written one after another. */

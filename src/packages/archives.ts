@@ -157,10 +157,6 @@ export class ArchiveStore {
     }
   }
 
-  async unpin(name: string): Promise<void> {
-    await rm(this.#pinPath(name), { force: true });
-  }
-
   #pinPath(name: string): string {
     return join(this.folder, PINS, createHash('sha256').update(name).digest('hex'));
   }

@@ -1,50 +1,72 @@
 /**
  * The engine for components whose imports are WASI 0.2: instances made straight from the linking plan, host
- * functions compiled for their signatures. A fresh instance for each request.
+ * functions compiled for their signatures. Each request finds a clean instance: one that was reset since the
+ * last, or a new one.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FissiumError } from '../../../src/errors.ts';
 import type { Deployment, EngineRuntime, InterruptControl, InvocationContext, Specialised } from '../engine.ts';
+import { InstancePool, PoolBudget } from '../pool/index.ts';
 import { runGuest } from '../run-guest.worker.ts';
-import { ASYNC_IMPORTS, Egress } from '../wasi/index.ts';
+import { ASYNC_IMPORTS, Egress, type WasiHost } from '../wasi/index.ts';
 import { compileTrampolines } from './abi/trampoline.ts';
 import { ComponentInstance, type Linkage } from './instance.ts';
 import { findEntry, moduleName, readPlan } from './plan.ts';
 
 const SUSPENDING: ReadonlySet<string> = new Set(ASYNC_IMPORTS);
+const MIB = 1024 * 1024;
+/** What waits in this thread; each memory also takes 8 GiB of addresses, of which a process has not endlessly many. */
+const BUDGET = new PoolBudget({ maxInstances: 500, maxBytes: 256 * MIB });
+/** Clean instances of one function: as many as its guests that waited at once lately, up to this. */
+const MAX_IDLE = 8;
 
 class ComponentFunction implements Specialised {
   readonly #deployment: Deployment;
   readonly #linkage: Linkage;
   readonly #control: InterruptControl;
   readonly #egress: Egress;
+  readonly #pool: InstancePool<ComponentInstance>;
+  /** Whose turn it is while an instance is made. */
+  #maker: { readonly life: number; readonly host: WasiHost } | null = null;
 
   constructor(deployment: Deployment, linkage: Linkage, control: InterruptControl) {
     this.#deployment = deployment;
     this.#linkage = linkage;
     this.#control = control;
     this.#egress = new Egress(deployment.grants.allowedOutboundHosts);
+    this.#pool = new InstancePool({ make: () => this.#make(), budget: BUDGET, maxIdle: MAX_IDLE });
   }
 
   handle(context: InvocationContext): Promise<void> {
     const { grants, limits } = this.#deployment;
+    const { life } = context.turn;
+    let instance: ComponentInstance | null = null;
     return runGuest({
       context,
       grants,
       limits,
       egress: this.#egress,
       enter: async (host, memories) => {
-        const life = new WebAssembly.Global({ value: 'i32', mutable: false }, context.turn.life);
-        const instance = new ComponentInstance(this.#linkage, host.imports, this.#control, life);
+        this.#maker = { life, host };
+        instance = this.#pool.acquire();
         if (instance.memory) memories.push(instance.memory);
-        await instance.handle(host.incomingRequest(), host.responseOutparam());
+        await instance.handle(life, host.imports, host.incomingRequest(), host.responseOutparam());
+      },
+      left: () => {
+        if (instance) this.#pool.release(instance);
       },
     });
   }
 
   close(): void {
+    this.#pool.close();
     void this.#egress.close();
+  }
+
+  #make(): ComponentInstance {
+    const maker = this.#maker;
+    return new ComponentInstance(this.#linkage, maker?.host.imports ?? {}, this.#control, maker?.life ?? 0);
   }
 }
 

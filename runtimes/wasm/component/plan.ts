@@ -58,6 +58,14 @@ export interface ResourceInfo {
   readonly destructor: CoreSource | null;
 }
 
+/** How a used instance is made clean again. */
+export interface ResetPlan {
+  /** Core instances that export a reset function, in the order in which they were made. */
+  readonly instances: readonly number[];
+  /** Where the host may write without the reset being told; null: nowhere. */
+  readonly window: { readonly from: number; readonly to: number } | null;
+}
+
 export interface LinkPlan {
   /** Core modules in the component's binary, as byte ranges. */
   readonly modules: readonly { readonly offset: number; readonly length: number }[];
@@ -65,6 +73,8 @@ export interface LinkPlan {
   readonly trampolines: readonly Trampoline[];
   readonly resources: readonly ResourceInfo[];
   readonly exports: readonly LiftedExport[];
+  /** Absent where each request needs a new instance. */
+  readonly reset?: ResetPlan;
 }
 
 /** The file that prepare writes a plan to. */
@@ -92,5 +102,6 @@ export function findEntry(plan: LinkPlan, interfaceName: string): number {
   if (params.length !== 2 || result !== null || params.some(({ type }) => type.kind !== 'own')) {
     throw new LinkDeclined(`its handle has another signature than that of ${interfaceName}`);
   }
+  if (entry.options.postReturn) throw new LinkDeclined('its handle has a function to be called after it');
   return index;
 }

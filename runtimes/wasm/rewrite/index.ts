@@ -1,5 +1,14 @@
 export { RewriteDeclined, type DeclineReason } from './declined.ts';
-export { addInterruptionCheck, CONTROL_IMPORT, FISSIUM_IMPORTS, LIFE_IMPORT } from './interrupt.ts';
+export {
+  addInterruptionCheck,
+  CONTROL_IMPORT,
+  FISSIUM_IMPORTS,
+  LIFE_IMPORT,
+  type InterruptionOptions,
+} from './interrupt.ts';
 export { readLayout, type ModuleExport, type ModuleLayout } from './layout.ts';
 export { limitMemory, PAGE_BYTES } from './memory-limit.ts';
+export { RESET_EXPORT } from './reset.ts';
+export { makeResettable, type Resettable, type ResetSteps } from './resettable.ts';
 export { IMPORT_KIND, type Import, type Limits } from './types.ts';
+export type { Window } from './write-check.ts';

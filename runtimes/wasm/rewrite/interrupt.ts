@@ -31,6 +31,19 @@ const IMMUTABLE = 0;
 const SHARED_WITH_MAX = 3;
 const WORD_ALIGNMENT = 2;
 
+export interface InterruptionOptions {
+  /**
+   * Where the check finds the life that runs: in the global that is given at instantiation, or in the control
+   * memory's next word, which says who runs in this thread at the moment. An instance that serves one request
+   * after another has a new life for each, so it takes the second.
+   * @default 'global'
+   */
+  readonly life?: 'global' | 'control';
+}
+
+/** Byte of the control memory that holds the life which runs now (see `control.ts`). */
+const RUNNING_LIFE_OFFSET = 4;
+
 /** Custom sections that name places in the code, which move. */
 const BOUND_TO_CODE = /^(\.debug_|reloc\.|linking$|metadata\.code\.|sourceMappingURL$|external_debug_info$)/;
 
@@ -39,7 +52,7 @@ const BOUND_TO_CODE = /^(\.debug_|reloc\.|linking$|metadata\.code\.|sourceMappin
  * that point into the code are dropped. The given bytes must be a valid module.
  * @throws RewriteDeclined where the module has something that the rewriter does not know.
  */
-export function addInterruptionCheck(wasm: Uint8Array): Uint8Array {
+export function addInterruptionCheck(wasm: Uint8Array, options: InterruptionOptions = {}): Uint8Array {
   const sections = readSections(wasm).filter(({ name }) => name === undefined || !BOUND_TO_CODE.test(name));
   const imports = readVector(findSection(sections, SECTION.import), readImport);
   const numbering = new Renumbering({
@@ -49,21 +62,29 @@ export function addInterruptionCheck(wasm: Uint8Array): Uint8Array {
       readVector(findSection(sections, SECTION.memory), readLimits).length,
     importedGlobals: countImports(imports, IMPORT_KIND.global),
   });
-  const check = checkBytes(numbering);
+  const check = checkBytes(numbering, options.life ?? 'global');
   const written = sections.map((section) => rewriteSection(section, numbering, check));
   addImports(written);
   return writeSections(written);
 }
 
-function checkBytes(numbering: Renumbering): Uint8Array {
+function checkBytes(numbering: Renumbering, life: 'global' | 'control'): Uint8Array {
   const out = new ByteWriter(32);
   out.byte(FUNCTION_BODY.i32Const);
   out.byte(0);
   out.byte(FUNCTION_BODY.load);
   numbering.writeAccess(out, WORD_ALIGNMENT, numbering.control);
   out.byte(0);
-  out.byte(FUNCTION_BODY.globalGet);
-  out.u32(numbering.life);
+  if (life === 'global') {
+    out.byte(FUNCTION_BODY.globalGet);
+    out.u32(numbering.life);
+  } else {
+    out.byte(FUNCTION_BODY.i32Const);
+    out.byte(0);
+    out.byte(FUNCTION_BODY.load);
+    numbering.writeAccess(out, WORD_ALIGNMENT, numbering.control);
+    out.byte(RUNNING_LIFE_OFFSET);
+  }
   out.byte(FUNCTION_BODY.equal);
   out.byte(FUNCTION_BODY.if);
   out.byte(FUNCTION_BODY.empty);

@@ -103,7 +103,12 @@ export class SpecCollector {
   /** All documents of a text. Throws a CliError with file and line where one is not what it should be. */
   add(text: string, file: string): void {
     const lines = new LineCounter();
-    const documents = parseAllDocuments(text, { lineCounter: lines, merge: true, prettyErrors: false });
+    const documents = parseAllDocuments(text, {
+      lineCounter: lines,
+      merge: true,
+      prettyErrors: false,
+      logLevel: 'error',
+    });
     if (!Array.isArray(documents)) return;
     for (const document of documents) {
       const offset = document.contents?.range?.[0] ?? document.range[0];

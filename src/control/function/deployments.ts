@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 
 import type { ResolvedFunction } from '../../api/index.ts';
+import { FissiumError, toErrorData } from '../../errors.ts';
 import type { PreparedWasm } from '../package/package-states.ts';
 import type { DeployedFunction, DeploySpec, GuestLogPort, HostPort } from '../ports.ts';
 
@@ -30,7 +31,7 @@ export class Deployments {
   constructor({ host, logs, logger }: { host: HostPort; logs: GuestLogPort | undefined; logger: Logger }) {
     this.#host = host;
     this.#logs = logs;
-    this.#logger = logger;
+    this.#logger = logger.child({ component: 'deployments' });
   }
 
   get(key: string): LiveDeployment | undefined {
@@ -63,8 +64,14 @@ export class Deployments {
     };
   }
 
-  deploy(spec: DeploySpec): Promise<DeployedFunction> {
-    return this.#host.deploy(spec);
+  /** @throws FissiumError, whatever the host threw: the function's status is to name it */
+  async deploy(spec: DeploySpec): Promise<DeployedFunction> {
+    try {
+      return await this.#host.deploy(spec);
+    } catch (thrown) {
+      if (thrown instanceof FissiumError) throw thrown;
+      throw new FissiumError('INTERNAL', toErrorData(thrown).message, { cause: thrown });
+    }
   }
 
   /** Makes a version the live one; the one before it is closed once its calls have ended. */

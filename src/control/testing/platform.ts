@@ -27,7 +27,7 @@ export type WithConditions = KubeObject & { status?: { conditions?: Condition[] 
 export class CountingHost implements HostPort {
   readonly deployed: DeploySpec[] = [];
   closed = 0;
-  refuse: FissiumError | undefined;
+  refuse: Error | undefined;
   /** While set, deployments wait for it. */
   gate: Promise<void> | undefined;
 

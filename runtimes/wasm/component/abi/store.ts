@@ -36,8 +36,6 @@ export class GuestStore {
   wroteOutside = false;
   /** Why the host ended this guest, or null. */
   stopped: unknown = null;
-  /** Calls of the guest's that wait for the host. */
-  suspended = 0;
   #transferLeft = MAX_TRANSFER_BYTES;
   /** Handles that the call under way borrows: they cannot be given away in the same call. */
   readonly #lent: number[] = [];
@@ -60,6 +58,16 @@ export class GuestStore {
   /** Makes the guest trap at its next interruption check, whatever it catches; see {@link stop}. */
   protected kill(): void {
     // A store without instances behind it has nothing to end.
+  }
+
+  /** The guest waits for the host. */
+  suspend(): void {
+    // Instances keep account of it.
+  }
+
+  /** The guest goes on; called before anything of it runs. */
+  resume(): void {
+    // Instances keep account of it.
   }
 
   /**

@@ -83,13 +83,13 @@ function compileLower(trampoline: Extract<Trampoline, { kind: 'lower' }>, suspen
   code.line(`const r = ${call};`);
   if (suspends) {
     code.line('if (r instanceof Promise) {');
-    code.line('cx.suspended++;');
+    code.line('cx.suspend();');
     code.line('return r.then((r) => {');
-    code.line('cx.suspended--;');
+    code.line('cx.resume();');
     code.line('try {');
     lowerResult(code, type.result, indirect, options);
     code.line('} catch (error) { throw cx.stop(error); }');
-    code.line('}, (error) => { cx.suspended--; throw cx.stop(error); });');
+    code.line('}, (error) => { cx.resume(); throw cx.stop(error); });');
     code.line('}');
   }
   lowerResult(code, type.result, indirect, options);

@@ -186,7 +186,8 @@ export function errorCodeOf(error: unknown): ErrorCode {
     if (alert) return tlsAlert(code);
     if (code.startsWith('ERR_SSL_')) return { tag: 'TLS-protocol-error' };
     if (code.startsWith('ERR_TLS_')) return { tag: 'TLS-protocol-error' };
-    if (code.startsWith('HPE_')) return { tag: 'HTTP-protocol-error' };
+    // undici's parser leaves the code out of some of its errors.
+    if (code.startsWith('HPE_') || each.name === 'HTTPParserError') return { tag: 'HTTP-protocol-error' };
   }
   return { tag: 'internal-error', val: error instanceof Error ? error.message : String(error) };
 }

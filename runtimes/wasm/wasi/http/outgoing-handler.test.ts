@@ -194,12 +194,13 @@ describe('an outbound request', () => {
     process.env['HTTP_PROXY'] = 'http://127.0.0.1:1';
     try {
       const invocation = guest([`http://127.0.0.1:${port}`]);
-      for (const _ of [1, 2, 3]) {
+      for (let count = 0; count < 6; count += 1) {
         expect(await textOf(await responseTo(invocation, request(invocation, `127.0.0.1:${port}`)))).toBe(
           'direct',
         );
       }
-      expect(connections.size).toBe(1);
+      // undici lets a connection rest for one turn of the loop, in which a second one is made.
+      expect(connections.size).toBeLessThanOrEqual(2);
     } finally {
       delete process.env['HTTP_PROXY'];
     }

@@ -1,0 +1,94 @@
+/** What a run of the suite leaves: the JSON file is exactly this, and the page is drawn from nothing else. */
+import type { Machine } from './machine.ts';
+
+export type Unit = 'ms' | 'µs' | 'req/s' | 'MiB' | 'MiB/s' | 'KiB' | '%';
+
+/** Where in a scenario a series was measured, e.g. `{ connections: 16 }`. */
+export type Point = Readonly<Record<string, string | number>>;
+
+/** One figure of one rival, as often as it was measured. */
+export interface Series {
+  readonly rival: string;
+  readonly metric: string;
+  readonly at: Point;
+  readonly unit: Unit;
+  readonly better: 'less' | 'more';
+  /** Every value, in the order in which it was measured. One per round, or one per event where `each` says so. */
+  readonly raw: readonly number[];
+  /** What one raw value is. */
+  readonly each: string;
+  /** What makes the figure doubtful, in words: errors, a load generator at its limit. */
+  readonly doubts?: readonly string[];
+  /** Details that explain the figure: errors by kind, CPU time, percentiles of the merged histogram. */
+  readonly detail?: Readonly<Record<string, unknown>>;
+}
+
+/** A part of a scenario that was not measured, and why. */
+export interface NotRun {
+  readonly rival: string;
+  readonly what: string;
+  readonly why: string;
+}
+
+export interface Method {
+  /** What was done before the first value was taken. */
+  readonly warmUp: string;
+  readonly rounds: number;
+  /** How the rounds and the rivals were interleaved. */
+  readonly order: string;
+  readonly program: string;
+}
+
+/** Somebody else's published figure, shown beside ours and never in a ratio. */
+export interface Published {
+  readonly who: string;
+  readonly what: string;
+  readonly value: string;
+  readonly where: string;
+}
+
+export interface ScenarioResult {
+  readonly name: string;
+  readonly title: string;
+  readonly what: string;
+  readonly method: Method;
+  readonly series: readonly Series[];
+  readonly notRun: readonly NotRun[];
+  readonly notes: readonly string[];
+  readonly published?: readonly Published[];
+  readonly loadAverageBefore: number;
+  readonly loadAverageAfter: number;
+  readonly durationS: number;
+}
+
+export interface RivalRecord {
+  readonly name: string;
+  readonly title: string;
+  readonly available: boolean;
+  readonly version?: string;
+  /** How it was found. */
+  readonly how?: string;
+  readonly why?: string;
+  /** What an instance is to it: the most important difference between rivals. */
+  readonly isolation: string;
+}
+
+export interface RunResult {
+  readonly format: 1;
+  readonly command: string;
+  readonly startedAt: string;
+  readonly durationS: number;
+  readonly quick: boolean;
+  readonly machine: Machine;
+  /** Said on top of every output. */
+  readonly warnings: readonly string[];
+  readonly rivals: readonly RivalRecord[];
+  readonly scenarios: readonly ScenarioResult[];
+}
+
+/** `connections 16`, in the order in which the scenario wrote it. */
+export function pointText(at: Point): string {
+  return Object.entries(at)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ');
+}

@@ -1,0 +1,55 @@
+/** The headline of a run: how the platform compares with each rival in each figure, whichever way it falls. */
+import { pointText, type ScenarioResult, type Series, type Unit } from './model.ts';
+import { median } from './stats.ts';
+
+export const OURS = 'fissium';
+
+export interface Ratio {
+  readonly scenario: string;
+  readonly metric: string;
+  readonly at: string;
+  readonly rival: string;
+  readonly ours: number;
+  readonly theirs: number;
+  readonly unit: Unit;
+  /** Above 1: Fissium is better by this factor; below 1: the rival is. */
+  readonly advantage: number;
+  /** The ranges of both overlap: the order of the two is not sure. */
+  readonly overlap: boolean;
+  readonly doubts: readonly string[];
+}
+
+/** One ratio for each figure that both have, in the scenario's order. */
+export function ratiosOf(scenario: ScenarioResult): Ratio[] {
+  const key = (series: Series): string => `${series.metric}|${pointText(series.at)}`;
+  const ours = new Map(scenario.series.filter(({ rival }) => rival === OURS).map((s) => [key(s), s] as const));
+  return scenario.series.flatMap((theirs) => {
+    const own = ours.get(key(theirs));
+    if (!own || theirs.rival === OURS || own.raw.length === 0 || theirs.raw.length === 0) return [];
+    const [a, b] = [median(own.raw), median(theirs.raw)];
+    if (!(a > 0) || !(b > 0)) return [];
+    return [
+      {
+        scenario: scenario.name,
+        metric: theirs.metric,
+        at: pointText(theirs.at),
+        rival: theirs.rival,
+        ours: a,
+        theirs: b,
+        unit: theirs.unit,
+        advantage: theirs.better === 'less' ? b / a : a / b,
+        overlap:
+          Math.min(...own.raw) <= Math.max(...theirs.raw) && Math.min(...theirs.raw) <= Math.max(...own.raw),
+        doubts: [...(own.doubts ?? []), ...(theirs.doubts ?? [])],
+      },
+    ];
+  });
+}
+
+/** `4.2 × better`, `1.3 × worse`, `about the same`: from the platform's side, without rounding in its favour. */
+export function ratioText(advantage: number): string {
+  if (advantage > 0.95 && advantage < 1.05) return 'about the same';
+  const factor = advantage >= 1 ? advantage : 1 / advantage;
+  const shown = factor >= 10 ? Math.floor(factor).toString() : (Math.floor(factor * 10) / 10).toFixed(1);
+  return `${shown} × ${advantage >= 1 ? 'better' : 'worse'}`;
+}
