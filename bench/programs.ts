@@ -65,7 +65,7 @@ export function unique(wasm: Uint8Array, mark: string): Uint8Array {
   const name = new TextEncoder().encode('bench');
   const content = new TextEncoder().encode(mark.slice(0, 100));
   const payload = [name.length, ...name, ...content];
-  return Uint8Array.from([...wasm, 0, payload.length, ...payload]);
+  return Buffer.concat([wasm, Uint8Array.from([0, payload.length, ...payload])]);
 }
 
 const GREETING = 'Hello, world!';

@@ -23,6 +23,8 @@ export interface PreparedManifest {
   readonly modules: readonly PreparedModule[];
   /** The linking plan beside the manifest (engine component). */
   readonly plan?: string;
+  /** Engine component: why each request needs a new instance; null where instances are reset in place. */
+  readonly resetBlocker?: string | null;
   /** The generated ES module beside the manifest (engine jco). */
   readonly script?: string;
 }

@@ -52,7 +52,7 @@ test('lists with the columns of Fission', async () => {
   expect((await cli('environment list')).stdout).toMatchInlineSnapshot(`
     "NAME   IMAGE              BUILDER_IMAGE          POOLSIZE   MINCPU   MAXCPU   MINMEMORY   MAXMEMORY   EXTNET   GRACETIME   READY   NAMESPACE
     node   fission/node-env   fission/node-builder   5          100m     200m     64Mi        128Mi       true     120         False   default
-    wasm   wasm                                                                                           false                True    default
+    wasm   wasm                                                                                           false    90          True    default
     "
   `);
   expect((await cli('env list -o name')).stdout).toBe('environment/node\nenvironment/wasm\n');

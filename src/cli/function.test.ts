@@ -102,9 +102,9 @@ describe('function create', () => {
     const [pkg] = await packagesOf('large');
     expect(pkg?.spec.deployment).toMatchObject({
       type: 'url',
-      url: expect.stringMatching(/^http:\/\/storagesvc\.fission\/v1\/archive\?id=[0-9a-f]{64}$/),
       checksum: { type: 'sha256', sum: createHash('sha256').update(code).digest('hex') },
     });
+    expect(pkg?.spec.deployment?.url).toMatch(/^http:\/\/storagesvc\.fission\/v1\/archive\?id=[0-9a-f]{64}$/);
     expect((await cli('fn get large')).stdout).toBe(code.toString());
   });
 
@@ -152,7 +152,7 @@ describe('function create', () => {
       }
     `);
     const { spec, metadata } = await getFunction('flags');
-    const { environment: _environment, package: pkg, ...rest } = spec;
+    const { package: pkg, ...rest } = spec;
     expect(pkg?.functionName).toBe('main');
     expect(metadata.labels).toEqual({ a: 'b', c: 'd' });
     expect(metadata.annotations).toEqual({ note: '1' });
@@ -187,6 +187,10 @@ describe('function create', () => {
           },
         ],
         "envFrom": [],
+        "environment": {
+          "name": "wasm",
+          "namespace": "default",
+        },
         "functionTimeout": 10,
         "onceOnly": true,
         "requestsPerPod": 2,

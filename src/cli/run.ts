@@ -185,16 +185,25 @@ async function execute(
   }
   const { namespace, kubeconfig, context } = globals;
   let cluster: Promise<Cluster> | undefined;
-  const result = await command.handler(values, {
-    io,
-    out,
-    globals: { namespace, kubeconfig, context },
-    connect: () =>
-      (cluster ??= import('./cluster.ts').then((module) =>
-        module.connect(io, { namespace, kubeconfig, context }),
-      )),
-  });
-  return result ?? 0;
+  const connect = async (): Promise<Cluster> => {
+    const module = await import('./cluster.ts');
+    return module.connect(io, { namespace, kubeconfig, context });
+  };
+  try {
+    const result = await command.handler(values, {
+      io,
+      out,
+      globals: { namespace, kubeconfig, context },
+      connect: () => (cluster ??= connect()),
+    });
+    return result ?? 0;
+  } finally {
+    // Its connections would keep the process for as long as the server does.
+    await cluster?.then(
+      (connected) => connected.close(),
+      () => {},
+    );
+  }
 }
 
 /** The values for a command's handler. Refuses missing options, all of them at once. */

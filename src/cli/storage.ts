@@ -15,15 +15,15 @@ export async function upload(cluster: Cluster, out: Output, archive: LocalArchiv
     `--${boundary}\r\ncontent-disposition: form-data; name="uploadfile"; filename="${encodeURIComponent(basename(archive.file))}"\r\ncontent-type: application/octet-stream\r\n\r\n`,
   );
   const tail = Buffer.from(`\r\n--${boundary}--\r\n`);
+  const what = `uploading ${basename(archive.file)} (${mebibytes(archive.bytes)})`;
+  const progress = out.progress(what);
   let sent = 0;
-  const progress = out.progress(`uploading ${basename(archive.file)} (${mebibytes(archive.bytes)})`);
   async function* body(): AsyncGenerator<Uint8Array> {
     yield head;
     for await (const chunk of createReadStream(archive.file)) {
       sent += (chunk as Buffer).length;
-      if (archive.bytes > 0 && out.verbose) {
-        progress.update(`uploading ${basename(archive.file)}: ${Math.floor((100 * sent) / archive.bytes)} %`);
-      }
+      // In tens: each step is a line where there is no terminal.
+      progress.update(`${what}: ${Math.floor((10 * sent) / archive.bytes) * 10} %`);
       yield chunk as Buffer;
     }
     yield tail;

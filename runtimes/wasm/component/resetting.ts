@@ -28,6 +28,8 @@ export function makeComponentResettable(
 }
 
 function attempt(wasm: Uint8Array, steps: ResetSteps): Resettable | { readonly blocker: string } {
+  // Rewriting could give a meaning to an index that the module does not have.
+  if (!WebAssembly.validate(wasm as BufferSource)) return { blocker: 'it is not valid' };
   try {
     const result = makeResettable(wasm, steps);
     if ('blocker' in result || WebAssembly.validate(result.wasm as BufferSource)) return result;

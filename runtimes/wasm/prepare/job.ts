@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import type { PreparedManifest, PreparedModule } from '../engine.ts';
-import { addInterruptionCheck, readLayout, RewriteDeclined } from '../rewrite/index.ts';
+import { addInterruptionCheck, readLayout, RewriteDeclined, type InterruptionOptions } from '../rewrite/index.ts';
 import { writeEntry, type EntryFile } from './cache.ts';
 import { readComponent, withoutCustomSections } from './component-binary.ts';
 import { checkImports, findHandler } from './interfaces.ts';
@@ -85,15 +85,16 @@ async function prepareComponent(wasm: Uint8Array): Promise<Prepared> {
   const { tryLink } = await import('./link.ts');
   const linked = tryLink(wasm, entry);
   if (!('declined' in linked)) {
-    const prepared = linked.cores.map(({ name, bytes }) => prepareCore(name, `${name}.wasm`, bytes));
+    const prepared = linked.cores.map(({ name, bytes }) => prepareCore(name, `${name}.wasm`, bytes, { life: 'control' }));
     return {
       manifest: {
         engine: 'component',
-        reason: `a component that exports ${entry}${prepared.map(({ declined }) => declined).join('')}`,
+        reason: `a component that exports ${entry}${resetReason(linked.resetBlocker)}${prepared.map(({ declined }) => declined).join('')}`,
         entry,
         imports,
         modules: prepared.map(({ module }) => module),
         plan: linked.plan.name,
+        resetBlocker: linked.resetBlocker,
       },
       files: [...prepared.map(({ module, bytes }) => ({ name: module.file, bytes })), linked.plan],
     };
@@ -115,10 +116,20 @@ async function prepareComponent(wasm: Uint8Array): Promise<Prepared> {
   };
 }
 
-function prepareCore(name: string, file: string, bytes: Uint8Array): ReturnType<typeof prepareModule> {
+function resetReason(blocker: string | null): string {
+  if (blocker === null) return ', its instances reset in place between requests';
+  return `, a new instance for each request because it cannot be reset (${blocker})`;
+}
+
+function prepareCore(
+  name: string,
+  file: string,
+  bytes: Uint8Array,
+  options?: InterruptionOptions,
+): ReturnType<typeof prepareModule> {
   const problem = validationError(bytes);
   if (problem !== null) throw refusal(`a core module of the component is not valid: ${problem}`);
-  return prepareModule(name, file, bytes);
+  return prepareModule(name, file, bytes, options);
 }
 
 /** Writes the check into one core module; where the rewriter declines, the module stays as it is and says so. */
@@ -126,11 +137,12 @@ function prepareModule(
   name: string,
   file: string,
   wasm: Uint8Array,
+  options?: InterruptionOptions,
 ): { module: PreparedModule; bytes: Uint8Array; declined: string } {
   const initialPages = definedPages(wasm);
   const memory = initialPages === undefined ? {} : { initialPages };
   try {
-    const bytes = addInterruptionCheck(wasm);
+    const bytes = addInterruptionCheck(wasm, options);
     const problem = validationError(bytes);
     if (problem !== null)
       throw new RewriteDeclined('malformed', `the rewritten module is not valid (${problem})`, -1);

@@ -10,11 +10,11 @@ const QUIET_MS = 200;
 
 export interface SpecWatch {
   /** Reads the specification as it is now; undefined (and said why) where it cannot be read. Never rejects. */
-  load(): Promise<SpecSet | undefined>;
+  readonly load: () => Promise<SpecSet | undefined>;
   /** Applies what was read. Never rejects. */
-  apply(set: SpecSet): Promise<void>;
+  readonly apply: (set: SpecSet) => Promise<void>;
   /** Called once the first apply is over. */
-  started(): void;
+  readonly started: () => void;
 }
 
 /**

@@ -77,7 +77,8 @@ export class Exchange implements Dispatcher.DispatchHandler, GuestBodySource {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#phase !== 'receiving') return;
+    // undici flushes its parser with nothing when it resumes; to pause for that would go on for ever.
+    if (this.#phase !== 'receiving' || chunk.byteLength === 0) return;
     this.#chunks.push(chunk);
     controller.pause();
     this.#notify();

@@ -1,0 +1,56 @@
+/** The one shape of everything that is measured: how it is found, started, waited for and stopped. */
+import type { Program } from '../programs.ts';
+
+export type Found =
+  | { readonly available: true; readonly version: string; readonly how: string }
+  | { readonly available: false; readonly why: string };
+
+export interface Running {
+  /** Address of the program, without a slash at its end: the program's own paths follow. */
+  readonly url: string;
+  /** When the process was spawned, on the clock of `performance.now()`. */
+  readonly spawnedAt: number;
+  /** Its process and the descendants. */
+  pids(): readonly number[];
+  /** What it printed, for the report of a failure. */
+  output(): string;
+  stop(): Promise<void>;
+}
+
+export interface StartOptions {
+  /** A folder of its own, which the caller removes: state that survives a restart is kept here. */
+  readonly folder: string;
+}
+
+export interface Rival {
+  readonly name: string;
+  readonly title: string;
+  /** What it does with instances: whether a request can see what an earlier one left. */
+  readonly isolation: string;
+  find(): Promise<Found>;
+  /** Null where it can run the program, else why not. */
+  refuses(program: Program): string | null;
+  /**
+   * Does what is needed once before it can be started with the program (deploying to a platform with state), so that
+   * `start` is a restart.
+   */
+  prepare?(program: Program, options: StartOptions): Promise<void>;
+  /** Starts a fresh process that serves the program; resolves when it says or shows that it listens. */
+  start(program: Program, options: StartOptions): Promise<Running>;
+}
+
+/** A platform: functions come and go while it runs. */
+export interface RunningPlatform extends Running {
+  /** Deploys the bytes as a function and resolves with its address when the platform says that it is ready. */
+  deploy(name: string, wasm: Uint8Array): Promise<string>;
+  /** Replaces the function's code and resolves when the platform says that the new version serves. */
+  update(name: string, wasm: Uint8Array): Promise<void>;
+}
+
+export interface Platform extends Rival {
+  startEmpty(options: StartOptions): Promise<RunningPlatform>;
+}
+
+export function isPlatform(rival: Rival): rival is Platform {
+  return 'startEmpty' in rival;
+}
