@@ -35,14 +35,22 @@ export const up = defineCommand({
       min: 1,
       max: 1024,
     }),
+    engine: withDefault(
+      text('engine', 'Engine that runs components; jco is there to compare', {
+        choices: ['component', 'jco'],
+        placeholder: 'name',
+      }),
+      'component',
+    ),
     example: withDefault(flag('example', 'Deploy an example function and its route'), false),
   },
   async handler(values, { io, out }) {
-    const { data, workers, ...rest } = values;
+    const { data, workers, engine, ...rest } = values;
     const { up: start } = await import('../roles/up.ts');
     await start({
       ...rest,
       dataDir: resolve(io.cwd, data),
+      engine: engine === 'jco' ? 'jco' : 'component',
       workers: workers ?? availableParallelism(),
       verbose: out.verbose,
     });

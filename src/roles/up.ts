@@ -31,6 +31,8 @@ export interface UpOptions {
   readonly apiPort: number;
   /** Threads that run functions. */
   readonly workers: number;
+  /** Which engine runs components: `component` gives what it declines to jco's; `jco` is there to compare. */
+  readonly engine: 'component' | 'jco';
   /** Deploy the example function and its route. */
   readonly example: boolean;
   readonly verbose: boolean;
@@ -79,7 +81,11 @@ export async function up(options: UpOptions): Promise<void> {
   parts.defer(() => logs.close());
   const metrics = createMetrics();
   parts.defer(() => metrics.close());
-  const preparer = new Preparer({ cacheDir: join(dataDir.path, 'cache'), logger });
+  const preparer = new Preparer({
+    cacheDir: join(dataDir.path, 'cache'),
+    logger,
+    componentEngine: options.engine,
+  });
   parts.defer(() => preparer.close());
   const host = await WasmHost.start({ threads: options.workers, logger });
   parts.defer(() => host.close());

@@ -1,6 +1,7 @@
 /** Turns the ES module that jco generates into a function that the garbage collector can free again. */
 import { Script } from 'node:vm';
 import { FissiumError } from '../../../src/errors.ts';
+import { repairGeneratedCode } from '../wasi/index.ts';
 
 export type CoreImports = Record<string, Record<string, unknown>>;
 
@@ -16,7 +17,7 @@ export type Instantiate = (
  * that sees a hundred deploys a day would keep every one of them.
  */
 export function loadInstantiate(source: string, filename: string): Instantiate {
-  const body = source.replace(/^export function instantiate\(/m, 'function instantiate(').replace(/^export const /gm, 'const ');
+  const body = repairGeneratedCode(source).replace(/^export function instantiate\(/m, 'function instantiate(').replace(/^export const /gm, 'const ');
   if (/^(export|import)\b/m.test(body)) {
     throw new FissiumError('INTERNAL', `${filename} has an import or export that this version does not know`);
   }

@@ -1,17 +1,19 @@
 /** The main thread's side of preparing: one thread on demand, one package at a time, once per digest. */
-import { extname } from 'node:path';
+import { extname, join } from 'node:path';
 import { Piscina } from 'piscina';
 import type { Logger } from 'pino';
 import { FissiumError, fromErrorData } from '../../../src/errors.ts';
 import type { PreparedManifest } from '../engine.ts';
 import { entryFolder, readEntry, removeLeftovers } from './cache.ts';
-import type { PrepareJob } from './job.ts';
+import type { ComponentEngine, PrepareJob } from './job.ts';
 import type { PrepareOutcome } from './prepare.worker.ts';
 
 export interface PreparerOptions {
   /** Where prepared packages are kept; made if it is not there. One process at a time may own it. */
   readonly cacheDir: string;
   readonly logger: Logger;
+  /** Which engine components go to: ours where it takes them, or always jco's, to compare. @default 'component' */
+  readonly componentEngine?: ComponentEngine;
   /** How long one package may take, its thread's start included, ms. @default 60_000 */
   readonly timeoutMs?: number;
   /** Heap of the prepare thread, MiB. @default 1024 */
@@ -30,6 +32,7 @@ const DIGEST = /^[0-9a-f]{64}$/;
 
 export class Preparer {
   readonly #cacheDir: string;
+  readonly #componentEngine: ComponentEngine;
   readonly #logger: Logger;
   readonly #timeoutMs: number;
   readonly #memoryMb: number;
@@ -42,7 +45,9 @@ export class Preparer {
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(options: PreparerOptions) {
-    this.#cacheDir = options.cacheDir;
+    this.#componentEngine = options.componentEngine ?? 'component';
+    // What one engine was given is not what the other can use.
+    this.#cacheDir = this.#componentEngine === 'jco' ? join(options.cacheDir, 'jco') : options.cacheDir;
     this.#logger = options.logger.child({ component: 'prepare' });
     this.#timeoutMs = options.timeoutMs ?? 60_000;
     this.#memoryMb = options.memoryMb ?? 1024;
@@ -85,7 +90,7 @@ export class Preparer {
     const folder = entryFolder(this.#cacheDir, digest);
     const cached = await readEntry(this.#cacheDir, digest);
     if (cached) return { manifest: cached, folder };
-    const turn = this.#queue.then(() => this.#run({ source, digest, cacheDir: this.#cacheDir }));
+    const turn = this.#queue.then(() => this.#run({ source, digest, cacheDir: this.#cacheDir, componentEngine: this.#componentEngine }));
     this.#queue = turn.catch(() => undefined);
     return { manifest: await turn, folder };
   }

@@ -77,13 +77,19 @@ describe('a component', () => {
     for (const { turn, sink } of sleepers) expect([turn.released > 0, sink.status]).toEqual([true, 200]);
   });
 
-  it('ends in its sleep when nobody waits any more', async () => {
-    const invocation = at('/sleep?ms=3600000');
-    const gone = expect(torture.handle(invocation)).rejects.toMatchObject({ code: 'CLIENT_GONE' });
-    await new Promise((resolve) => setImmediate(resolve));
-    invocation.abort.abort();
-    await gone;
-  });
+  it.each(['/sleep?ms=3600000', '/poll?ms=3600000', '/read-all', '/echo-splice'])(
+    'that waits in %s ends when nobody waits for it any more',
+    async (path) => {
+      const never = (async function* (): AsyncGenerator<string> {
+        yield 'a';
+        await new Promise(() => undefined);
+      })();
+      const invocation = at(path, { body: never });
+      const answered = torture.handle(invocation);
+      setImmediate(() => invocation.abort.abort());
+      await expect(answered).rejects.toMatchObject({ code: 'CLIENT_GONE' });
+    },
+  );
 
   it('calls out where it may', async () => {
     const server = createServer((_request, response) => response.writeHead(201).end('from the server'));

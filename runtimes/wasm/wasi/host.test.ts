@@ -22,7 +22,8 @@ function start(options: MemoryInvocationOptions = {}) {
     for (const [name, value] of headers) fields.append(name, bytes(value));
     return new OutgoingResponse(fields);
   };
-  return { ...invocation, invocation, host, outparam, state, response };
+  const { sink, body, abort, turn } = invocation;
+  return { invocation, sink, body, abort, turn, host, outparam, state, response };
 }
 
 function bodyOf(response: OutgoingResponse): OutgoingBody {

@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { createServer as createTcpServer, type Server as TcpServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createCa, createServerCertificate } from '../../../../src/apiserver/certificates.ts';
 import { OUTBOUND_REQUESTS_CAP } from '../limits.ts';
 import { MemoryInvocation } from '../testing/memory-invocation.ts';
 import { Fields } from './fields.ts';
@@ -231,6 +233,18 @@ describe('an outbound request', () => {
     expect(await send('')).toBe('HTTP-request-URI-invalid');
   });
 
+  it('does not trust a server whose certificate nobody vouches for', async () => {
+    const validity = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 3_600_000) };
+    const ca = await createCa(validity);
+    const files = await createServerCertificate(ca, ['localhost', '127.0.0.1'], validity);
+    const port = await listen(
+      createTlsServer({ cert: files.certificate, key: files.key }, (_request, response) => response.end()),
+    );
+    const invocation = guest([`https://127.0.0.1:${port}`]);
+    const sent = request(invocation, `127.0.0.1:${port}`, { scheme: 'HTTPS' });
+    expect(await outcomeOf(handle(invocation.state, sent, undefined))).toBe('TLS-certificate-error');
+  });
+
   it('ends by the guest’s timeouts: first byte, and between bytes', async () => {
     const port = await serve((message, response) => {
       if (message.url === '/stalls') response.write('first');
@@ -296,10 +310,8 @@ describe('an outbound request', () => {
     });
     const invocation = guest([`http://127.0.0.1:${port}`]);
     const outcome = outcomeOf(handle(invocation.state, request(invocation, `127.0.0.1:${port}`), undefined));
-    const ended = expect(outcome).rejects.toThrow('the invocation has ended');
-    await arrived.promise;
-    invocation.abort.abort();
-    await ended;
+    void arrived.promise.then(() => invocation.abort.abort());
+    await expect(outcome).rejects.toThrow('the invocation has ended');
     await gone.promise;
     expect(invocation.state.outboundRequests).toBe(0);
   });

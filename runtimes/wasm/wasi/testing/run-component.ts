@@ -1,6 +1,7 @@
 /** Runs a component through jco's transpiler and this folder's host, in memory and without an engine. */
 import { readFile } from 'node:fs/promises';
 import { ASYNC_IMPORTS, type WasiImports } from '../imports.ts';
+import { repairGeneratedCode } from '../jco-repair.ts';
 import type { MemoryInvocation } from './memory-invocation.ts';
 
 const ENTRY = /^wasi:http\/incoming-handler@/;
@@ -37,7 +38,9 @@ export async function loadComponent(file: string): Promise<RunningComponent> {
     if (!bytes) throw new Error(`the transpiler wrote no ${name}`);
     return new Uint8Array(bytes);
   };
-  const script = Buffer.from(fileNamed('component.js')).toString('base64');
+  const script = Buffer.from(repairGeneratedCode(Buffer.from(fileNamed('component.js')).toString())).toString(
+    'base64',
+  );
   const { instantiate } = (await import(`data:text/javascript;base64,${script}`)) as {
     instantiate: Instantiate;
   };
