@@ -6,7 +6,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FissiumError } from '../../../src/errors.ts';
-import type { Deployment, EngineRuntime, InterruptControl, InvocationContext, Specialised } from '../engine.ts';
+import type {
+  Deployment,
+  EngineRuntime,
+  InterruptControl,
+  InvocationContext,
+  Specialised,
+} from '../engine.ts';
 import { runGuest } from '../run-guest.worker.ts';
 import { Egress } from '../wasi/index.ts';
 import { loadInstantiate, type CoreImports, type Instantiate } from './script.ts';

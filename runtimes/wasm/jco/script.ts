@@ -17,7 +17,11 @@ export type Instantiate = (
  * that sees a hundred deploys a day would keep every one of them.
  */
 export function loadInstantiate(source: string, filename: string): Instantiate {
-  const body = repairGeneratedCode(source).replace(/^export function instantiate\(/m, 'function instantiate(').replace(/^export const /gm, 'const ');
+  const body = repairGeneratedCode(source)
+    .replace(/^export function instantiate\(/m, 'function instantiate(')
+    .replace(/^export const /gm, 'const ')
+    // Only used to find core modules by URL, which we hand over ourselves.
+    .replaceAll('import.meta', '({})');
   if (/^(export|import)\b/m.test(body)) {
     throw new FissiumError('INTERNAL', `${filename} has an import or export that this version does not know`);
   }

@@ -1,0 +1,154 @@
+/** The conformance cases over HTTP, on each engine that runs components. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CASES, type Case } from '../conformance/cases.ts';
+import { guest } from './support/guests.ts';
+import { type Platform, startPlatform } from './support/platform.ts';
+
+async function deploy(platform: Platform, name: string): Promise<void> {
+  const created = await platform.cli([
+    'fn',
+    'create',
+    '--name',
+    name,
+    '--code',
+    guest(name),
+    '--env',
+    'wasm',
+  ]);
+  expect(created.code, created.stderr).toBe(0);
+  const methods = ['GET', 'POST', 'PUT'].flatMap((method) => ['--method', method]);
+  const routed = await platform.cli([
+    'route',
+    'create',
+    '--name',
+    name,
+    '--function',
+    name,
+    '--prefix',
+    `/${name}`,
+    ...methods,
+  ]);
+  expect(routed.code, routed.stderr).toBe(0);
+}
+
+/** What a case came to, in the shape of what it expects. */
+async function answerOf(base: string, item: Case): Promise<Case['expect']> {
+  const { method = 'GET', path, headers = {}, body } = item;
+  const answer = await fetch(base + path, { method, headers, ...(body === undefined ? {} : { body }) });
+  const seen = Object.fromEntries(
+    Object.keys(item.expect.headers ?? {}).map((name) => [name, answer.headers.get(name) ?? '']),
+  );
+  const shape = { status: answer.status, ...(item.expect.headers ? { headers: seen } : {}) };
+  try {
+    const text = await answer.text();
+    return { ...shape, ...(item.expect.body === undefined ? {} : { body: text }) };
+  } catch {
+    return { ...shape, broken: true };
+  }
+}
+
+describe.each(['component', 'jco'])('engine %s', (engine) => {
+  let platform: Platform;
+  beforeAll(async () => {
+    platform = await startPlatform({ args: ['--engine', engine] });
+    await deploy(platform, 'torture');
+  });
+  afterAll(async () => {
+    await platform.stop();
+  });
+
+  test('the Package says which engine runs it', async () => {
+    const { stdout } = await platform.cli(['pkg', 'list', '-o', 'json']);
+    expect(stdout).toContain(`Engine ${engine}:`);
+  });
+
+  test.each(CASES)('$name', async (item) => {
+    const { body, ...rest } = item.expect;
+    const expected =
+      body instanceof RegExp ? { ...rest, body: expect.stringMatching(body) as unknown } : item.expect;
+    expect(await answerOf(`${platform.router}/torture`, item)).toEqual(expected);
+  });
+
+  test('a client that goes away ends its guest, which may be asleep', async () => {
+    const abort = new AbortController();
+    const sleeping = fetch(`${platform.router}/torture/sleep?ms=60000`, { signal: abort.signal });
+    setTimeout(() => abort.abort(), 200);
+    await expect(sleeping).rejects.toThrow('abort');
+    const answer = await fetch(`${platform.router}/torture/hello`);
+    expect(answer.status).toBe(200);
+  });
+
+  test('hundreds that wait hold no thread', async () => {
+    const started = performance.now();
+    const statuses = await Promise.all(
+      Array.from(
+        { length: 200 },
+        async () => (await fetch(`${platform.router}/torture/sleep?ms=1000`)).status,
+      ),
+    );
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    // One after the other on two threads they would take 100 s.
+    expect(performance.now() - started).toBeLessThan(50_000);
+  });
+
+  test('what it writes is in its log, by request', async () => {
+    const answer = await fetch(`${platform.router}/torture/log?lines=3`, {
+      headers: { 'x-fission-request-id': `log-${engine}` },
+    });
+    expect(answer.status).toBe(200);
+    await expect
+      .poll(
+        async () =>
+          (await platform.cli(['fn', 'logs', '--name', 'torture', '--reqid', `log-${engine}`])).stdout
+            .trim()
+            .split('\n').length,
+      )
+      .toBe(6);
+  });
+});
+
+describe('WASI preview 1 commands', () => {
+  let platform: Platform;
+  beforeAll(async () => {
+    platform = await startPlatform();
+    await deploy(platform, 'cgi');
+  });
+  afterAll(async () => {
+    await platform.stop();
+  });
+
+  const cases: readonly Case[] = [
+    {
+      name: 'hello',
+      path: '/hello',
+      expect: { status: 200, body: 'Hello from CGI!\n', headers: { 'content-type': 'text/plain' } },
+    },
+    {
+      name: 'a body goes there and back',
+      method: 'POST',
+      path: '/echo',
+      body: 'y'.repeat(100_000),
+      expect: { status: 200, body: 'y'.repeat(100_000) },
+    },
+    { name: 'a status', path: '/status404', expect: { status: 404, body: 'nothing here\n' } },
+    {
+      name: 'the request in the environment',
+      path: '/show?a=b',
+      expect: { status: 200, body: /QUERY_STRING=a=b/ },
+    },
+    { name: 'exit before an answer', path: '/exit', expect: { status: 502, body: /GUEST_EXITED/ } },
+    { name: 'a trap', path: '/trap', expect: { status: 502, body: /GUEST_TRAPPED/ } },
+    {
+      name: 'output that is no CGI answer',
+      path: '/bad-output',
+      expect: { status: 502, body: /GUEST_BAD_RESPONSE/ },
+    },
+    { name: 'no files', path: '/file', expect: { status: 200, body: /Err/ } },
+  ];
+  test.each(cases)('$name', async (item) => {
+    const { body, ...rest } = item.expect;
+    const expected =
+      body instanceof RegExp ? { ...rest, body: expect.stringMatching(body) as unknown } : item.expect;
+    expect(await answerOf(`${platform.router}/cgi`, item)).toEqual(expected);
+  });
+});
