@@ -22,9 +22,29 @@ async function temporaryFolder(): Promise<string> {
 }
 
 async function deployTorture(platform: Platform): Promise<void> {
-  const created = await platform.cli(['fn', 'create', '--name', 'torture', '--code', guest('torture'), '--env', 'wasm']);
+  const created = await platform.cli([
+    'fn',
+    'create',
+    '--name',
+    'torture',
+    '--code',
+    guest('torture'),
+    '--env',
+    'wasm',
+  ]);
   expect(created.code, created.stderr).toBe(0);
-  const route = ['route', 'create', '--name', 't', '--function', 'torture', '--prefix', '/t', '--method', 'GET'];
+  const route = [
+    'route',
+    'create',
+    '--name',
+    't',
+    '--function',
+    'torture',
+    '--prefix',
+    '/t',
+    '--method',
+    'GET',
+  ];
   const routed = await platform.cli(route);
   expect(routed.code, routed.stderr).toBe(0);
 }
@@ -54,7 +74,17 @@ test('the example answers as soon as the ready line is out', async () => {
 
 test('a second platform on the same folder is refused and told which process holds it', async () => {
   const platform = await start();
-  const second = await runFissium(['up', '--data', platform.dataDir, '--port', '0', '--internal-port', '0', '--api-port', '0']);
+  const second = await runFissium([
+    'up',
+    '--data',
+    platform.dataDir,
+    '--port',
+    '0',
+    '--internal-port',
+    '0',
+    '--api-port',
+    '0',
+  ]);
   expect(second.code).toBe(1);
   expect(second.stderr).toContain(`in use by process ${platform.process.pid}`);
 });
@@ -62,7 +92,17 @@ test('a second platform on the same folder is refused and told which process hol
 test('a port that is taken is named, and nothing is left running', async () => {
   const platform = await start();
   const { port } = new URL(platform.router);
-  const second = await runFissium(['up', '--data', await temporaryFolder(), '--port', port, '--internal-port', '0', '--api-port', '0']);
+  const second = await runFissium([
+    'up',
+    '--data',
+    await temporaryFolder(),
+    '--port',
+    port,
+    '--internal-port',
+    '0',
+    '--api-port',
+    '0',
+  ]);
   expect(second.code).toBe(1);
   expect(second.stderr).toContain(port);
 });

@@ -27,14 +27,35 @@ function objects(name: string): [(typeof RESOURCES)[keyof typeof RESOURCES], Spe
   const environment = { name: 'wasm', namespace: 'default' };
   const base = { apiVersion: 'fission.io/v1', metadata };
   return [
-    [RESOURCES.packages, { ...base, kind: 'Package', spec: { environment, deployment: { type: 'literal', literal: wasm } } }],
-    [RESOURCES.functions, { ...base, kind: 'Function', spec: { environment, package: { packageref: { name, namespace: 'default' } } } }],
-    [RESOURCES.httptriggers, { ...base, kind: 'HTTPTrigger', spec: { relativeurl: `/${name}`, methods: ['GET'], functionref: { type: 'name', name } } }],
+    [
+      RESOURCES.packages,
+      { ...base, kind: 'Package', spec: { environment, deployment: { type: 'literal', literal: wasm } } },
+    ],
+    [
+      RESOURCES.functions,
+      {
+        ...base,
+        kind: 'Function',
+        spec: { environment, package: { packageref: { name, namespace: 'default' } } },
+      },
+    ],
+    [
+      RESOURCES.httptriggers,
+      {
+        ...base,
+        kind: 'HTTPTrigger',
+        spec: { relativeurl: `/${name}`, methods: ['GET'], functionref: { type: 'name', name } },
+      },
+    ],
   ];
 }
 
 /** Deploys until the platform dies; notes what was acknowledged. */
-async function deployUntilDeath(platform: Platform, round: number, acknowledged: Map<string, Set<string>>): Promise<void> {
+async function deployUntilDeath(
+  platform: Platform,
+  round: number,
+  acknowledged: Map<string, Set<string>>,
+): Promise<void> {
   const client = new KubeClient(await loadKubeConfig(platform.kubeconfig));
   try {
     for (let i = 0; ; i++) {
@@ -71,7 +92,9 @@ test('nothing that was acknowledged is lost to kill -9', { timeout: 60_000 + ROU
       const { items } = await client.list(type, 'default');
       const names = new Set(items.map(({ metadata }) => metadata.name));
       for (const [name, kinds] of acknowledged) {
-        expect(names.has(name) || !kinds.has(type.plural), `${type.plural} ${name} was acknowledged`).toBe(true);
+        expect(names.has(name) || !kinds.has(type.plural), `${type.plural} ${name} was acknowledged`).toBe(
+          true,
+        );
       }
     }
     client.close();

@@ -13,11 +13,17 @@ let folder: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fissium-tarball-'));
-  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], { cwd: ROOT, maxBuffer: 1 << 26 });
+  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', folder], {
+    cwd: ROOT,
+    maxBuffer: 1 << 26,
+  });
   const [{ filename = '' } = {}] = JSON.parse(stdout.slice(stdout.indexOf('['))) as { filename?: string }[];
   await writeFile(join(folder, 'package.json'), '{ "private": true }');
   await cp(join(ROOT, '.npmrc'), join(folder, '.npmrc'));
-  await run('npm', ['install', '--no-audit', '--no-fund', join(folder, filename)], { cwd: folder, maxBuffer: 1 << 26 });
+  await run('npm', ['install', '--no-audit', '--no-fund', join(folder, filename)], {
+    cwd: folder,
+    maxBuffer: 1 << 26,
+  });
 }, 300_000);
 
 afterAll(async () => {
@@ -45,7 +51,8 @@ test('npx fissium up serves its example, and the CLI deploys to it', { timeout: 
     expect(await (await fetch(`${ready.router}/example`)).text()).toContain('Hello');
 
     const env = { ...process.env, KUBECONFIG: ready.kubeconfig };
-    const cli = (...args: string[]): Promise<{ stdout: string }> => run('npx', ['fissium', ...args], { cwd: folder, env });
+    const cli = (...args: string[]): Promise<{ stdout: string }> =>
+      run('npx', ['fissium', ...args], { cwd: folder, env });
     await cli('function', 'create', '--name', 'hello', '--code', guest('hello'), '--env', 'wasm');
     await cli('route', 'create', '--function', 'hello', '--url', '/hello', '--method', 'GET');
     expect(await (await fetch(`${ready.router}/hello`)).text()).toBe('Hello, world!\n');
