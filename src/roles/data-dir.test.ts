@@ -24,7 +24,9 @@ test('a second process is refused and told who holds the folder; the lock goes w
   const path = join(base, 'data');
   const script = `import { openDataDir } from ${JSON.stringify(new URL('./data-dir.ts', import.meta.url).href)};
     openDataDir(${JSON.stringify(path)}); console.log('held'); setInterval(() => {}, 1000);`;
-  const holder = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const holder = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   await once(holder.stdout, 'data');
   expect(() => openDataDir(path)).toThrow(new RegExp(`in use by process ${holder.pid} `));
   holder.kill('SIGKILL');

@@ -27,7 +27,9 @@ export function openDataDir(folder: string): DataDir {
     makeFolder(path);
     chmodSync(path, 0o700);
   } catch (cause) {
-    throw new FissiumError('BAD_OPTION', `--data ${path} cannot be used: ${(cause as Error).message}`, { cause });
+    throw new FissiumError('BAD_OPTION', `--data ${path} cannot be used: ${(cause as Error).message}`, {
+      cause,
+    });
   }
   const holderFile = join(path, 'holder.json');
   const database = new DatabaseSync(join(path, 'lock.db'), { timeout: 0 });

@@ -4,7 +4,13 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
 import type { HttpTrigger } from '../api/index.ts';
-import { isAlreadyExists, RESOURCES, type KubeClient, type KubeObject, type ResourceType } from '../kube/index.ts';
+import {
+  isAlreadyExists,
+  RESOURCES,
+  type KubeClient,
+  type KubeObject,
+  type ResourceType,
+} from '../kube/index.ts';
 import { FissiumError } from '../errors.ts';
 
 export const EXAMPLE_URL = '/example';
@@ -28,7 +34,11 @@ export async function deployExample(client: KubeClient, stopped: Promise<void>):
         metadata,
         spec: {
           environment,
-          deployment: { type: 'literal', literal: wasm.toString('base64'), checksum: { type: 'sha256', sum } },
+          deployment: {
+            type: 'literal',
+            literal: wasm.toString('base64'),
+            checksum: { type: 'sha256', sum },
+          },
         },
       },
     ],
@@ -67,7 +77,7 @@ export async function deployExample(client: KubeClient, stopped: Promise<void>):
 
 /** Waits for the trigger to be ready, and gives up quietly after a while: `kubectl` then tells why it is not. */
 async function served(client: KubeClient): Promise<void> {
-  for (const deadline = Date.now() + WAIT_MS; Date.now() < deadline; ) {
+  for (const deadline = Date.now() + WAIT_MS; Date.now() < deadline;) {
     const trigger = await client.get<HttpTrigger>(RESOURCES.httptriggers, NAMESPACE, NAME);
     if (trigger.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True')) return;
     await setTimeout(POLL_MS, undefined, { ref: false });
@@ -81,5 +91,8 @@ function exampleFile(): string {
     const file = new URL(place, import.meta.url).pathname;
     if (existsSync(file)) return file;
   }
-  throw new FissiumError('BAD_OPTION', '--example: wasm-envs/rust/example/hello.wasm is missing from this installation');
+  throw new FissiumError(
+    'BAD_OPTION',
+    '--example: wasm-envs/rust/example/hello.wasm is missing from this installation',
+  );
 }

@@ -76,7 +76,8 @@ export async function up(options: UpOptions): Promise<void> {
   const archives = await ArchiveStore.open(join(dataDir.path, 'archives'));
   const logs = new LogStore({
     folder: join(dataDir.path, 'logs'),
-    onDropped: ({ cause, ...what }) => logger.warn({ ...what, err: cause }, 'log lines of a function were dropped'),
+    onDropped: ({ cause, ...what }) =>
+      logger.warn({ ...what, err: cause }, 'log lines of a function were dropped'),
   });
   parts.defer(() => logs.close());
   const metrics = createMetrics();
@@ -111,7 +112,10 @@ export async function up(options: UpOptions): Promise<void> {
     ready: () => ready,
     mounts: { '/v1/archive': storage, '/v1/archives': storage },
   });
-  const internalUrl = urlOf(options.internalHost, await internal.listen(options.internalHost, options.internalPort));
+  const internalUrl = urlOf(
+    options.internalHost,
+    await internal.listen(options.internalHost, options.internalPort),
+  );
   parts.defer(() => internal.close({ graceMs: DRAIN_MS }));
   const routerUrl = urlOf(options.host, await router.listen(options.host, options.port));
   parts.defer(() => router.close({ graceMs: DRAIN_MS }));
@@ -150,7 +154,9 @@ function announce(addresses: Addresses, options: UpOptions): void {
     '',
     `  Functions   ${router}`,
     `  kubectl     export KUBECONFIG=${kubeconfig}`,
-    options.example ? `  Try it      curl ${router}${EXAMPLE_URL}` : '  Deploy      fissium function create --name hello --code hello.wasm --env wasm',
+    options.example
+      ? `  Try it      curl ${router}${EXAMPLE_URL}`
+      : '  Deploy      fissium function create --name hello --code hello.wasm --env wasm',
     '',
   ];
   process.stdout.write(lines.join('\n'));
