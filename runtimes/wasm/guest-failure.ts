@@ -25,7 +25,7 @@ export function guestFailure(
   if (!(error instanceof WebAssembly.RuntimeError)) {
     return new FissiumError('GUEST_TRAPPED', `the function failed: ${error.message}`, { guestStack, cause: error });
   }
-  if (error.message === 'unreachable' && used > memoryLimitBytes * NEARLY_FULL) {
+  if (/unreachable/.test(error.message) && used > memoryLimitBytes * NEARLY_FULL) {
     return new FissiumError(
       'GUEST_OUT_OF_MEMORY',
       `the function trapped and ${holding}; it most likely ran out of it (resources.limits.memory)`,
