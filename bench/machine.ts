@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem, type } from 'node:os';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
+import { leftBehindMs } from './processes.ts';
 
 export const ROOT = join(import.meta.dirname, '..');
 
@@ -23,6 +24,41 @@ export interface Machine {
   readonly steal: number | null;
 }
 
+/** How much of the machine others use while we measure: what is busy, less what this process and its children used. */
+export class OthersWatch {
+  readonly #before = cpuTimes();
+  readonly #ownBefore = ownTicks();
+
+  /** Share of all cores since the start, 0 to 1; null where the system does not say. To be read when no child is left. */
+  share(): number | null {
+    const own = ownTicks();
+    if (own === null || this.#ownBefore === null) return null;
+    const after = cpuTimes();
+    const total = after.total - this.#before.total;
+    if (total <= 0) return null;
+    const not = (['idle', 'steal', 'interrupts'] as const).reduce(
+      (sum, key) => sum + after[key] - this.#before[key],
+      0,
+    );
+    const busy = total - not;
+    return Math.max(0, (busy - (own - this.#ownBefore)) / total);
+  }
+}
+
+/** Ticks of this process and of the children that have ended. */
+function ownTicks(): number | null {
+  try {
+    const text = readFileSync('/proc/self/stat', 'utf8');
+    const fields = text
+      .slice(text.lastIndexOf(')') + 2)
+      .split(' ')
+      .map(Number);
+    return fields.slice(11, 15).reduce((sum, value) => sum + value, 0) + leftBehindMs() / 10;
+  } catch {
+    return null;
+  }
+}
+
 /** A run is called disturbed where others use more than this share of the machine. */
 export const BUSY_SHARE = 0.1;
 
@@ -30,19 +66,35 @@ interface CpuTimes {
   readonly total: number;
   readonly idle: number;
   readonly steal: number;
+  /** Interrupts, which no process is charged for. */
+  readonly interrupts: number;
 }
 
 /** Linux only: elsewhere `os.cpus()` says it, without steal. */
 function cpuTimes(): CpuTimes {
   try {
-    const fields = (readFileSync('/proc/stat', 'utf8').split('\n')[0] ?? '').trim().split(/\s+/).slice(1).map(Number);
-    const [, , , idle = 0, iowait = 0, , , steal = 0] = fields;
+    const fields = (readFileSync('/proc/stat', 'utf8').split('\n')[0] ?? '')
+      .trim()
+      .split(/\s+/)
+      .slice(1)
+      .map(Number);
+    const [, , , idle = 0, iowait = 0, irq = 0, softirq = 0, steal = 0] = fields;
     // The last two (guest time) are in the first two already.
-    return { total: fields.slice(0, 8).reduce((sum, value) => sum + value, 0), idle: idle + iowait, steal };
+    return {
+      total: fields.slice(0, 8).reduce((sum, value) => sum + value, 0),
+      idle: idle + iowait,
+      steal,
+      interrupts: irq + softirq,
+    };
   } catch {
     const all = cpus().map(({ times }) => times);
     const idle = all.reduce((sum, times) => sum + times.idle, 0);
-    return { total: all.reduce((sum, t) => sum + t.user + t.nice + t.sys + t.irq + t.idle, 0), idle, steal: 0 };
+    return {
+      total: all.reduce((sum, t) => sum + t.user + t.nice + t.sys + t.irq + t.idle, 0),
+      idle,
+      steal: 0,
+      interrupts: 0,
+    };
   }
 }
 
@@ -93,7 +145,9 @@ export function machineWarnings(machine: Machine): string[] {
     );
   }
   if (machine.steal !== null && machine.steal > 0.02) {
-    warnings.push(`The hypervisor took ${percent(machine.steal)} of the machine's time away before the run began.`);
+    warnings.push(
+      `The hypervisor took ${percent(machine.steal)} of the machine's time away before the run began.`,
+    );
   }
   if (machine.cores < 4) {
     warnings.push(
@@ -105,7 +159,10 @@ export function machineWarnings(machine: Machine): string[] {
 
 function commit(): string {
   const git = (...args: string[]): string =>
-    execFileSync('git', ['-C', ROOT, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    execFileSync('git', ['-C', ROOT, ...args], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
   try {
     return `${git('rev-parse', '--short=12', 'HEAD')}${git('status', '--porcelain') === '' ? '' : ' with uncommitted changes'}`;
   } catch {

@@ -58,6 +58,8 @@ export interface ScenarioResult {
   readonly published?: readonly Published[];
   readonly loadAverageBefore: number;
   readonly loadAverageAfter: number;
+  /** Share of all cores that programs of others used during the scenario, 0 to 1; null where unknown. */
+  readonly othersBusy: number | null;
   readonly durationS: number;
 }
 

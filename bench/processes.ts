@@ -9,31 +9,54 @@ export interface StartedProcess {
   /** When it was spawned, on the clock of `performance.now()`. */
   readonly spawnedAt: number;
   /** What it has printed so far, both streams. */
-  output(): string;
+  readonly output: () => string;
   /** Resolves with the match once the output matches; rejects when the process ends first or time is up. */
   matched(pattern: RegExp, timeoutMs: number): Promise<RegExpExecArray>;
   readonly exited: Promise<number | null>;
   /** SIGTERM, and SIGKILL where that does not end it in five seconds. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 const alive = new Set<ChildProcess>();
 // Whatever ends the suite, nothing that it started stays.
 process.on('exit', () => {
-  for (const child of alive) child.kill('SIGKILL');
+  for (const child of alive) killGroup(child, 'SIGKILL');
 });
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+
+function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // The group is empty.
+  }
+}
+
+let leftBehind = 0;
+
+/** CPU time of descendants that were ended together with the parent that would have accounted for them, ms. */
+export function leftBehindMs(): number {
+  return leftBehind;
+}
 
 export interface StartOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
 }
 
-export function startProcess(command: string, args: readonly string[], options: StartOptions = {}): StartedProcess {
+export function startProcess(
+  command: string,
+  args: readonly string[],
+  options: StartOptions = {},
+): StartedProcess {
   const spawnedAt = performance.now();
   const child = spawn(command, [...args], {
     cwd: options.cwd,
     env: options.env ?? cleanEnvironment(),
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A process group of its own: some rivals leave the server to a grandchild, which must end with them.
+    detached: true,
   });
   alive.add(child);
   let output = '';
@@ -52,7 +75,7 @@ export function startProcess(command: string, args: readonly string[], options: 
       resolve(null);
     });
     child.once('exit', (code) => resolve(code));
-  }).finally(() => alive.delete(child));
+  });
   return {
     pid: child.pid ?? -1,
     child,
@@ -74,15 +97,21 @@ export function startProcess(command: string, args: readonly string[], options: 
         };
         const timer = setTimeout(() => report(`did not print ${pattern} within ${timeoutMs} ms`), timeoutMs);
         listeners.add(look);
-        void exited.then((code) => report(failed ? `could not be started: ${failed.message}` : `ended with ${code}`));
+        void exited.then((code) =>
+          report(failed ? `could not be started: ${failed.message}` : `ended with ${code}`),
+        );
         look();
       }),
-    async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), 5000);
-      await exited;
-      clearTimeout(timer);
+    stop: async () => {
+      if (child.exitCode === null && child.signalCode === null) {
+        leftBehind += cpuMs(processTree(child.pid ?? -1).slice(1)) ?? 0;
+        killGroup(child, 'SIGTERM');
+        const timer = setTimeout(() => killGroup(child, 'SIGKILL'), 5000);
+        await exited;
+        clearTimeout(timer);
+      }
+      killGroup(child, 'SIGKILL');
+      alive.delete(child);
     },
   };
 }

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { ROOT } from './machine.ts';
 
 /** What a program answers, so that the scenarios know which paths it has. */
-export type Kind = 'hello' | 'torture' | 'own';
+export type Kind = 'hello' | 'hello-js' | 'torture' | 'own';
 
 export interface Program {
   readonly name: string;
@@ -29,7 +29,7 @@ export const PROGRAMS: readonly Program[] = [
   },
   {
     name: 'hello-js',
-    kind: 'hello',
+    kind: 'hello-js',
     title: 'hello-js: JavaScript made a component by componentize-js',
     file: join(ROOT, 'wasm-envs/js/example/hello.wasm'),
     language: 'js',
@@ -75,7 +75,8 @@ const GREETING = 'Hello, world!';
  * @returns null where the program does not have the greeting as bytes
  */
 export function withAnswer(wasm: Uint8Array, answer: string): Uint8Array | null {
-  if (answer.length !== GREETING.length) throw new RangeError(`an answer of ${GREETING.length} characters is needed`);
+  if (answer.length !== GREETING.length)
+    throw new RangeError(`an answer of ${GREETING.length} characters is needed`);
   const bytes = Buffer.from(wasm);
   const at = bytes.indexOf(GREETING);
   if (at < 0) return null;

@@ -4,6 +4,13 @@ import { median } from './stats.ts';
 
 export const OURS = 'fissium';
 
+/** From fewer values no range can be told. */
+const LEAST_VALUES = 3;
+
+function overlap(a: readonly number[], b: readonly number[]): boolean {
+  return Math.min(...a) <= Math.max(...b) && Math.min(...b) <= Math.max(...a);
+}
+
 export interface Ratio {
   readonly scenario: string;
   readonly metric: string;
@@ -14,15 +21,17 @@ export interface Ratio {
   readonly unit: Unit;
   /** Above 1: Fissium is better by this factor; below 1: the rival is. */
   readonly advantage: number;
-  /** The ranges of both overlap: the order of the two is not sure. */
-  readonly overlap: boolean;
+  /** The ranges of both overlap, or one has fewer than three values: the order of the two is not sure. */
+  readonly unsure: boolean;
   readonly doubts: readonly string[];
 }
 
 /** One ratio for each figure that both have, in the scenario's order. */
 export function ratiosOf(scenario: ScenarioResult): Ratio[] {
   const key = (series: Series): string => `${series.metric}|${pointText(series.at)}`;
-  const ours = new Map(scenario.series.filter(({ rival }) => rival === OURS).map((s) => [key(s), s] as const));
+  const ours = new Map(
+    scenario.series.filter(({ rival }) => rival === OURS).map((s) => [key(s), s] as const),
+  );
   return scenario.series.flatMap((theirs) => {
     const own = ours.get(key(theirs));
     if (!own || theirs.rival === OURS || own.raw.length === 0 || theirs.raw.length === 0) return [];
@@ -38,8 +47,7 @@ export function ratiosOf(scenario: ScenarioResult): Ratio[] {
         theirs: b,
         unit: theirs.unit,
         advantage: theirs.better === 'less' ? b / a : a / b,
-        overlap:
-          Math.min(...own.raw) <= Math.max(...theirs.raw) && Math.min(...theirs.raw) <= Math.max(...own.raw),
+        unsure: Math.min(own.raw.length, theirs.raw.length) < LEAST_VALUES || overlap(own.raw, theirs.raw),
         doubts: [...(own.doubts ?? []), ...(theirs.doubts ?? [])],
       },
     ];
@@ -50,6 +58,8 @@ export function ratiosOf(scenario: ScenarioResult): Ratio[] {
 export function ratioText(advantage: number): string {
   if (advantage > 0.95 && advantage < 1.05) return 'about the same';
   const factor = advantage >= 1 ? advantage : 1 / advantage;
-  const shown = factor >= 10 ? Math.floor(factor).toString() : (Math.floor(factor * 10) / 10).toFixed(1);
+  const digits = factor >= 10 ? 0 : factor >= 2 ? 1 : 2;
+  // Cut, not rounded: 4.99 is not five times.
+  const shown = (Math.floor(factor * 10 ** digits) / 10 ** digits).toFixed(digits);
   return `${shown} × ${advantage >= 1 ? 'better' : 'worse'}`;
 }

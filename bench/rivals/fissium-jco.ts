@@ -1,10 +1,9 @@
 /** The same platform with jco's engine under it: what the component engine is there to beat. */
-import { join } from 'node:path';
 import { platform } from './fissium.ts';
 
 export const fissiumJco = platform({
   name: 'fissium-jco',
   title: "Fissium with jco's engine",
   isolation: 'a fresh instance for each request',
-  nodeArguments: ['--import', join(import.meta.dirname, 'without-component-engine.ts')],
+  upArguments: ['--engine', 'jco'],
 });

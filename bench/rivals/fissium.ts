@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ROOT } from '../machine.ts';
 import { cleanEnvironment, processTree, startProcess, type StartedProcess } from '../processes.ts';
+import { createAll } from './fissium-objects.ts';
 import type { Platform, RunningPlatform, StartOptions } from './rival.ts';
 
 const LAUNCHER = join(ROOT, 'bin/fissium');
@@ -15,8 +16,8 @@ interface Variant {
   readonly name: string;
   readonly title: string;
   readonly isolation: string;
-  /** Arguments of Node before the launcher; empty: the launcher finds its Node itself. */
-  readonly nodeArguments: readonly string[];
+  /** More arguments for `up`. */
+  readonly upArguments: readonly string[];
 }
 
 interface Ready {
@@ -27,12 +28,18 @@ interface Ready {
 /** The platform, or a variant of it that differs in how its process is started. */
 export function platform(variant: Variant): Platform {
   const up = async (folder: string): Promise<{ started: StartedProcess; ready: Ready }> => {
-    const args = ['up', '--data', join(folder, 'data'), '--port', '0', '--internal-port', '0', '--api-port', '0'];
-    const { nodeArguments } = variant;
-    const started =
-      nodeArguments.length === 0
-        ? startProcess(LAUNCHER, args, { cwd: folder })
-        : startProcess(process.execPath, [...nodeArguments, LAUNCHER, ...args], { cwd: folder });
+    const args = [
+      'up',
+      '--data',
+      join(folder, 'data'),
+      '--port',
+      '0',
+      '--internal-port',
+      '0',
+      '--api-port',
+      '0',
+    ];
+    const started = startProcess(LAUNCHER, [...args, ...variant.upArguments], { cwd: folder });
     try {
       const [, json = ''] = await started.matched(/^fissium ready (\{.*\})$/m, 60_000);
       return { started, ready: JSON.parse(json) as Ready };
@@ -56,6 +63,10 @@ export function platform(variant: Variant): Platform {
         const route = ['--prefix', `/${name}`, '--method', 'GET', '--method', 'POST'];
         await cli(ready, ['function', 'create', '--name', name, '--env', 'wasm', '--code', code, ...route]);
         return `${ready.router}/${name}`;
+      },
+      async deployAll(functions) {
+        await createAll(ready.kubeconfig, functions);
+        return functions.map(({ name }) => `${ready.router}/${name}`);
       },
       async update(name, wasm) {
         const code = join(folder, `${name}.wasm`);
@@ -90,14 +101,17 @@ export function platform(variant: Variant): Platform {
 
 /** Runs the CLI to its end. @throws Error with what it printed */
 async function cli(ready: Ready, args: readonly string[]): Promise<void> {
-  const started = startProcess(LAUNCHER, args, { env: { ...cleanEnvironment(), KUBECONFIG: ready.kubeconfig } });
+  const started = startProcess(LAUNCHER, args, {
+    env: { ...cleanEnvironment(), KUBECONFIG: ready.kubeconfig },
+  });
   const code = await started.exited;
-  if (code !== 0) throw new Error(`fissium ${args.join(' ')} ended with ${code}:\n${started.output().slice(-2000)}`);
+  if (code !== 0)
+    throw new Error(`fissium ${args.join(' ')} ended with ${code}:\n${started.output().slice(-2000)}`);
 }
 
 export const fissium = platform({
   name: 'fissium',
   title: 'Fissium (component engine)',
-  isolation: 'a fresh instance for each request',
-  nodeArguments: [],
+  isolation: 'a clean instance for each request: new, or reset to its first state',
+  upArguments: [],
 });

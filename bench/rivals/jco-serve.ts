@@ -18,7 +18,9 @@ function jcoServe(name: string, title: string, isolation: string, args: readonly
       if (!existsSync(BINARY)) {
         return Promise.resolve({ available: false, why: `no ${BINARY}: run npm install in the repository` });
       }
-      const { version } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8')) as { version: string };
+      const { version } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8')) as {
+        version: string;
+      };
       return Promise.resolve({ available: true, version, how: BINARY });
     },
     refuses: () => null,

@@ -22,13 +22,19 @@ export function accepts(port: number): Promise<boolean> {
  * Resolves when the port takes connections.
  * @throws Error with the process's output when it ends first, or is not there in time
  */
-export async function untilListening(started: StartedProcess, port: number, timeoutMs: number): Promise<void> {
+export async function untilListening(
+  started: StartedProcess,
+  port: number,
+  timeoutMs: number,
+): Promise<void> {
   let ended = false;
   void started.exited.then(() => (ended = true));
   const until = performance.now() + timeoutMs;
   while (!(await accepts(port))) {
     if (ended || performance.now() > until) {
-      throw new Error(`the server ${ended ? 'ended' : `did not listen within ${timeoutMs} ms`}:\n${started.output().slice(-2000)}`);
+      throw new Error(
+        `the server ${ended ? 'ended' : `did not listen within ${timeoutMs} ms`}:\n${started.output().slice(-2000)}`,
+      );
     }
     await sleep(1);
   }

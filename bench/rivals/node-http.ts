@@ -12,7 +12,9 @@ export const nodeHttp: Rival = {
   find: () => Promise.resolve({ available: true, version: process.versions.node, how: process.execPath }),
   refuses: noPlainProgram,
   async start(_program, { folder }) {
-    const started = startProcess(process.execPath, [join(import.meta.dirname, 'node-http.server.ts')], { cwd: folder });
+    const started = startProcess(process.execPath, [join(import.meta.dirname, 'node-http.server.ts')], {
+      cwd: folder,
+    });
     try {
       const [, port = ''] = await started.matched(/listening on (\d+)/, 30_000);
       return runningAt(started, `http://127.0.0.1:${port}`);

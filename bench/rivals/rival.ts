@@ -11,10 +11,10 @@ export interface Running {
   /** When the process was spawned, on the clock of `performance.now()`. */
   readonly spawnedAt: number;
   /** Its process and the descendants. */
-  pids(): readonly number[];
+  readonly pids: () => readonly number[];
   /** What it printed, for the report of a failure. */
-  output(): string;
-  stop(): Promise<void>;
+  readonly output: () => string;
+  readonly stop: () => Promise<void>;
 }
 
 export interface StartOptions {
@@ -43,6 +43,10 @@ export interface Rival {
 export interface RunningPlatform extends Running {
   /** Deploys the bytes as a function and resolves with its address when the platform says that it is ready. */
   deploy(name: string, wasm: Uint8Array): Promise<string>;
+  /** Deploys many, several at a time and without the CLI, and resolves with their addresses when all are ready. */
+  deployAll(
+    functions: readonly { readonly name: string; readonly wasm: () => Uint8Array }[],
+  ): Promise<string[]>;
   /** Replaces the function's code and resolves when the platform says that the new version serves. */
   update(name: string, wasm: Uint8Array): Promise<void>;
 }

@@ -30,7 +30,9 @@ export const wasmtime: Rival = {
   refuses: () => null,
   async start(program, { folder }) {
     const binary = findBinary('wasmtime') ?? 'wasmtime';
-    const started = startProcess(binary, ['serve', '-Scli', '--addr', '127.0.0.1:0', program.file], { cwd: folder });
+    const started = startProcess(binary, ['serve', '-Scli', '--addr', '127.0.0.1:0', program.file], {
+      cwd: folder,
+    });
     try {
       const [, url = ''] = await started.matched(/Serving HTTP on (http:\/\/[\d.]+:\d+)/, 60_000);
       return runningAt(started, url);

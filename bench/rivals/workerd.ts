@@ -38,7 +38,10 @@ export const workerd: Rival = {
   find: () => {
     const path = binary();
     if (path === null) {
-      return Promise.resolve({ available: false, why: 'npm has installed no workerd for this system: cd bench && npm install' });
+      return Promise.resolve({
+        available: false,
+        why: 'npm has installed no workerd for this system: cd bench && npm install',
+      });
     }
     const version = execFileSync(path, ['--version'], { encoding: 'utf8' }).trim();
     return Promise.resolve({ available: true, version, how: path });

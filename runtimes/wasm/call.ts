@@ -61,6 +61,7 @@ export class Call {
   readonly #coldStart: boolean;
   #trailers: (trailers: HeaderList) => void = () => {};
   #headSent = false;
+  #bodyCancelled = false;
   #ended = false;
   #finished = false;
   #credit = 0;
@@ -100,6 +101,8 @@ export class Call {
       },
     );
     this.#request.signal.addEventListener('abort', this.#onAbort, { once: true });
+    // A sender that fails is noticed where the body is read; between two reads it must not end the process.
+    this.#request.body?.on('error', () => undefined);
   }
 
   /** A message of the thread about this call. */
@@ -113,6 +116,7 @@ export class Call {
         void this.#sendBody();
         return;
       case 'body-cancelled':
+        this.#bodyCancelled = true;
         this.#request.body?.resume();
         return;
       case 'head':
@@ -178,6 +182,9 @@ export class Call {
   #head(status: number, headers: HeaderList): void {
     if (this.ending) return;
     this.#headSent = true;
+    // A guest may read on after its head. A client that waits for `100 Continue` has to be told before that head
+    // is sent, or both sides wait; with a refusal it is not told, and keeps its body.
+    if (status < 300 && !this.#bodyCancelled) this.#request.body?.read(0);
     const { promise, resolve } = Promise.withResolvers<HeaderList>();
     this.#trailers = resolve;
     this.#resolve({ status, headers, body: this.#body, trailers: promise, coldStart: this.#coldStart });
@@ -198,7 +205,8 @@ export class Call {
           return;
         }
         this.#credit -= chunk.byteLength;
-        const copy = chunk.slice();
+        // Not `slice`: a Buffer's is a view, perhaps of Node's pool, which cannot be transferred.
+        const copy = new Uint8Array(chunk);
         this.#thread.send({ type: 'body', call: this.number, chunk: copy }, [copy.buffer]);
       }
       this.#sending = false;
@@ -219,7 +227,8 @@ async function nextChunk(stream: Readable): Promise<Uint8Array<ArrayBuffer> | nu
     if (stream.errored) throw stream.errored;
     await new Promise<void>((resolve) => {
       const settle = (): void => {
-        for (const event of ['readable', 'end', 'close', 'error'] as const) stream.removeListener(event, settle);
+        for (const event of ['readable', 'end', 'close', 'error'] as const)
+          stream.removeListener(event, settle);
         resolve();
       };
       for (const event of ['readable', 'end', 'close', 'error'] as const) stream.once(event, settle);

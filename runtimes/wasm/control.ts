@@ -1,10 +1,15 @@
 /**
  * The control block of an executor thread: one page of memory that the main thread and the thread share.
- * Rewritten guests import it and load word 0 at every loop head and function entry; the watchdog reads who
- * runs and since when. Times are milliseconds of the process-wide monotonic clock, cut to 31 bits.
+ * Rewritten guests import it and look at word 0 at loop heads and function entries (`rewrite/interrupt.ts`); the
+ * watchdog reads who runs and since when. Times are milliseconds of the process-wide monotonic clock, cut to 31
+ * bits.
+ *
+ * Word 0 holds what is asked of a guest, by the number of its life: a life, to end it; the same number negative,
+ * to give way. 0 asks nothing. Both are for the guest that runs: whoever is entered next starts with 0, and what
+ * arrives late names a life that does not run, and is passed over.
  */
 
-const KILL = 0;
+const REQUEST = 0;
 const RUNNING = 1;
 const SINCE = 2;
 const USED_US = 3;
@@ -34,15 +39,35 @@ export class ControlBlock {
     this.#words = new Int32Array(this.memory.buffer, 0, 16);
   }
 
-  /** Ends the guest with this life at its next check; without effect on any other. */
+  /** Ends the guest with this life at its next check, if it runs; without effect on any other. */
   kill(life: number): void {
-    Atomics.store(this.#words, KILL, life);
+    Atomics.store(this.#words, REQUEST, life);
+  }
+
+  /** Asks the guest with this life, if it runs, to give its turn back at its next check and wait for the next. */
+  askToYield(life: number): void {
+    // Never in place of its end.
+    Atomics.compareExchange(this.#words, REQUEST, 0, -life);
+  }
+
+  /** In the thread: what is asked of the guest with this life. To give way is asked only once. */
+  asked(life: number): 'end' | 'yield' | 'nothing' {
+    const request = Atomics.load(this.#words, REQUEST);
+    if (request === life) return 'end';
+    Atomics.compareExchange(this.#words, REQUEST, request, 0);
+    return request === -life ? 'yield' : 'nothing';
+  }
+
+  /** In the thread: nothing is asked any more. */
+  forget(): void {
+    Atomics.store(this.#words, REQUEST, 0);
   }
 
   /** The thread enters or resumes a guest that has used `usedUs` microseconds so far. */
   enter(life: number, usedUs: number): void {
     Atomics.store(this.#words, SINCE, nowMs());
     Atomics.store(this.#words, USED_US, usedUs);
+    Atomics.store(this.#words, REQUEST, 0);
     Atomics.store(this.#words, RUNNING, life);
   }
 
@@ -57,6 +82,8 @@ export class ControlBlock {
     const heldMs = (nowMs() - Atomics.load(this.#words, SINCE)) & 0x7fffffff;
     const usedMs = Atomics.load(this.#words, USED_US) / 1000 + heldMs;
     // Another guest may have been entered between the loads: then say nothing this time.
-    return Atomics.load(this.#words, RUNNING) === life ? { life, usedMs, heldMs } : { life: 0, usedMs: 0, heldMs: 0 };
+    return Atomics.load(this.#words, RUNNING) === life
+      ? { life, usedMs, heldMs }
+      : { life: 0, usedMs: 0, heldMs: 0 };
   }
 }

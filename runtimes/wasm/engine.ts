@@ -3,6 +3,7 @@
  * `prepare` runs once per package in the prepare thread, and `specialise` runs in each executor thread.
  */
 import type { HeaderList } from '../../src/executors/executor.ts';
+import type { YieldFunction } from './yield.worker.ts';
 
 export type EngineName = 'component' | 'jco' | 'p1';
 
@@ -94,8 +95,8 @@ export interface GuestBodySource {
 /** Where the guest's answer goes. Everything is ordered; a second head is refused by the WASI host. */
 export interface GuestResponseSink {
   head(status: number, headers: HeaderList): void;
-  /** Resolves when more may be written: back-pressure from the client reaches the guest through this. */
-  write(chunk: Uint8Array): Promise<void>;
+  /** Resolves when more may be written, undefined where that is now: back-pressure reaches the guest through this. */
+  write(chunk: Uint8Array): Promise<void> | undefined;
   /** The whole body is written. */
   end(trailers: HeaderList): void;
 }
@@ -103,12 +104,20 @@ export interface GuestResponseSink {
 /** One line (or part of one) that a guest wrote. */
 export type GuestLog = (stream: 'stdout' | 'stderr', chunk: Uint8Array) => void;
 
+/** As much of an AbortSignal as a guest's host asks for; one of these costs a request less. */
+export interface GuestSignal {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  addEventListener(type: 'abort', listener: () => void, options?: { readonly once?: boolean }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 export interface InvocationContext {
   readonly request: GuestRequest;
   readonly response: GuestResponseSink;
   readonly log: GuestLog;
   /** Aborted when nobody waits any more. The engine then ends the guest at its next suspension or check. */
-  readonly signal: AbortSignal;
+  readonly signal: GuestSignal;
   /** Accounts CPU time and serialises guests of one thread; see `turns.worker.ts`. */
   readonly turn: Turn;
 }
@@ -125,6 +134,12 @@ export interface Turn {
   take(): Promise<void>;
   /** Gives the turn back. Call when the guest suspends, returns or traps. */
   release(): void;
+  /**
+   * Whether the guest that holds this turn could be suspended where it is, which it cannot below a frame of
+   * JavaScript's. The engine sets it before it calls a guest through `WebAssembly.promising`, and must answer
+   * false while the host calls the guest in any other way. Unset, a guest is never made to give way.
+   */
+  suspendable: () => boolean;
 }
 
 /** A function in one executor thread. */
@@ -140,10 +155,10 @@ export interface EngineRuntime {
   specialise(deployment: Deployment, control: InterruptControl): Promise<Specialised>;
 }
 
-/**
- * The shared memory through which the main thread ends one guest. `word` (at byte 0) holds the life to be
- * ended, 0 for none; rewritten modules import `memory` and compare.
- */
+/** What rewritten modules import as `fissium`: see `rewrite/interrupt.ts` and `control.ts`. */
 export interface InterruptControl {
+  /** The thread's control block. */
   readonly memory: WebAssembly.Memory;
+  /** What a guest calls where it is asked to give way. */
+  readonly yield: YieldFunction;
 }

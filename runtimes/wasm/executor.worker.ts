@@ -4,7 +4,7 @@
  */
 import { FissiumError, toErrorData } from '../../src/errors.ts';
 import { ControlBlock } from './control.ts';
-import type { Deployment, EngineName, EngineRuntime, Specialised } from './engine.ts';
+import type { Deployment, EngineName, EngineRuntime, InterruptControl, Specialised } from './engine.ts';
 import { GuestCall } from './guest-call.worker.ts';
 import type { ExecutorStart, FromExecutor, ToExecutor } from './protocol.ts';
 import { Turns } from './turns.worker.ts';
@@ -18,7 +18,7 @@ const ENGINES: Record<EngineName, () => Promise<EngineRuntime>> = {
 
 class Executor {
   readonly #port: MessagePort;
-  readonly #control: ControlBlock;
+  readonly #interrupt: InterruptControl;
   readonly #turns: Turns;
   readonly #functions = new Map<string, Specialised>();
   readonly #calls = new Map<number, GuestCall>();
@@ -27,8 +27,8 @@ class Executor {
 
   constructor(start: ExecutorStart) {
     this.#port = start.port;
-    this.#control = new ControlBlock(start.control);
-    this.#turns = new Turns(this.#control);
+    this.#turns = new Turns(new ControlBlock(start.control));
+    this.#interrupt = { memory: start.control, yield: this.#turns.yield };
     this.closed = new Promise((resolve) => (this.#close = resolve));
     this.#port.onmessage = (event: MessageEvent<ToExecutor>) => this.#receive(event.data);
     this.#post({ type: 'ready' });
@@ -78,7 +78,7 @@ class Executor {
     const { key } = deployment;
     try {
       const engine = await ENGINES[deployment.manifest.engine]();
-      this.#functions.set(key, await engine.specialise(deployment, { memory: this.#control.memory }));
+      this.#functions.set(key, await engine.specialise(deployment, this.#interrupt));
       this.#post({ type: 'specialised', key });
     } catch (error) {
       this.#post({ type: 'specialise-failed', key, error: toErrorData(error) });
@@ -89,27 +89,19 @@ class Executor {
     const { call } = message;
     const guestCall = new GuestCall(call, message.head, message.hasBody, this.#post);
     this.#calls.set(call, guestCall);
-    const turn = this.#turns.for(message.life);
-    let entered = false;
-    const announced = {
-      life: turn.life,
-      release: () => turn.release(),
-      take: async (): Promise<void> => {
-        await turn.take();
-        if (entered) return;
-        entered = true;
-        this.#post({ type: 'started', call });
-      },
-    };
+    const turn = this.#turns.for(message.life, {
+      onEntered: () => this.#post({ type: 'started', call }),
+      isAborted: () => guestCall.aborted,
+    });
     try {
       const specialised = this.#functions.get(message.key);
       if (!specialised) throw new FissiumError('INTERNAL', `this thread was never given ${message.key}`);
-      await specialised.handle(guestCall.context(announced));
+      await specialised.handle(guestCall.context(turn));
       guestCall.finish(null);
     } catch (error) {
       guestCall.finish(toErrorData(error));
     } finally {
-      turn.release();
+      turn.close();
       this.#calls.delete(call);
     }
   }

@@ -1,7 +1,14 @@
 /** One call in its executor thread: the guest's request body, its answer and its log lines over the port. */
 import type { HeaderList } from '../../src/executors/executor.ts';
-import { fromErrorData, type ErrorData, type FissiumError } from '../../src/errors.ts';
-import type { GuestBodySource, GuestRequest, GuestResponseSink, InvocationContext, Turn } from './engine.ts';
+import { FissiumError, fromErrorData, type ErrorData } from '../../src/errors.ts';
+import type {
+  GuestBodySource,
+  GuestRequest,
+  GuestResponseSink,
+  GuestSignal,
+  InvocationContext,
+  Turn,
+} from './engine.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { BODY_WINDOW_BYTES, type FromExecutor, type RequestHead } from './protocol.ts';
 
@@ -95,13 +102,18 @@ class OutgoingBodyWindow implements GuestResponseSink {
     if (!this.#closed) this.#post({ type: 'head', call: this.#call, status, headers });
   }
 
-  async write(chunk: Uint8Array): Promise<void> {
-    if (this.#closed || chunk.byteLength === 0) return;
+  write(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.#closed || chunk.byteLength === 0) return undefined;
     const bytes = chunk.byteLength;
-    // The chunk may be a view of guest memory: only a copy of its own can leave the thread.
-    const copy = chunk.slice();
+    // The chunk may be a view of guest memory, or a Buffer in Node's pool, whose own `slice` copies nothing:
+    // only a copy with a buffer of its own can leave the thread.
+    const copy = new Uint8Array(chunk);
     this.#post({ type: 'chunk', call: this.#call, chunk: copy }, [copy.buffer]);
     this.#underWay += bytes;
+    return this.#underWay > BODY_WINDOW_BYTES ? this.#room() : undefined;
+  }
+
+  async #room(): Promise<void> {
     while (this.#underWay > BODY_WINDOW_BYTES && !this.#closed) {
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
@@ -131,12 +143,36 @@ class OutgoingBodyWindow implements GuestResponseSink {
   }
 }
 
+class CallSignal implements GuestSignal {
+  aborted = false;
+  reason: unknown = undefined;
+  /** Made when somebody listens. */
+  #listeners: Set<() => void> | null = null;
+
+  addEventListener(_: 'abort', listener: () => void): void {
+    (this.#listeners ??= new Set()).add(listener);
+  }
+
+  removeEventListener(_: 'abort', listener: () => void): void {
+    this.#listeners?.delete(listener);
+  }
+
+  abort(): void {
+    if (this.aborted) return;
+    this.aborted = true;
+    this.reason = new FissiumError('CLIENT_GONE', 'nobody waits for this answer any more');
+    const listeners = this.#listeners;
+    this.#listeners = null;
+    for (const listener of listeners ?? []) listener();
+  }
+}
+
 export class GuestCall {
   readonly #call: number;
   readonly #post: Post;
   readonly #body: IncomingBodyBuffer | null;
   readonly #response: OutgoingBodyWindow;
-  readonly #abort = new AbortController();
+  readonly #abort = new CallSignal();
   readonly #splitters: Record<'stdout' | 'stderr', LineSplitter>;
   readonly #request: GuestRequest;
 
@@ -153,7 +189,7 @@ export class GuestCall {
     return {
       request: this.#request,
       response: this.#response,
-      signal: this.#abort.signal,
+      signal: this.#abort,
       turn,
       log: (stream, chunk) => this.#log(stream, this.#splitters[stream].push(chunk)),
     };
@@ -176,7 +212,7 @@ export class GuestCall {
   }
 
   get aborted(): boolean {
-    return this.#abort.signal.aborted;
+    return this.#abort.aborted;
   }
 
   abort(): void {

@@ -18,8 +18,8 @@ import { Watchdog } from './watchdog.ts';
 
 /** Calls sent to a thread whose guest is not entered yet: enough to keep it busy, few enough to lose no time behind a slow one. */
 const MAX_UNSTARTED = 2;
-/** A thread that has run one guest for this long is not sent more while another is free, ms. */
-const BUSY_AFTER_MS = 20;
+/** A guest that holds its thread for this long does not give way when it is asked: nothing more is sent there, ms. */
+const STUCK_AFTER_MS = 100;
 /** Instances that one thread may hold, running and suspended; further calls wait in the host. */
 const MAX_CALLS_PER_THREAD = 1000;
 const MIN_RESTART_DELAY_MS = 100;
@@ -73,6 +73,8 @@ export class WasmHost {
   readonly #pool: Piscina<ExecutorStart, void>;
   readonly #logger: Logger;
   readonly #threads = new Set<ExecutorThread>();
+  /** Threads that have not got every function yet. */
+  readonly #starting = new Set<ExecutorThread>();
   readonly #deployments = new Map<string, Deployment>();
   readonly #usage = new Map<string, { namespace: string; name: string; instances: number }>();
   readonly #modules = new ModuleCache();
@@ -107,7 +109,10 @@ export class WasmHost {
     });
     this.#watchdog = new Watchdog(
       () => this.#threads,
-      () => this.#dispatch(),
+      () => {
+        this.#dispatch();
+        return this.#queue.length > 0;
+      },
     );
   }
 
@@ -166,6 +171,11 @@ export class WasmHost {
       functions: this.#deployments.size,
       threadsReplaced: this.#replaced,
     };
+  }
+
+  /** Ends every thread at once, as a fault in one would; others take their places. */
+  terminateThreads(): void {
+    for (const thread of this.#threads) thread.terminate();
   }
 
   /** Ends the threads; calls that are still in flight fail. Drain the router first. */
@@ -242,18 +252,21 @@ export class WasmHost {
   /** Hands waiting calls to threads that can take them. */
   #dispatch(): void {
     while (this.#queue.length > 0) {
+      this.#watchdog.wake();
       const thread = this.#pick();
       if (!thread) return;
       this.#queue.shift()?.start(thread);
+      this.#watchdog.called(thread);
     }
   }
 
-  /** The thread with the fewest calls among those that answer quickly, or none. */
+  /** The thread with the fewest calls among those that can take one soon, or none. */
   #pick(): ExecutorThread | null {
     let best: ExecutorThread | null = null;
     for (const thread of this.#threads) {
-      if (!thread.alive || thread.unstarted >= MAX_UNSTARTED || thread.load >= MAX_CALLS_PER_THREAD) continue;
-      if (thread.running().heldMs > BUSY_AFTER_MS) continue;
+      if (!thread.alive || this.#starting.has(thread)) continue;
+      if (thread.unstarted >= MAX_UNSTARTED || thread.load >= MAX_CALLS_PER_THREAD) continue;
+      if (thread.running().heldMs > STUCK_AFTER_MS) continue;
       if (!best || thread.load < best.load) best = thread;
     }
     return best;
@@ -283,11 +296,18 @@ export class WasmHost {
     this.#startThread();
     const thread = [...this.#threads].at(-1);
     if (!thread) return;
-    for (const deployment of this.#deployments.values()) {
-      thread.specialise(deployment).catch((err: unknown) => {
+    this.#starting.add(thread);
+    const functions = [...this.#deployments.values()].map(async (deployment) => {
+      try {
+        await thread.specialise(deployment);
+      } catch (err) {
         this.#logger.error({ err, key: deployment.key }, 'a replaced thread could not take a function');
-      });
-    }
+      }
+    });
+    void Promise.all([thread.ready.catch(() => undefined), ...functions]).then(() => {
+      this.#starting.delete(thread);
+      this.#dispatch();
+    });
   }
 
   #run(start: ExecutorStart, signal: AbortSignal): Promise<void> {

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PreparedManifest } from './engine.ts';
 import { limitMemory } from './rewrite/memory-limit.ts';
+import { limitTables } from './rewrite/tables.ts';
 
 const PAGE_BYTES = 64 * 1024;
 
@@ -55,7 +56,8 @@ async function compileAll(
   const compiled = await Promise.all(
     manifest.modules.map(async ({ name, file, initialPages }) => {
       const bytes = await readFile(join(folder, file));
-      const limited = initialPages === undefined ? bytes : limitMemory(bytes, pages);
+      const bounded = limitTables(bytes);
+      const limited = initialPages === undefined ? bounded : limitMemory(bounded, pages);
       return [name, await WebAssembly.compile(limited as BufferSource)] as const;
     }),
   );

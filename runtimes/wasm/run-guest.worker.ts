@@ -22,7 +22,8 @@ export async function runGuest(run: GuestRun): Promise<void> {
   const memories: WebAssembly.Memory[] = [];
   await context.turn.take();
   try {
-    if (context.signal.aborted) throw new FissiumError('CLIENT_GONE', 'nobody waits for this answer any more');
+    if (context.signal.aborted)
+      throw new FissiumError('CLIENT_GONE', 'nobody waits for this answer any more');
     await run.enter(host, memories);
     const finished = host.finish();
     run.left?.();

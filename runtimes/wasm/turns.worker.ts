@@ -1,46 +1,185 @@
 /**
  * One guest executes at a time in a thread, of course; turns say which. A guest that waits gives its turn back
- * and takes it again before it goes on, so that CPU time is charged to exactly the guest that uses it.
+ * and takes it again before it goes on, so that CPU time is charged to exactly the guest that uses it. A guest
+ * that computes for long gives way at its next check, and stands behind those that ask for little.
  */
 import type { ControlBlock } from './control.ts';
 import type { Turn } from './engine.ts';
+import { yieldFunction, type Decision, type YieldFunction } from './yield.worker.ts';
+
+/** How long short guests may go before a long computation that waits gets its turn all the same, ms. */
+const LONG_WAITS_MS = 50;
+
+export interface TurnOptions {
+  /** Called once, when the guest is entered for the first time. */
+  readonly onEntered?: () => void;
+  /** Whether nobody waits for this guest any more: then it ends instead of going on after it gave way. */
+  readonly isAborted?: () => boolean;
+}
 
 export class Turns {
-  readonly #control: ControlBlock;
-  readonly #waiting: (() => void)[] = [];
+  readonly control: ControlBlock;
+  /** What rewritten guests of this thread import as `yield`. */
+  readonly yield: YieldFunction;
+  /** Guests that came new, or waited for something. */
+  readonly #short: (() => void)[] = [];
+  /** Guests that had to give way. */
+  readonly #long: (() => void)[] = [];
   #held = false;
+  #holder: GuestTurn | null = null;
+  #longHolds = false;
+  /** Time that short guests have used since a long one had its turn, ms. */
+  #shortMs = 0;
 
   constructor(control: ControlBlock) {
-    this.#control = control;
+    this.control = control;
+    this.yield = yieldFunction({ decide: () => this.#decide(), wait: () => this.#giveWay() });
   }
 
   /** A turn-taker for one life of an instance. */
-  for(life: number): Turn {
-    let usedUs = 0;
-    let enteredAt = 0;
-    let holds = false;
-    const enter = (): void => {
-      holds = true;
-      enteredAt = performance.now();
-      this.#control.enter(life, usedUs);
-    };
-    return {
-      life,
-      take: async () => {
-        if (this.#held) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-        this.#held = true;
-        enter();
-      },
-      release: () => {
-        if (!holds) return;
-        holds = false;
-        usedUs += Math.round((performance.now() - enteredAt) * 1000);
-        this.#control.leave();
-        const next = this.#waiting.shift();
-        // The turn passes on directly: `#held` stays true, so that nobody slips in between.
-        if (next) next();
-        else this.#held = false;
-      },
-    };
+  for(life: number, options: TurnOptions = {}): GuestTurn {
+    return new GuestTurn(this, life, options);
   }
+
+  /** Resolves when the thread is the caller's. Only for {@link GuestTurn}. */
+  async acquire(turn: GuestTurn): Promise<void> {
+    if (this.#held) await new Promise<void>((resolve) => this.#short.push(resolve));
+    this.#held = true;
+    this.#holder = turn;
+    this.#longHolds = false;
+  }
+
+  /**
+   * Lets the thread's event loop turn once, which may bring new guests, then those that wait; resolves when the
+   * thread is the caller's again. Only for {@link GuestTurn}.
+   */
+  async stepBack(turn: GuestTurn, usedMs: number): Promise<void> {
+    this.#count(usedMs);
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    const again = new Promise<void>((resolve) => this.#long.push(resolve));
+    this.#next();
+    await again;
+    this.#holder = turn;
+    this.#longHolds = true;
+    this.#shortMs = 0;
+  }
+
+  /** Passes the thread on, after so long. Only for {@link GuestTurn}. */
+  pass(usedMs: number): void {
+    this.#count(usedMs);
+    this.#next();
+  }
+
+  #count(usedMs: number): void {
+    this.#holder = null;
+    if (this.#long.length === 0) this.#shortMs = 0;
+    else if (!this.#longHolds) this.#shortMs += usedMs;
+  }
+
+  #next(): void {
+    const [first, second] =
+      this.#shortMs > LONG_WAITS_MS ? [this.#long, this.#short] : [this.#short, this.#long];
+    const next = first.shift() ?? second.shift();
+    // The turn passes on directly: `#held` stays true, so that nobody slips in between.
+    if (next) next();
+    else this.#held = false;
+  }
+
+  #decide(): Decision {
+    const turn = this.#holder;
+    if (!turn) {
+      // The host calls an instance outside of any request.
+      this.control.forget();
+      return 'go';
+    }
+    const asked = this.control.asked(turn.life);
+    if (asked === 'end') return 'end';
+    // Where it cannot be suspended, it is asked again a little later.
+    return asked === 'yield' && turn.suspendable() ? 'wait' : 'go';
+  }
+
+  async #giveWay(): Promise<'go' | 'end'> {
+    return (await this.#holder?.giveWay()) ?? 'go';
+  }
+}
+
+export class GuestTurn implements Turn {
+  readonly life: number;
+  suspendable: () => boolean = () => false;
+  readonly #turns: Turns;
+  readonly #options: TurnOptions;
+  #usedUs = 0;
+  #enteredAtMs = 0;
+  /** The thread's CPU time when this guest went on, µs; -1 where nobody looked. */
+  #enteredAtCpuUs = -1;
+  #holds = false;
+  #entered = false;
+  #closed = false;
+
+  constructor(turns: Turns, life: number, options: TurnOptions) {
+    this.#turns = turns;
+    this.life = life;
+    this.#options = options;
+  }
+
+  /** CPU time that was charged up to the last release, µs. */
+  get usedUs(): number {
+    return this.#usedUs;
+  }
+
+  async take(): Promise<void> {
+    await this.#turns.acquire(this);
+    this.#enter();
+  }
+
+  release(): void {
+    if (this.#holds) this.#turns.pass(this.#stop());
+  }
+
+  /** The call is over, whatever is left of its guest: that gets no turn any more. */
+  close(): void {
+    this.#closed = true;
+    this.release();
+  }
+
+  /** Lets the thread do what it has to, and the other guests go first. The turn must be held. */
+  async giveWay(): Promise<'go' | 'end'> {
+    await this.#turns.stepBack(this, this.#stop());
+    if (this.#closed || this.#options.isAborted?.() === true) {
+      // Nothing of it runs but the trap.
+      this.#turns.pass(0);
+      return 'end';
+    }
+    this.#enter();
+    this.#enteredAtCpuUs = threadCpuUs();
+    return 'go';
+  }
+
+  /** Charges what was used; gives how long the turn was held, ms. */
+  #stop(): number {
+    this.#holds = false;
+    const heldMs = performance.now() - this.#enteredAtMs;
+    // A thread that the system did not run did not compute. To ask costs more than most turns, so it is asked
+    // only for guests that compute for long.
+    const cpuMs =
+      this.#enteredAtCpuUs < 0 ? heldMs : Math.max(threadCpuUs() - this.#enteredAtCpuUs, 0) / 1000;
+    this.#usedUs += Math.round(Math.min(heldMs, cpuMs) * 1000);
+    this.#turns.control.leave();
+    return heldMs;
+  }
+
+  #enter(): void {
+    this.#holds = true;
+    this.#enteredAtMs = performance.now();
+    this.#enteredAtCpuUs = -1;
+    this.#turns.control.enter(this.life, this.#usedUs);
+    if (this.#entered) return;
+    this.#entered = true;
+    this.#options.onEntered?.();
+  }
+}
+
+function threadCpuUs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return user + system;
 }

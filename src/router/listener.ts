@@ -73,13 +73,25 @@ export class HttpListener {
     );
   }
 
-  /** Listens; resolves with the port taken. Rejects where the address cannot be had. */
+  /** Listens; resolves with the port taken. Rejects with BAD_OPTION where another process has it. */
   async listen(host: string, port: number): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once('error', reject);
+    this.#server.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === 'EADDRINUSE'
+          ? new FissiumError(
+              'BAD_OPTION',
+              `${host}:${port} is taken by another process: choose another port`,
+              {
+                cause: error,
+              },
+            )
+          : error,
+      ),
+    );
     this.#server.listen({ host, port }, resolve);
     await promise;
-    this.#server.off('error', reject);
+    this.#server.removeAllListeners('error');
     this.#server.on('error', (err) => this.#logger.error({ err }, 'Listener failed'));
     return (this.#server.address() as AddressInfo).port;
   }
@@ -138,6 +150,12 @@ export class HttpListener {
     if (this.#closing) {
       res.shouldKeepAlive = false;
       answerError(req, res, new FissiumError('SHUTTING_DOWN', 'The platform is shutting down.'), id);
+      return;
+    }
+    // RFC 9112 section 3.2; Node refuses a request without one, and takes the first of several.
+    if ((req.headersDistinct.host?.length ?? 0) > 1) {
+      res.shouldKeepAlive = false;
+      answerError(req, res, new FissiumError('BAD_REQUEST', 'The request has more than one Host.'), id);
       return;
     }
     const request: ListenerRequest = {

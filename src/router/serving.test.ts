@@ -312,6 +312,7 @@ describe('requests that are no plain HTTP', () => {
     ['GET /hello HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n', 501],
     ['CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n', 501],
     ['GET /hello HTTP/1.1\r\n\r\n', 400],
+    ['GET /hello HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n', 400],
     ['NOSUCH /hello HTTP/1.1\r\nHost: x\r\n\r\n', 400],
     ['GET /hello HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n', 400],
     [`GET /hello HTTP/1.1\r\nHost: x\r\nX: ${'y'.repeat(40_000)}\r\n\r\n`, 431],

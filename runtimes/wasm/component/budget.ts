@@ -34,7 +34,9 @@ export class Budget {
       depth = Math.max(depth, weight.depth + 1);
     }
     if (parts > MAX_PARTS || depth > MAX_TYPE_DEPTH) {
-      throw new LinkDeclined(`it has a type of ${parts} parts, ${depth} deep; ${MAX_PARTS} and ${MAX_TYPE_DEPTH} are taken`);
+      throw new LinkDeclined(
+        `it has a type of ${parts} parts, ${depth} deep; ${MAX_PARTS} and ${MAX_TYPE_DEPTH} are taken`,
+      );
     }
     this.#weights.set(type, { parts, depth });
     return type;

@@ -6,10 +6,16 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { FissiumError } from '../../../src/errors.ts';
-import type { Deployment, EngineRuntime, InterruptControl, InvocationContext, Specialised } from '../engine.ts';
+import type {
+  Deployment,
+  EngineRuntime,
+  InterruptControl,
+  InvocationContext,
+  Specialised,
+} from '../engine.ts';
 import { InstancePool, PoolBudget } from '../pool/index.ts';
 import { runGuest } from '../run-guest.worker.ts';
-import { ASYNC_IMPORTS, Egress, type WasiHost } from '../wasi/index.ts';
+import { ASYNC_IMPORTS, Egress, type GuestState } from '../wasi/index.ts';
 import { compileTrampolines } from './abi/trampoline.ts';
 import { ComponentInstance, type Linkage } from './instance.ts';
 import { findEntry, moduleName, readPlan } from './plan.ts';
@@ -23,35 +29,41 @@ const MAX_IDLE = 8;
 
 class ComponentFunction implements Specialised {
   readonly #deployment: Deployment;
-  readonly #linkage: Linkage;
-  readonly #control: InterruptControl;
   readonly #egress: Egress;
-  readonly #pool: InstancePool<ComponentInstance>;
-  /** Whose turn it is while an instance is made. */
-  #maker: { readonly life: number; readonly host: WasiHost } | null = null;
+  readonly #pool: InstancePool<ComponentInstance, GuestState>;
 
   constructor(deployment: Deployment, linkage: Linkage, control: InterruptControl) {
     this.#deployment = deployment;
-    this.#linkage = linkage;
-    this.#control = control;
     this.#egress = new Egress(deployment.grants.allowedOutboundHosts);
-    this.#pool = new InstancePool({ make: () => this.#make(), budget: BUDGET, maxIdle: MAX_IDLE });
+    this.#pool = new InstancePool({
+      make: (state: GuestState) => new ComponentInstance(linkage, state, control),
+      budget: BUDGET,
+      maxIdle: MAX_IDLE,
+    });
+    if (linkage.plan.reset) this.#prepareFirst(linkage, control);
+  }
+
+  /** The first request finds an instance, too. */
+  #prepareFirst(linkage: Linkage, control: InterruptControl): void {
+    try {
+      this.#pool.add(new ComponentInstance(linkage, null, control));
+    } catch {
+      // A component that cannot be instantiated says so to each request.
+    }
   }
 
   handle(context: InvocationContext): Promise<void> {
     const { grants, limits } = this.#deployment;
-    const { life } = context.turn;
     let instance: ComponentInstance | null = null;
     return runGuest({
       context,
       grants,
       limits,
       egress: this.#egress,
-      enter: async (host, memories) => {
-        this.#maker = { life, host };
-        instance = this.#pool.acquire();
+      enter: (host, memories) => {
+        instance = this.#pool.acquire(host.state);
         if (instance.memory) memories.push(instance.memory);
-        await instance.handle(life, host.imports, host.incomingRequest(), host.responseOutparam());
+        return instance.handle(host);
       },
       left: () => {
         if (instance) this.#pool.release(instance);
@@ -62,11 +74,6 @@ class ComponentFunction implements Specialised {
   close(): void {
     this.#pool.close();
     void this.#egress.close();
-  }
-
-  #make(): ComponentInstance {
-    const maker = this.#maker;
-    return new ComponentInstance(this.#linkage, maker?.host.imports ?? {}, this.#control, maker?.life ?? 0);
   }
 }
 

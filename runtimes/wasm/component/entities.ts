@@ -11,7 +11,12 @@ export interface CoreInstance {
 /** A component function: the host's, or lifted from a core function. */
 export type Func =
   | { readonly kind: 'host'; readonly interface: string; readonly name: string; readonly type: FuncType }
-  | { readonly kind: 'lifted'; readonly core: CoreSource; readonly options: CanonOptions; readonly type: FuncType };
+  | {
+      readonly kind: 'lifted';
+      readonly core: CoreSource;
+      readonly options: CanonOptions;
+      readonly type: FuncType;
+    };
 
 export type TypeEntity =
   | { readonly kind: 'value'; readonly type: ValueType }

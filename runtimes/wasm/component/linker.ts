@@ -151,7 +151,8 @@ class Linker {
     const args = new Map(
       reader.vec(() => {
         const name = reader.name();
-        if (reader.byte() !== 0x12) reader.fail('a core module is instantiated with something that is not an instance');
+        if (reader.byte() !== 0x12)
+          reader.fail('a core module is instantiated with something that is not an instance');
         return [name, at(reader, scope.coreInstances, reader.u32(), 'core instance')] as const;
       }),
     );
@@ -261,7 +262,8 @@ class Linker {
     let from = scope;
     for (; up > 0; up--) from = from.parent ?? reader.fail('alias to a scope that does not exist');
     const index = reader.u32();
-    if (sort === 0x00 && coreSort === 0x11) scope.coreModules.push(at(reader, from.coreModules, index, 'core module'));
+    if (sort === 0x00 && coreSort === 0x11)
+      scope.coreModules.push(at(reader, from.coreModules, index, 'core module'));
     else if (sort === 0x04) scope.components.push(at(reader, from.components, index, 'component'));
     else throw new LinkDeclined('it aliases something of an outer component that is not taken');
   }
@@ -283,7 +285,13 @@ class Linker {
         const func = at(reader, scope.funcs, reader.u32(), 'function');
         const options = this.#options(reader, scope);
         if (func.kind !== 'host') throw new LinkDeclined('it is composed of components that call each other');
-        this.#trampoline(scope, { kind: 'lower', interface: func.interface, name: func.name, type: func.type, options });
+        this.#trampoline(scope, {
+          kind: 'lower',
+          interface: func.interface,
+          name: func.name,
+          type: func.type,
+          options,
+        });
         return;
       }
       case 0x02:
@@ -326,7 +334,8 @@ class Linker {
     if (options.memory) {
       // One instance, one memory: host functions look into no other.
       this.#memory ??= options.memory;
-      if (!sameSource(this.#memory, options.memory)) throw new LinkDeclined('it shares more than one memory with its host');
+      if (!sameSource(this.#memory, options.memory))
+        throw new LinkDeclined('it shares more than one memory with its host');
     }
     return options;
   }

@@ -37,7 +37,11 @@ export type Trampoline =
 export interface CoreInstantiation {
   /** Index into `modules`. */
   readonly module: number;
-  readonly imports: readonly { readonly module: string; readonly name: string; readonly source: CoreSource }[];
+  readonly imports: readonly {
+    readonly module: string;
+    readonly name: string;
+    readonly source: CoreSource;
+  }[];
 }
 
 /** A function that the component exports. */

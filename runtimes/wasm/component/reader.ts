@@ -68,7 +68,8 @@ export class Reader {
 
   /** `n` bytes, not copied. */
   take(n: number): Uint8Array {
-    if (n > this.end - this.offset) this.fail(`unexpected end: ${n} bytes wanted, ${this.end - this.offset} left`);
+    if (n > this.end - this.offset)
+      this.fail(`unexpected end: ${n} bytes wanted, ${this.end - this.offset} left`);
     const from = this.offset;
     this.offset += n;
     return this.bytes.subarray(from, this.offset);

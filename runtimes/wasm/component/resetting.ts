@@ -1,5 +1,11 @@
 /** Whether the instances of a linked component can be reset in place, and its core modules made for that. */
-import { makeResettable, RewriteDeclined, type Resettable, type ResetSteps, type Window } from '../rewrite/index.ts';
+import {
+  makeResettable,
+  RewriteDeclined,
+  type Resettable,
+  type ResetSteps,
+  type Window,
+} from '../rewrite/index.ts';
 import { moduleName, type CoreSource, type LinkPlan, type ResetPlan } from './plan.ts';
 
 export interface ResettableComponent {

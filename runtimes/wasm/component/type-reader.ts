@@ -50,7 +50,8 @@ export class TypeReader {
   #resource(reader: Reader, scope: Scope): TypeEntity {
     reader.byte();
     if (reader.byte() !== 0x7f) throw new LinkDeclined('a resource is not represented as i32');
-    const destructor = reader.byte() === 0x01 ? at(reader, scope.coreFuncs, reader.u32(), 'core function') : null;
+    const destructor =
+      reader.byte() === 0x01 ? at(reader, scope.coreFuncs, reader.u32(), 'core function') : null;
     this.resources.push({ interface: '', name: '', imported: false, destructor });
     return { kind: 'resource', id: this.resources.length - 1 };
   }
@@ -90,17 +91,47 @@ export class TypeReader {
     if (kind) return { kind };
     switch (opcode) {
       case 0x72:
-        return { kind: 'record', fields: some(reader, reader.vec(() => this.#named(reader, scope))) };
+        return {
+          kind: 'record',
+          fields: some(
+            reader,
+            reader.vec(() => this.#named(reader, scope)),
+          ),
+        };
       case 0x71:
-        return { kind: 'variant', cases: some(reader, reader.vec(() => this.#case(reader, scope))) };
+        return {
+          kind: 'variant',
+          cases: some(
+            reader,
+            reader.vec(() => this.#case(reader, scope)),
+          ),
+        };
       case 0x70:
         return { kind: 'list', element: this.value(reader, scope) };
       case 0x6f:
-        return { kind: 'tuple', items: some(reader, reader.vec(() => this.value(reader, scope))) };
+        return {
+          kind: 'tuple',
+          items: some(
+            reader,
+            reader.vec(() => this.value(reader, scope)),
+          ),
+        };
       case 0x6e:
-        return { kind: 'flags', names: some(reader, reader.vec(() => reader.name())) };
+        return {
+          kind: 'flags',
+          names: some(
+            reader,
+            reader.vec(() => reader.name()),
+          ),
+        };
       case 0x6d:
-        return { kind: 'enum', names: some(reader, reader.vec(() => reader.name())) };
+        return {
+          kind: 'enum',
+          names: some(
+            reader,
+            reader.vec(() => reader.name()),
+          ),
+        };
       case 0x6b:
         return { kind: 'option', some: this.value(reader, scope) };
       case 0x6a:
@@ -141,7 +172,10 @@ export class TypeReader {
       else if (tag === 0x04) {
         const exportName = externName(reader);
         exports.set(exportName, this.#declared(reader, scope, name, exportName));
-      } else throw new LinkDeclined(`an instance type has a declaration (0x${tag.toString(16)}) that is not taken`);
+      } else
+        throw new LinkDeclined(
+          `an instance type has a declaration (0x${tag.toString(16)}) that is not taken`,
+        );
     }
     return { exports };
   }

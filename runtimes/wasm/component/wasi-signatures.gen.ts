@@ -128,7 +128,10 @@ export const WASI_SIGNATURES: ReadonlyMap<string, string> = new Map([
   ['wasi:random/random#get-random-bytes', '9a8a4335666424d449c8fdfc'],
   ['wasi:random/random#get-random-u64', 'b13376f9693dd6bda3bcf3cb'],
   ['wasi:sockets/instance-network#instance-network', '50daedde9f7482037c8cba77'],
-  ['wasi:sockets/ip-name-lookup#[method]resolve-address-stream.resolve-next-address', '207a1366d6fc11f05a2e4acb'],
+  [
+    'wasi:sockets/ip-name-lookup#[method]resolve-address-stream.resolve-next-address',
+    '207a1366d6fc11f05a2e4acb',
+  ],
   ['wasi:sockets/ip-name-lookup#[method]resolve-address-stream.subscribe', 'b8d86362ac35eeb0539e08d2'],
   ['wasi:sockets/ip-name-lookup#resolve-addresses', 'c4540523d49c355b84345680'],
   ['wasi:sockets/network#network-error-code', '3a11bd4e584e905d8c2fec4e'],

@@ -15,7 +15,7 @@ import type {
 } from '../engine.ts';
 import { runGuest } from '../run-guest.worker.ts';
 import { Egress } from '../wasi/index.ts';
-import { loadInstantiate, type CoreImports, type Instantiate } from './script.ts';
+import { loadInstantiate, type CoreImports, type HostCalled, type Instantiate } from './script.ts';
 
 interface IncomingHandler {
   handle(request: object, responseOutparam: object): Promise<void>;
@@ -56,11 +56,26 @@ class JcoFunction implements Specialised {
       limits,
       egress: this.#egress,
       enter: async (host, memories) => {
-        const exports = await this.#instantiate(
-          (name) => this.#module(name),
-          host.imports,
-          (module, imports) => this.#instantiateCore(module, imports, context.turn.life, memories),
+        /** Calls into the guest that host functions make: it cannot be suspended meanwhile. */
+        let hostCalls = 0;
+        const instantiateCore = Object.assign(
+          (module: WebAssembly.Module, imports: CoreImports) => this.#instantiateCore(module, imports, memories),
+          {
+            hostCall:
+              (exported: HostCalled | undefined) =>
+              exported &&
+              ((...args: unknown[]) => {
+                hostCalls++;
+                try {
+                  return exported(...args);
+                } finally {
+                  hostCalls--;
+                }
+              }),
+          },
         );
+        const exports = await this.#instantiate((name) => this.#module(name), host.imports, instantiateCore);
+        context.turn.suspendable = () => hostCalls === 0;
         const handler = exports[manifest.entry] as IncomingHandler;
         await handler.handle(host.incomingRequest(), host.responseOutparam());
       },
@@ -80,15 +95,11 @@ class JcoFunction implements Specialised {
   #instantiateCore(
     module: WebAssembly.Module,
     imports: CoreImports,
-    life: number,
     memories: WebAssembly.Memory[],
   ): WebAssembly.Instance {
     const instance = new WebAssembly.Instance(module, {
       ...imports,
-      fissium: {
-        control: this.#control.memory,
-        life: new WebAssembly.Global({ value: 'i32', mutable: false }, life),
-      },
+      fissium: { control: this.#control.memory, yield: this.#control.yield },
     } as WebAssembly.Imports);
     for (const value of Object.values(instance.exports)) {
       if (value instanceof WebAssembly.Memory) memories.push(value);

@@ -9,8 +9,20 @@ export type CoreImports = Record<string, Record<string, unknown>>;
 export type Instantiate = (
   getCoreModule: (name: string) => WebAssembly.Module,
   imports: Record<string, unknown>,
-  instantiateCore: (module: WebAssembly.Module, imports: CoreImports) => WebAssembly.Instance,
+  instantiateCore: InstantiateCore,
 ) => Promise<Record<string, unknown>>;
+
+/** The third argument of {@link Instantiate}. */
+export interface InstantiateCore {
+  (module: WebAssembly.Module, imports: CoreImports): WebAssembly.Instance;
+  /** Gives the function that is called in place of an export that host functions call: an allocator, a post-return. */
+  hostCall(exported: HostCalled | undefined): HostCalled | undefined;
+}
+
+export type HostCalled = (...args: unknown[]) => unknown;
+
+/** Where the script takes an export that it calls from a host function, with that on the stack. */
+const HOST_CALLED = /\b((?:realloc|postReturn)\d+) = (exports\d+(?:\.[\w$]+|\['[^'\n]*'\]));/g;
 
 /**
  * Evaluates the script. `import()` would do as well, but an imported module is never freed, and a platform
@@ -20,6 +32,7 @@ export function loadInstantiate(source: string, filename: string): Instantiate {
   const body = repairGeneratedCode(source)
     .replace(/^export function instantiate\(/m, 'function instantiate(')
     .replace(/^export const /gm, 'const ')
+    .replace(HOST_CALLED, '$1 = instantiateCore.hostCall($2);')
     // Only used to find core modules by URL, which we hand over ourselves.
     .replaceAll('import.meta', '({})');
   if (/^(export|import)\b/m.test(body)) {

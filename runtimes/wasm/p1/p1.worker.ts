@@ -8,7 +8,7 @@ import type {
   Specialised,
 } from '../engine.ts';
 import { guestFailure } from '../guest-failure.ts';
-import { CONTROL_IMPORT, FISSIUM_IMPORTS, LIFE_IMPORT } from '../rewrite/interrupt.ts';
+import { CONTROL_IMPORT, FISSIUM_IMPORTS, YIELD_IMPORT } from '../rewrite/interrupt.ts';
 import { cgiEnvironment, type Environment } from './cgi-request.ts';
 import { PREVIEW1, preview1Imports } from './imports.ts';
 import { clientGone, Invocation } from './invocation.ts';
@@ -61,7 +61,7 @@ class CgiFunction implements Specialised {
     try {
       const instance = new WebAssembly.Instance(this.#module, {
         [PREVIEW1]: preview1Imports(run, wasmer.imports),
-        [FISSIUM_IMPORTS]: { [CONTROL_IMPORT]: this.#control.memory, [LIFE_IMPORT]: run.context.turn.life },
+        [FISSIUM_IMPORTS]: { [CONTROL_IMPORT]: this.#control.memory, [YIELD_IMPORT]: this.#control.yield },
       });
       const { memory, _start: start } = instance.exports;
       if (typeof start !== 'function') throw new FissiumError('INTERNAL', 'the module has lost its _start');
@@ -70,6 +70,8 @@ class CgiFunction implements Specialised {
         run.memory.attach(memory);
         wasmer.attach(memory);
       }
+      // Nothing calls the guest from now on but its own stack.
+      run.context.turn.suspendable = () => true;
       await Promise.race([WebAssembly.promising(start as () => void)(), run.dropped]);
     } catch (error) {
       // After its exit the guest is unwound, by whichever way it left open.

@@ -8,12 +8,18 @@ export interface PooledInstance {
   drop(): void;
 }
 
+/** What the budget needs of a pool. */
+interface Evictable {
+  evict(): boolean;
+}
+
 /** Instances that wait for a request, of all functions of a thread. Over the budget, the function that was not used for longest loses its own. */
 export class PoolBudget {
   readonly #maxInstances: number;
   readonly #maxBytes: number;
   /** In the order in which they were last used. */
-  readonly #pools = new Set<InstancePool<PooledInstance>>();
+  readonly #pools = new Set<Evictable>();
+  #latest: Evictable | null = null;
   #instances = 0;
   #bytes = 0;
 
@@ -30,12 +36,15 @@ export class PoolBudget {
     return this.#bytes;
   }
 
-  used(pool: InstancePool<PooledInstance>): void {
+  used(pool: Evictable): void {
+    if (this.#latest === pool) return;
+    this.#latest = pool;
     this.#pools.delete(pool);
     this.#pools.add(pool);
   }
 
-  forget(pool: InstancePool<PooledInstance>): void {
+  forget(pool: Evictable): void {
+    if (this.#latest === pool) this.#latest = null;
     this.#pools.delete(pool);
   }
 
@@ -50,15 +59,20 @@ export class PoolBudget {
   }
 }
 
-export class InstancePool<Instance extends PooledInstance> {
-  readonly #make: () => Instance;
+/** `For` is what a new instance is made for. */
+export class InstancePool<Instance extends PooledInstance, For = void> {
+  readonly #make: (reason: For) => Instance;
   readonly #budget: PoolBudget;
   readonly #maxIdle: number;
   readonly #idle: { readonly instance: Instance; readonly bytes: number }[] = [];
   #closed = false;
 
   /** @param options.maxIdle how many may wait at once */
-  constructor(options: { readonly make: () => Instance; readonly budget: PoolBudget; readonly maxIdle: number }) {
+  constructor(options: {
+    readonly make: (reason: For) => Instance;
+    readonly budget: PoolBudget;
+    readonly maxIdle: number;
+  }) {
     this.#make = options.make;
     this.#budget = options.budget;
     this.#maxIdle = options.maxIdle;
@@ -69,9 +83,9 @@ export class InstancePool<Instance extends PooledInstance> {
   }
 
   /** A clean instance: one that waits, else a new one. Throws what making one throws. */
-  acquire(): Instance {
+  acquire(reason: For): Instance {
     const waiting = this.#idle.pop();
-    if (!waiting) return this.#make();
+    if (!waiting) return this.#make(reason);
     this.#budget.count(-1, waiting.bytes);
     return waiting.instance;
   }
@@ -82,6 +96,16 @@ export class InstancePool<Instance extends PooledInstance> {
       instance.drop();
       return;
     }
+    this.#keep(instance);
+  }
+
+  /** Puts an instance in that has never been used. */
+  add(instance: Instance): void {
+    if (this.#closed || this.#idle.length >= this.#maxIdle) instance.drop();
+    else this.#keep(instance);
+  }
+
+  #keep(instance: Instance): void {
     const bytes = instance.memoryBytes;
     this.#idle.push({ instance, bytes });
     this.#budget.used(this);

@@ -18,7 +18,8 @@ export class Lifecycle {
 
   /** @throws TypeError where no instance may go from the state that it is in to that one */
   become(next: InstanceState): void {
-    if (!NEXT[this.#state].includes(next)) throw new TypeError(`an instance that is ${this.#state} cannot become ${next}`);
+    if (!NEXT[this.#state].includes(next))
+      throw new TypeError(`an instance that is ${this.#state} cannot become ${next}`);
     this.#state = next;
   }
 

@@ -18,7 +18,7 @@ describe('the interfaces that prepare takes', () => {
         response: { head: () => undefined, write: () => Promise.resolve(), end: () => undefined },
         log: () => undefined,
         signal: new AbortController().signal,
-        turn: { life: 1, take: () => Promise.resolve(), release: () => undefined },
+        turn: { life: 1, take: () => Promise.resolve(), release: () => undefined, suspendable: () => false },
       },
       grants: { env: [], args: [], allowedOutboundHosts: [] },
       limits: { memoryBytes: 1, cpuTimeMs: 1, bodyLimitBytes: 1 },

@@ -5,7 +5,8 @@
 import { createHash } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import type { PreparedManifest, PreparedModule } from '../engine.ts';
-import { addInterruptionCheck, readLayout, RewriteDeclined, type InterruptionOptions } from '../rewrite/index.ts';
+import { addInterruptionCheck, readLayout, RewriteDeclined } from '../rewrite/index.ts';
+import { checkBounds } from './bounds.ts';
 import { writeEntry, type EntryFile } from './cache.ts';
 import { readComponent, withoutCustomSections } from './component-binary.ts';
 import { checkImports, findHandler } from './interfaces.ts';
@@ -20,7 +21,12 @@ export interface PrepareJob {
   /** sha256 of the package, hex. */
   readonly digest: string;
   readonly cacheDir: string;
+  /** @default 'component' */
+  readonly componentEngine?: ComponentEngine;
 }
+
+/** Which engine components go to: `component` falls back to jco's where it declines. */
+export type ComponentEngine = 'component' | 'jco';
 
 interface Prepared {
   readonly manifest: Omit<PreparedManifest, 'prepareVersion' | 'digest'>;
@@ -39,7 +45,8 @@ export async function runPrepareJob(job: PrepareJob): Promise<PreparedManifest> 
       `the file's sha256 is ${actual}, but ${job.digest} was announced: it changed or arrived damaged`,
     );
   }
-  const { manifest, files } = kind === 'core' ? prepareCommand(wasm) : await prepareComponent(wasm);
+  const { manifest, files } =
+    kind === 'core' ? prepareCommand(wasm) : await prepareComponent(wasm, job.componentEngine ?? 'component');
   const whole = { prepareVersion: PREPARE_VERSION, digest: job.digest, ...manifest };
   await writeEntry(job.cacheDir, whole, files);
   return whole;
@@ -77,15 +84,15 @@ function prepareCommand(wasm: Uint8Array): Prepared {
   };
 }
 
-async function prepareComponent(wasm: Uint8Array): Promise<Prepared> {
+async function prepareComponent(wasm: Uint8Array, engine: ComponentEngine): Promise<Prepared> {
   const { imports, exports } = readComponent(wasm);
   const entry = findHandler(exports);
   checkImports(imports);
   // Commands need neither the WASI host's tables nor jco.
   const { tryLink } = await import('./link.ts');
-  const linked = tryLink(wasm, entry);
+  const linked = engine === 'jco' ? { declined: 'the platform was told to use it' } : tryLink(wasm, entry);
   if (!('declined' in linked)) {
-    const prepared = linked.cores.map(({ name, bytes }) => prepareCore(name, `${name}.wasm`, bytes, { life: 'control' }));
+    const prepared = linked.cores.map(({ name, bytes }) => prepareCore(name, `${name}.wasm`, bytes));
     return {
       manifest: {
         engine: 'component',
@@ -121,15 +128,11 @@ function resetReason(blocker: string | null): string {
   return `, a new instance for each request because it cannot be reset (${blocker})`;
 }
 
-function prepareCore(
-  name: string,
-  file: string,
-  bytes: Uint8Array,
-  options?: InterruptionOptions,
-): ReturnType<typeof prepareModule> {
+function prepareCore(name: string, file: string, bytes: Uint8Array): ReturnType<typeof prepareModule> {
   const problem = validationError(bytes);
   if (problem !== null) throw refusal(`a core module of the component is not valid: ${problem}`);
-  return prepareModule(name, file, bytes, options);
+  checkBounds(bytes, 'a core module of the component');
+  return prepareModule(name, file, bytes);
 }
 
 /** Writes the check into one core module; where the rewriter declines, the module stays as it is and says so. */
@@ -137,12 +140,11 @@ function prepareModule(
   name: string,
   file: string,
   wasm: Uint8Array,
-  options?: InterruptionOptions,
 ): { module: PreparedModule; bytes: Uint8Array; declined: string } {
   const initialPages = definedPages(wasm);
   const memory = initialPages === undefined ? {} : { initialPages };
   try {
-    const bytes = addInterruptionCheck(wasm, options);
+    const bytes = addInterruptionCheck(wasm);
     const problem = validationError(bytes);
     if (problem !== null)
       throw new RewriteDeclined('malformed', `the rewritten module is not valid (${problem})`, -1);

@@ -42,7 +42,8 @@ export function tryLink(wasm: Uint8Array, entry: string): LinkedComponent | { re
       resetBlocker: blocker,
     };
   } catch (error) {
-    if (error instanceof LinkRefused) throw refusal(`the component cannot be linked: ${error.message}`, error);
+    if (error instanceof LinkRefused)
+      throw refusal(`the component cannot be linked: ${error.message}`, error);
     // What this linker cannot read jco may, or it will say what is wrong with it.
     if (error instanceof LinkDeclined || error instanceof DecodeError) return { declined: error.message };
     throw error;

@@ -7,6 +7,7 @@ import {
   type Limits,
   type ModuleLayout,
 } from '../rewrite/index.ts';
+import { checkBounds } from './bounds.ts';
 import { quoted, refusal } from './refusal.ts';
 
 export const PREVIEW1 = 'wasi_snapshot_preview1';
@@ -42,6 +43,7 @@ const HINTS: readonly (readonly [module: RegExp, hint: string])[] = [
  */
 export function inspectCommand(wasm: Uint8Array): ModuleLayout {
   const layout = layoutOf(wasm);
+  checkBounds(wasm, 'the core module');
   for (const entry of layout.imports) checkImport(entry);
   for (const memory of layout.memories) {
     checkMemory(memory, 'the core module');

@@ -3,8 +3,7 @@ export {
   addInterruptionCheck,
   CONTROL_IMPORT,
   FISSIUM_IMPORTS,
-  LIFE_IMPORT,
-  type InterruptionOptions,
+  YIELD_IMPORT,
 } from './interrupt.ts';
 export { readLayout, type ModuleExport, type ModuleLayout } from './layout.ts';
 export { limitMemory, PAGE_BYTES } from './memory-limit.ts';

@@ -13,8 +13,16 @@ export interface InstructionVisitor {
   instruction?(at: number, opcode: number, sub: number): void;
   /** The body of a loop begins here. */
   loop(bodyStart: number): void;
-  /** Any instruction that enters another function. */
-  call(): void;
+  /** Any instruction that enters another function: its number, or null where only the callee's type is known. */
+  call(callee: number | null): void;
+  /** A block of any kind, a loop as well, begins behind its type; called before {@link loop}. */
+  enter?(): void;
+  /** The block that was entered last has ended, before this position. */
+  leave?(end: number): void;
+  /** A reference to a function is made. */
+  reference?(index: number): void;
+  /** A label between the two positions; it counts from the innermost block that is entered now. */
+  label?(start: number, end: number, depth: number): void;
   /** A global index between the two positions. */
   global(start: number, end: number, index: number): void;
   /** A memory index as an immediate of its own, between the two positions. */
@@ -51,6 +59,9 @@ const ACCESS_AND_LANE = 23;
 const MEMORY_INIT = 24;
 const MEMORY_COPY = 25;
 const BR_ON_CAST = 26;
+const LABEL = 27;
+const CALL_REF = 28;
+const REF_FUNC = 29;
 
 type Range = readonly [first: number, last: number, kind: number];
 
@@ -67,17 +78,18 @@ const PLAIN = table(256, [
   [0x04, 0x04, BLOCK], // if
   [0x05, 0x05, NOTHING], // else
   [0x06, 0x06, BLOCK], // try (legacy)
-  [0x07, 0x09, INDEX], // catch (legacy), throw, rethrow (legacy)
+  [0x07, 0x08, INDEX], // catch (legacy), throw
+  [0x09, 0x09, LABEL], // rethrow (legacy)
   [0x0a, 0x0a, NOTHING], // throw_ref
   [0x0b, 0x0b, END],
-  [0x0c, 0x0d, INDEX], // br, br_if
+  [0x0c, 0x0d, LABEL], // br, br_if
   [0x0e, 0x0e, BR_TABLE],
   [0x0f, 0x0f, NOTHING], // return
   [0x10, 0x10, CALL],
   [0x11, 0x11, CALL_INDIRECT],
   [0x12, 0x12, CALL], // return_call
   [0x13, 0x13, CALL_INDIRECT], // return_call_indirect
-  [0x14, 0x15, CALL], // call_ref, return_call_ref
+  [0x14, 0x15, CALL_REF], // call_ref, return_call_ref
   [0x18, 0x18, DELEGATE], // legacy
   [0x19, 0x1b, NOTHING], // catch_all (legacy), drop, select
   [0x1c, 0x1c, SELECT],
@@ -94,9 +106,9 @@ const PLAIN = table(256, [
   [0x45, 0xc4, NOTHING], // numeric
   [0xd0, 0xd0, HEAP_TYPE], // ref.null
   [0xd1, 0xd1, NOTHING], // ref.is_null
-  [0xd2, 0xd2, INDEX], // ref.func
+  [0xd2, 0xd2, REF_FUNC],
   [0xd3, 0xd4, NOTHING], // ref.eq, ref.as_non_null
-  [0xd5, 0xd6, INDEX], // br_on_null, br_on_non_null
+  [0xd5, 0xd6, LABEL], // br_on_null, br_on_non_null
 ]);
 
 const GC = table(32, [
@@ -176,21 +188,26 @@ export function walkExpression(reader: ByteReader, visitor: InstructionVisitor):
       case BLOCK:
         skipBlockType(reader);
         depth++;
+        visitor.enter?.();
         break;
       case LOOP:
         skipBlockType(reader);
         depth++;
+        visitor.enter?.();
         visitor.loop(reader.at);
         break;
       case END:
         depth--;
+        visitor.leave?.(reader.at);
+        break;
+      case LABEL:
+        walkLabel(reader, visitor);
         break;
       case INDEX:
         reader.skipLeb(32);
         break;
       case CALL:
-        reader.skipLeb(32);
-        visitor.call();
+        visitor.call(reader.u32());
         break;
       case ACCESS:
         walkAccess(reader, visitor);
@@ -205,13 +222,15 @@ export function walkExpression(reader: ByteReader, visitor: InstructionVisitor):
         reader.skipLeb(64);
         break;
       case DELEGATE:
-        // Stands in place of the `end` of its `try`.
-        reader.skipLeb(32);
+        // Stands in place of the `end` of its `try`, and counts labels from outside of it.
         depth--;
+        visitor.leave?.(at);
+        walkLabel(reader, visitor);
         break;
       case TRY_TABLE:
-        walkTryTable(reader);
+        walkTryTable(reader, visitor);
         depth++;
+        visitor.enter?.();
         break;
       case UNKNOWN:
         throw new RewriteDeclined('unknown-encoding', `instruction ${describe(reader, at)}`, at);
@@ -226,7 +245,16 @@ function walkRare(kind: number, reader: ByteReader, visitor: InstructionVisitor)
     case CALL_INDIRECT:
       reader.skipLeb(32);
       reader.skipLeb(32);
-      visitor.call();
+      visitor.call(null);
+      break;
+    case REF_FUNC: {
+      const index = reader.u32();
+      visitor.reference?.(index);
+      break;
+    }
+    case CALL_REF:
+      reader.skipLeb(32);
+      visitor.call(null);
       break;
     case MEMORY:
       walkMemory(reader, visitor);
@@ -251,7 +279,7 @@ function walkRare(kind: number, reader: ByteReader, visitor: InstructionVisitor)
       reader.skipLeb(33);
       break;
     case BR_TABLE:
-      for (let left = reader.u32() + 1; left > 0; left--) reader.skipLeb(32);
+      for (let left = reader.u32() + 1; left > 0; left--) walkLabel(reader, visitor);
       break;
     case SELECT:
       for (let left = reader.u32(); left > 0; left--) skipValueType(reader);
@@ -270,7 +298,7 @@ function walkRare(kind: number, reader: ByteReader, visitor: InstructionVisitor)
       break;
     case BR_ON_CAST:
       reader.skip(1);
-      reader.skipLeb(32);
+      walkLabel(reader, visitor);
       reader.skipLeb(33);
       reader.skipLeb(33);
       break;
@@ -301,17 +329,23 @@ function walkGlobal(reader: ByteReader, visitor: InstructionVisitor): void {
   visitor.global(start, reader.at, index);
 }
 
+function walkLabel(reader: ByteReader, visitor: InstructionVisitor): void {
+  const start = reader.at;
+  const depth = reader.u32();
+  visitor.label?.(start, reader.at, depth);
+}
+
 const CATCH_ALL = 2;
 const CATCH_ALL_REF = 3;
 
-function walkTryTable(reader: ByteReader): void {
+function walkTryTable(reader: ByteReader, visitor: InstructionVisitor): void {
   skipBlockType(reader);
   for (let left = reader.u32(); left > 0; left--) {
     const at = reader.at;
     const kind = reader.byte();
     if (kind > CATCH_ALL_REF) throw new RewriteDeclined('unknown-encoding', `catch clause ${kind}`, at);
     if (kind < CATCH_ALL) reader.skipLeb(32);
-    reader.skipLeb(32);
+    walkLabel(reader, visitor);
   }
 }
 

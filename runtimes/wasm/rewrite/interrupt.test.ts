@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { addInterruptionCheck, readLayout, RewriteDeclined } from './index.ts';
+import { ControlBlock } from '../control.ts';
+import { yieldFunction, type Decision } from '../yield.worker.ts';
 import { ENDLESS } from './testing/endless.ts';
 import { wat } from './testing/wat.ts';
 
@@ -15,12 +17,16 @@ function rewritten(wasm: Uint8Array): Uint8Array<ArrayBuffer> {
 
 function instantiate(
   wasm: Uint8Array<ArrayBuffer>,
-  life = 7,
   imports: WebAssembly.Imports = {},
+  control = new ControlBlock(),
+  decide: () => Decision = () => 'go',
 ): WebAssembly.Exports {
-  const control = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
   const module = new WebAssembly.Module(wasm);
-  return new WebAssembly.Instance(module, { ...imports, fissium: { control, life } }).exports;
+  const given = {
+    control: control.memory,
+    yield: yieldFunction({ decide, wait: async () => Promise.resolve('go') }),
+  };
+  return new WebAssembly.Instance(module, { ...imports, fissium: given }).exports;
 }
 
 describe('the interruption check', () => {
@@ -49,13 +55,13 @@ describe('the interruption check', () => {
       await wat(`(module (func (export "run") (param i32) (result i32)
         (loop $again (br_if $again (local.tee 0 (i32.sub (local.get 0) (i32.const 1))))) (i32.const 5)))`),
     );
-    const module = new WebAssembly.Module(wasm);
-    const control = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    const control = new ControlBlock();
     const run = (life: number): number => {
-      const { exports } = new WebAssembly.Instance(module, { fissium: { control, life } });
+      const exports = instantiate(wasm, {}, control, () => (control.asked(life) === 'end' ? 'end' : 'go'));
+      control.enter(life, 0);
+      control.kill(3);
       return (exports['run'] as (count: number) => number)(10);
     };
-    new Int32Array(control.buffer)[0] = 3;
     expect(run(2)).toBe(5);
     expect(() => run(3)).toThrow(WebAssembly.RuntimeError);
   });
@@ -113,7 +119,7 @@ describe('renumbering', () => {
                  (i32.add (memory.size $second) (call_indirect $table (result i32) (global.get $two))))))`);
     const run = (wasm: Uint8Array<ArrayBuffer>): unknown => {
       const memory = new WebAssembly.Memory({ initial: 1 });
-      const exports = instantiate(wasm, 7, { host: { memory, base: 1 } });
+      const exports = instantiate(wasm, { host: { memory, base: 1 } });
       const result = (exports['run'] as () => number)();
       const own = exports['own'] as WebAssembly.Memory;
       return {
@@ -183,7 +189,7 @@ describe('real modules', () => {
         .map(({ module, name }) => [module, name]),
     ).toEqual([
       ['fissium', 'control'],
-      ['fissium', 'life'],
+      ['fissium', 'yield'],
     ]);
   });
 });

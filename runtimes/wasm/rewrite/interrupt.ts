@@ -1,48 +1,65 @@
 /**
- * The interruption check: at the head of each loop, and at the entry of each function that calls another, a
- * module compares the word at byte 0 of a shared memory with the life of the instance that runs, and traps
- * where they are the same. Another thread writes the word, so a guest that computes without end can be ended:
- * by a trap executed in Wasm, which no `catch_all` of the guest's can catch.
+ * The interruption check: at the head of each loop, and at the entry of functions by which a guest could compute
+ * for long without a loop (see `call-graph.ts`), a module looks at word 0 of a shared memory. Another thread
+ * writes it when the guest that runs is to end, or to give way to its neighbours. Then the guest
  *
- * A function without loops and calls ends by itself, and whoever reaches it without end passes a check, so it
- * goes unchecked. The load is plain, not atomic (design.md has the cost of each); `interrupt.test.ts` shows on
- * the Node that runs it that both compilers leave it in the loop.
+ * - traps where the word is the life that runs in this thread (word 1): by a trap executed in Wasm, which no
+ *   `catch_all` of the guest's can catch, without a call that could fail;
+ * - calls the imported `yield` for any other value, and traps where that answers 1. It may suspend the guest.
+ *
+ * A call inside of a hot loop would cost half of the loop's speed in spilled registers, so each loop stands in
+ * another one, where the call is, and the check only branches out to it; and a function leaves by a tail call to
+ * a stub, which calls and begins the function anew. The branch hints keep the compiler from weighing both ways
+ * alike. A loop that does nothing but enter another one needs no check of its own. `bench/micro/checks.ts` measures all of it.
+ *
+ * The load is plain, not atomic (design.md has the cost of each); `interrupt.test.ts` shows on the Node that
+ * runs it that both compilers leave it in the loop.
  */
+import { BranchHints } from './branch-hints.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
+import { checkedEntries, type FunctionCalls } from './call-graph.ts';
 import { RewriteDeclined } from './declined.ts';
-import { walkExpression } from './instructions.ts';
+import { walkExpression, type InstructionVisitor } from './instructions.ts';
 import { countImports, findSection, readVector } from './layout.ts';
-import { Renumbering } from './renumbering.ts';
+import { reachableFunctions } from './reachable.ts';
+import { Renumbering, type Patch } from './renumbering.ts';
 import { insertSection, readSections, SECTION, sectionOf, writeSections, type Section } from './sections.ts';
-import { IMPORT_KIND, readImport, readLimits, skipValueType } from './types.ts';
+import { IMPORT_KIND, readImport, readLimits, readParamCounts, skipValueType } from './types.ts';
 
-/** What a rewritten module imports: {@link CONTROL_IMPORT} and {@link LIFE_IMPORT} from this module name. */
+/** What a rewritten module imports: {@link CONTROL_IMPORT} and {@link YIELD_IMPORT} from this module name. */
 export const FISSIUM_IMPORTS = 'fissium';
-/** A shared `WebAssembly.Memory` of one page, initial and maximum. */
+/** A shared `WebAssembly.Memory` of one page, initial and maximum (see `control.ts`). */
 export const CONTROL_IMPORT = 'control';
-/** An immutable i32 `WebAssembly.Global`, or a plain number: the instance's life, never 0. */
-export const LIFE_IMPORT = 'life';
+/** An exported Wasm function `() -> i32` (see `yield.worker.ts`). */
+export const YIELD_IMPORT = 'yield';
 
-const FUNCTION_BODY = { i32Const: 0x41, load: 0x28, globalGet: 0x23, equal: 0x46, if: 0x04, empty: 0x40 };
-const UNREACHABLE = 0x00;
-const END = 0x0b;
+/** Byte of the control memory that holds the life which runs now (see `control.ts`). */
+const RUNNING_LIFE_OFFSET = 4;
+
+const OP = {
+  unreachable: 0x00, loop: 0x03, if: 0x04, end: 0x0b, brIf: 0x0d, call: 0x10, returnCall: 0x12, callRef: 0x14,
+  localGet: 0x20, globalGet: 0x23, load: 0x28, i32Const: 0x41, equal: 0x46, gc: 0xfb, bulk: 0xfc,
+} as const; // prettier-ignore
+const EMPTY = 0x40;
 const I32 = 0x7f;
+const FUNCTION_TYPE = 0x60;
+const REF = 0x64;
 const IMMUTABLE = 0;
 const SHARED_WITH_MAX = 3;
 const WORD_ALIGNMENT = 2;
 
-export interface InterruptionOptions {
-  /**
-   * Where the check finds the life that runs: in the global that is given at instantiation, or in the control
-   * memory's next word, which says who runs in this thread at the moment. An instance that serves one request
-   * after another has a new life for each, so it takes the second.
-   * @default 'global'
-   */
-  readonly life?: 'global' | 'control';
-}
-
-/** Byte of the control memory that holds the life which runs now (see `control.ts`). */
-const RUNNING_LIFE_OFFSET = 4;
+/** Instructions that may take as long as a loop: memory.init, copy, fill; table.init, copy, grow, fill; array.fill, copy, init. */
+const BULK_WORK: readonly number[] = [8, 10, 11, 12, 14, 15, 17];
+const GC_WORK: readonly number[] = [16, 17, 18, 19];
+/**
+ * Blocks and try blocks: whoever enters one goes on behind it. Numbers, locals, globals and memory: they go on as
+ * well, or trap. Everything else may lead elsewhere.
+ */
+const goesOn = (opcode: number): boolean =>
+  opcode === 0x01 || opcode === 0x02 || opcode === 0x03 || opcode === 0x06 || opcode === 0x1f || opcode === 0x1a || opcode === 0x1b ||
+  (opcode >= 0x20 && opcode <= 0xc4); // prettier-ignore
+/** What a host call counts for beside instructions, in bytes of code. */
+const HOST_CALL_BYTES = 64;
 
 /** Custom sections that name places in the code, which move. */
 const BOUND_TO_CODE = /^(\.debug_|reloc\.|linking$|metadata\.code\.|sourceMappingURL$|external_debug_info$)/;
@@ -52,131 +69,331 @@ const BOUND_TO_CODE = /^(\.debug_|reloc\.|linking$|metadata\.code\.|sourceMappin
  * that point into the code are dropped. The given bytes must be a valid module.
  * @throws RewriteDeclined where the module has something that the rewriter does not know.
  */
-export function addInterruptionCheck(wasm: Uint8Array, options: InterruptionOptions = {}): Uint8Array {
+export function addInterruptionCheck(wasm: Uint8Array): Uint8Array {
   const sections = readSections(wasm).filter(({ name }) => name === undefined || !BOUND_TO_CODE.test(name));
-  const imports = readVector(findSection(sections, SECTION.import), readImport);
-  const numbering = new Renumbering({
-    importedMemories: countImports(imports, IMPORT_KIND.memory),
-    memories:
-      countImports(imports, IMPORT_KIND.memory) +
-      readVector(findSection(sections, SECTION.memory), readLimits).length,
-    importedGlobals: countImports(imports, IMPORT_KIND.global),
-  });
-  const check = checkBytes(numbering, options.life ?? 'global');
-  const written = sections.map((section) => rewriteSection(section, numbering, check));
-  addImports(written);
-  return writeSections(written);
+  return new Rewriting(sections).run();
 }
 
-function checkBytes(numbering: Renumbering, life: 'global' | 'control'): Uint8Array {
-  const out = new ByteWriter(32);
-  out.byte(FUNCTION_BODY.i32Const);
-  out.byte(0);
-  out.byte(FUNCTION_BODY.load);
-  numbering.writeAccess(out, WORD_ALIGNMENT, numbering.control);
-  out.byte(0);
-  if (life === 'global') {
-    out.byte(FUNCTION_BODY.globalGet);
-    out.u32(numbering.life);
-  } else {
-    out.byte(FUNCTION_BODY.i32Const);
-    out.byte(0);
-    out.byte(FUNCTION_BODY.load);
-    numbering.writeAccess(out, WORD_ALIGNMENT, numbering.control);
-    out.byte(RUNNING_LIFE_OFFSET);
+class Rewriting {
+  readonly #sections: Section[];
+  readonly #numbering: Renumbering;
+  readonly #importedFunctions: number;
+  readonly #functionTypes: readonly number[];
+  readonly #paramCounts: readonly number[];
+  /** Whether the entry of each defined function is checked, and the stub that it leaves to. */
+  readonly #stubs = new Map<number, number>();
+  /** The function that ends or yields. */
+  readonly #slow: number;
+  readonly #hints = new BranchHints();
+  /** Where the bodies of those loops begin that enter another loop first of all: that one's check is theirs. */
+  readonly #covered = new Set<number>();
+
+  constructor(sections: Section[]) {
+    this.#sections = sections;
+    const imports = readVector(findSection(sections, SECTION.import), readImport);
+    const importedMemories = countImports(imports, IMPORT_KIND.memory);
+    this.#numbering = new Renumbering({
+      importedMemories,
+      memories: importedMemories + readVector(findSection(sections, SECTION.memory), readLimits).length,
+      importedGlobals: countImports(imports, IMPORT_KIND.global),
+    });
+    this.#importedFunctions = countImports(imports, IMPORT_KIND.function);
+    this.#functionTypes = readVector(findSection(sections, SECTION.function), (reader) => reader.u32());
+    const types = findSection(sections, SECTION.type);
+    this.#paramCounts = types ? readParamCounts(new ByteReader(types.bytes, types.start, types.end)) : [];
+    this.#slow = this.#importedFunctions + this.#functionTypes.length;
+    const reachable = reachableFunctions(sections, this.#importedFunctions);
+    checkedEntries(this.#readCalls(), reachable).forEach((checked, index) => {
+      if (checked) this.#stubs.set(index, this.#slow + 1 + this.#stubs.size);
+    });
   }
-  out.byte(FUNCTION_BODY.equal);
-  out.byte(FUNCTION_BODY.if);
-  out.byte(FUNCTION_BODY.empty);
-  out.byte(UNREACHABLE);
-  out.byte(END);
-  return out.view();
-}
 
-function rewriteSection(section: Section, numbering: Renumbering, check: Uint8Array): Section {
-  switch (section.id) {
-    case SECTION.code:
-      return rewriteCode(section, numbering, check);
-    case SECTION.custom:
-      return section.name === 'name' ? numbering.names(section) : section;
-    default:
-      return numbering.section(section);
+  run(): Uint8Array {
+    const hasCode = this.#functionTypes.length > 0;
+    const written = this.#sections.map((section) => this.#section(section));
+    this.#addImports(written);
+    this.#addTypes(written);
+    if (hasCode) {
+      this.#addFunctions(written);
+      const at = written.findIndex(({ id }) => id === SECTION.code);
+      written.splice(at, 0, this.#hints.section());
+    }
+    return writeSections(written);
   }
-}
 
-function rewriteCode(section: Section, numbering: Renumbering, check: Uint8Array): Section {
-  const reader = new ByteReader(section.bytes, section.start, section.end);
-  const out = new ByteWriter((section.end - section.start) * 1.5);
-  const count = reader.u32();
-  out.u32(count);
-  const body = new ByteWriter(4096);
-  for (let left = count; left > 0; left--) {
-    const size = reader.u32();
+  #section(section: Section): Section {
+    switch (section.id) {
+      case SECTION.code:
+        return this.#code(section);
+      case SECTION.custom:
+        return section.name === 'name' ? this.#numbering.names(section) : section;
+      default:
+        return this.#numbering.section(section);
+    }
+  }
+
+  /** Index of the type of `yield`; the one behind it is that of the function that calls it. */
+  get #yieldType(): number {
+    return this.#paramCounts.length;
+  }
+
+  #readCalls(): FunctionCalls[] {
+    return readVector(findSection(this.#sections, SECTION.code), (reader) => {
+      const body = functionBody(reader);
+      let bytes = body.end - body.at;
+      const callees: number[] = [];
+      let callsUnknown = false;
+      /** Loops from whose beginning nothing has led away so far. */
+      let begun: number[] = [];
+      skipLocals(body);
+      walkExpression(body, {
+        ...IGNORE,
+        instruction: (_, opcode) => {
+          if (begun.length > 0 && !goesOn(opcode)) begun = [];
+        },
+        loop: (bodyStart) => {
+          for (const outer of begun) this.#covered.add(outer);
+          begun = [bodyStart];
+        },
+        call: (callee) => {
+          if (callee === null || callee < this.#importedFunctions) {
+            callsUnknown = true;
+            bytes += HOST_CALL_BYTES;
+          } else callees.push(callee - this.#importedFunctions);
+        },
+      });
+      return { bytes, callees, callsUnknown };
+    });
+  }
+
+  #code(section: Section): Section {
+    const reader = new ByteReader(section.bytes, section.start, section.end);
+    const out = new ByteWriter((section.end - section.start) * 1.5);
+    const count = reader.u32();
+    if (count !== this.#functionTypes.length)
+      throw new RewriteDeclined('malformed', `${count} bodies`, reader.at);
+    if (count === 0) return section;
+    out.u32(count + 1 + this.#stubs.size);
+    const body = new ByteWriter(4096);
+    for (let index = 0; index < count; index++) {
+      body.clear();
+      this.#hints.begin(this.#importedFunctions + index);
+      this.#function(functionBody(reader), body, index);
+      out.u32(body.length);
+      out.copy(body.view());
+    }
+    if (!reader.done) throw new RewriteDeclined('malformed', 'bytes behind the last function', reader.at);
+    for (const added of [
+      this.#slowBody(),
+      ...[...this.#stubs.keys()].map((index) => this.#stubBody(index)),
+    ]) {
+      out.u32(added.length);
+      out.copy(added.view());
+    }
+    return sectionOf(SECTION.code, out.view());
+  }
+
+  #function(reader: ByteReader, out: ByteWriter, index: number): void {
     const start = reader.at;
-    reader.skip(size);
-    body.clear();
-    rewriteFunction(new ByteReader(section.bytes, start, reader.at), body, numbering, check);
-    out.u32(body.length);
-    out.copy(body.view());
+    skipLocals(reader);
+    const codeStart = reader.at;
+    out.copy(reader.bytes, start, codeStart);
+    const stub = this.#stubs.get(index);
+    if (stub !== undefined) {
+      this.#begin(out);
+      this.#locals(out, index);
+      out.byte(OP.returnCall);
+      out.u32(stub);
+      out.byte(OP.end);
+    }
+    /** How many of the loops around, up to each block that is entered, stand in one of ours. */
+    const around = [0];
+    let instruction = reader.at;
+    const patch: Patch = this.#numbering.patch(reader.bytes, codeStart, out, {
+      call: () => undefined,
+      instruction: (at, opcode, sub) => {
+        instruction = at;
+        const takesLong =
+          opcode === OP.bulk ? BULK_WORK.includes(sub) : opcode === OP.gc && GC_WORK.includes(sub);
+        if (!takesLong) return;
+        patch.copyTo(at);
+        this.#call(out);
+      },
+      enter: () => around.push(around.at(-1) ?? 0),
+      leave: (end) => {
+        const within = around.pop() ?? 0;
+        if (within === around.at(-1) || around.length === 0) return;
+        patch.copyTo(end);
+        out.byte(OP.end);
+      },
+      label: (from, to, depth) => {
+        const crossed = (around.at(-1) ?? 0) - (around.at(-1 - depth) ?? 0);
+        if (crossed > 0) patch.replace(from, to, depth + crossed);
+      },
+      loop: (bodyStart) => {
+        if (this.#covered.has(bodyStart)) return;
+        if (this.#hasParams(new ByteReader(reader.bytes, instruction + 1, bodyStart))) {
+          // Its operands could not be carried out of it and in again.
+          patch.copyTo(bodyStart);
+          this.#call(out);
+          return;
+        }
+        around[around.length - 1] = (around.at(-1) ?? 0) + 1;
+        patch.copyTo(instruction);
+        out.copy(reader.bytes, instruction, bodyStart);
+        this.#call(out);
+        patch.copyTo(bodyStart);
+        this.#loadWord(out, 0);
+        this.#hints.unlikely(out.length);
+        out.byte(OP.brIf);
+        out.byte(1);
+      },
+    });
+    walkExpression(reader, patch.visitor);
+    if (!reader.done) throw new RewriteDeclined('malformed', 'bytes behind a function', reader.at);
+    patch.copyTo(reader.end);
   }
-  if (!reader.done) throw new RewriteDeclined('malformed', 'bytes behind the last function', reader.at);
-  return sectionOf(SECTION.code, out.view());
+
+  /** Whether a block type (its bytes are the whole reader) takes operands. */
+  #hasParams(reader: ByteReader): boolean {
+    const first = reader.bytes[reader.at] ?? EMPTY;
+    // Nothing and value types are negative numbers of one byte; references in full begin with one as well.
+    if (first >= 0x40 && first < 0x80) return false;
+    return (this.#paramCounts[reader.u32()] ?? 1) > 0;
+  }
+
+  #loadWord(out: ByteWriter, offset: number): void {
+    out.byte(OP.i32Const);
+    out.byte(0);
+    out.byte(OP.load);
+    this.#numbering.writeAccess(out, WORD_ALIGNMENT, this.#numbering.control);
+    out.byte(offset);
+  }
+
+  /** The beginning of what is done only where the word is set. */
+  #begin(out: ByteWriter): void {
+    this.#loadWord(out, 0);
+    this.#hints.unlikely(out.length);
+    out.byte(OP.if);
+    out.byte(EMPTY);
+  }
+
+  #call(out: ByteWriter): void {
+    this.#begin(out);
+    out.byte(OP.call);
+    out.u32(this.#slow);
+    out.byte(OP.end);
+  }
+
+  #locals(out: ByteWriter, index: number): void {
+    const params = this.#paramCounts[this.#functionTypes[index] ?? -1];
+    if (params === undefined) throw new RewriteDeclined('malformed', `function ${index} has no type`, -1);
+    for (let i = 0; i < params; i++) {
+      out.byte(OP.localGet);
+      out.u32(i);
+    }
+  }
+
+  #slowBody(): ByteWriter {
+    const out = new ByteWriter(64);
+    out.byte(0);
+    this.#loadWord(out, 0);
+    this.#loadWord(out, RUNNING_LIFE_OFFSET);
+    for (const byte of [OP.equal, OP.if, EMPTY, OP.unreachable, OP.end, OP.globalGet]) out.byte(byte);
+    out.u32(this.#numbering.global);
+    out.byte(OP.callRef);
+    out.u32(this.#yieldType);
+    for (const byte of [OP.if, EMPTY, OP.unreachable, OP.end, OP.end]) out.byte(byte);
+    return out;
+  }
+
+  /** Begins the function anew after the call. */
+  #stubBody(index: number): ByteWriter {
+    const out = new ByteWriter(32);
+    out.byte(0);
+    out.byte(OP.call);
+    out.u32(this.#slow);
+    this.#locals(out, index);
+    out.byte(OP.returnCall);
+    out.u32(this.#importedFunctions + index);
+    out.byte(OP.end);
+    return out;
+  }
+
+  #addImports(sections: Section[]): void {
+    const entries = new ByteWriter(64);
+    entries.name(FISSIUM_IMPORTS);
+    entries.name(CONTROL_IMPORT);
+    entries.byte(IMPORT_KIND.memory);
+    entries.byte(SHARED_WITH_MAX);
+    entries.byte(1);
+    entries.byte(1);
+    entries.name(FISSIUM_IMPORTS);
+    entries.name(YIELD_IMPORT);
+    entries.byte(IMPORT_KIND.global);
+    entries.byte(REF);
+    entries.u32(this.#yieldType);
+    // A heap type is signed: an index whose last byte would read as negative needs one byte more.
+    const last = entries.length - 1;
+    const view = entries.view();
+    const byte = view[last] ?? 0;
+    if ((byte & 0x40) !== 0) {
+      view[last] = byte | 0x80;
+      entries.byte(0);
+    }
+    entries.byte(IMMUTABLE);
+    append(sections, SECTION.import, 2, entries.view());
+  }
+
+  #addTypes(sections: Section[]): void {
+    append(sections, SECTION.type, 2, Uint8Array.of(FUNCTION_TYPE, 0, 1, I32, FUNCTION_TYPE, 0, 0));
+  }
+
+  #addFunctions(sections: Section[]): void {
+    const entries = new ByteWriter(64);
+    entries.u32(this.#yieldType + 1);
+    for (const index of this.#stubs.keys()) entries.u32(this.#functionTypes[index] ?? 0);
+    append(sections, SECTION.function, 1 + this.#stubs.size, entries.view());
+  }
 }
 
-function rewriteFunction(
-  reader: ByteReader,
-  out: ByteWriter,
-  numbering: Renumbering,
-  check: Uint8Array,
-): void {
+const IGNORE: InstructionVisitor = {
+  loop: () => undefined,
+  call: () => undefined,
+  global: () => undefined,
+  memory: () => undefined,
+  access: () => undefined,
+};
+
+/** The next function's body; passes over it. */
+function functionBody(reader: ByteReader): ByteReader {
+  const size = reader.u32();
   const start = reader.at;
+  reader.skip(size);
+  return new ByteReader(reader.bytes, start, reader.at);
+}
+
+function skipLocals(reader: ByteReader): void {
   for (let left = reader.u32(); left > 0; left--) {
     reader.skipLeb(32);
     skipValueType(reader);
   }
-  const codeStart = reader.at;
-  out.copy(reader.bytes, start, codeStart);
-  const entry = out.length;
-  let calls = false;
-  const patch = numbering.patch(reader.bytes, codeStart, out, {
-    call: () => (calls = true),
-    loop: (bodyStart) => {
-      patch.copyTo(bodyStart);
-      out.copy(check);
-    },
-  });
-  walkExpression(reader, patch.visitor);
-  if (!reader.done) throw new RewriteDeclined('malformed', 'bytes behind a function', reader.at);
-  patch.copyTo(reader.end);
-  if (calls) out.insert(entry, check);
 }
 
-function addImports(sections: Section[]): void {
-  const entries = new ByteWriter(64);
-  entries.name(FISSIUM_IMPORTS);
-  entries.name(CONTROL_IMPORT);
-  entries.byte(IMPORT_KIND.memory);
-  entries.byte(SHARED_WITH_MAX);
-  entries.byte(1);
-  entries.byte(1);
-  entries.name(FISSIUM_IMPORTS);
-  entries.name(LIFE_IMPORT);
-  entries.byte(IMPORT_KIND.global);
-  entries.byte(I32);
-  entries.byte(IMMUTABLE);
-
-  const at = sections.findIndex((section) => section.id === SECTION.import);
+/** Adds items to the end of a section's vector. */
+function append(sections: Section[], id: number, count: number, items: Uint8Array): void {
+  const at = sections.findIndex((section) => section.id === id);
   const before = sections[at];
-  const payload = new ByteWriter(1024);
+  const out = new ByteWriter((before ? before.end - before.start : 0) + items.length + 16);
   if (before === undefined) {
-    payload.u32(2);
-    payload.copy(entries.view());
-    insertSection(sections, sectionOf(SECTION.import, payload.view()));
+    out.u32(count);
+    out.copy(items);
+    insertSection(sections, sectionOf(id, out.view()));
     return;
   }
   const reader = new ByteReader(before.bytes, before.start, before.end);
-  payload.u32(reader.u32() + 2);
-  payload.copy(before.bytes, reader.at, before.end);
-  payload.copy(entries.view());
-  sections[at] = sectionOf(SECTION.import, payload.view());
+  out.u32(reader.u32() + count);
+  out.copy(before.bytes, reader.at, before.end);
+  out.copy(items);
+  sections[at] = sectionOf(id, out.view());
 }

@@ -35,11 +35,11 @@ export interface BodyEdit {
   readonly out: ByteWriter;
   readonly bytes: Uint8Array;
   /** Copies what has not been copied up to here. */
-  copyTo(position: number): void;
+  readonly copyTo: (position: number) => void;
   /** Leaves out what follows, up to here. */
-  skipTo(position: number): void;
+  readonly skipTo: (position: number) => void;
   /** A local of that type beyond the function's own; the same one each time that `slot` is the same. */
-  scratch(type: number, slot: number): number;
+  readonly scratch: (type: number, slot: number) => number;
 }
 
 export type BodyVisitor = Pick<InstructionVisitor, 'instruction'> & Partial<InstructionVisitor>;
@@ -66,13 +66,19 @@ export class ModuleEdit {
   /** Parameters of each type; empty where a type is no function. */
   readonly #typeParams: readonly number[];
   readonly #functionTypes: readonly number[];
-  readonly #added = { types: [] as Uint8Array[], functions: [] as Uint8Array[], globals: [] as Uint8Array[], exports: [] as Uint8Array[] };
+  readonly #added = {
+    types: [] as Uint8Array[],
+    functions: [] as Uint8Array[],
+    globals: [] as Uint8Array[],
+    exports: [] as Uint8Array[],
+  };
   readonly #bodies: Uint8Array[] = [];
 
   /** @throws RewriteDeclined where the module cannot be read, or holds what is not known here. */
   constructor(wasm: Uint8Array) {
     this.#sections = readSections(wasm).filter(({ name }) => name === undefined || !BOUND_TO_CODE.test(name));
-    const read = <T>(id: number, item: (reader: ByteReader) => T): T[] => readVector(findSection(this.#sections, id), item);
+    const read = <T>(id: number, item: (reader: ByteReader) => T): T[] =>
+      readVector(findSection(this.#sections, id), item);
     this.imports = read(SECTION.import, readImport);
     this.memories = read(SECTION.memory, readLimits);
     this.globals = read(SECTION.global, readGlobal);
@@ -172,7 +178,8 @@ export class ModuleEdit {
   }
 
   addExport(name: string, kind: number, index: number): void {
-    if (this.exportNames.includes(name)) throw new RewriteDeclined('unknown-encoding', `it exports ${name} itself`, -1);
+    if (this.exportNames.includes(name))
+      throw new RewriteDeclined('unknown-encoding', `it exports ${name} itself`, -1);
     const out = new ByteWriter(64);
     out.name(name);
     out.byte(kind);
@@ -295,7 +302,8 @@ function skipLocals(reader: ByteReader): void {
 /** How many parameters; recursive groups and GC types are not taken. */
 function readFunctionParams(reader: ByteReader): number {
   const at = reader.at;
-  if (reader.byte() !== FUNCTION_TYPE) throw new RewriteDeclined('unknown-encoding', 'a type that is not a plain function', at);
+  if (reader.byte() !== FUNCTION_TYPE)
+    throw new RewriteDeclined('unknown-encoding', 'a type that is not a plain function', at);
   const params = reader.u32();
   for (let left = params; left > 0; left--) skipValueType(reader);
   for (let left = reader.u32(); left > 0; left--) skipValueType(reader);

@@ -26,6 +26,8 @@ export interface Patch {
   readonly visitor: InstructionVisitor;
   /** Copies everything up to this position that has not been copied. */
   copyTo(position: number): void;
+  /** Writes another number for the one between the two positions. */
+  replace(start: number, end: number, value: number): void;
 }
 
 export class Renumbering {
@@ -33,41 +35,41 @@ export class Renumbering {
   /** The index of the memory that is added. */
   readonly control: number;
   /** The index of the global that is added. */
-  readonly life: number;
+  readonly global: number;
 
   constructor(spaces: IndexSpaces) {
     this.#spaces = spaces;
     this.control = spaces.importedMemories;
-    this.life = spaces.importedGlobals;
+    this.global = spaces.importedGlobals;
   }
 
   patch(
     bytes: Uint8Array,
     start: number,
     out: ByteWriter,
-    on: Pick<InstructionVisitor, 'call' | 'loop'> = { call: () => undefined, loop: () => undefined },
+    on: Omit<InstructionVisitor, 'global' | 'memory' | 'access'> = { call: () => undefined, loop: () => undefined },
   ): Patch {
     let copied = start;
     const copyTo = (position: number): void => {
       out.copy(bytes, copied, position);
       copied = position;
     };
+    const replace = (from: number, to: number, value: number): void => {
+      copyTo(from);
+      out.u32(value);
+      copied = to;
+    };
     return {
       copyTo,
+      replace,
       visitor: {
         ...on,
         global: (from, to, index) => {
-          if (index < this.life) return;
-          copyTo(from);
-          out.u32(index + 1);
-          copied = to;
+          if (index >= this.global) replace(from, to, index + 1);
         },
         memory: (from, to, index) => {
           const moved = this.#memory(index, from);
-          if (moved === index) return;
-          copyTo(from);
-          out.u32(moved);
-          copied = to;
+          if (moved !== index) replace(from, to, moved);
         },
         access: (from, to, alignment, index) => {
           const moved = this.#memory(index, from);
@@ -199,7 +201,7 @@ export class Renumbering {
 
   #moved(kind: number, index: number, at: number): number {
     if (kind === IMPORT_KIND.memory) return this.#memory(index, at);
-    return kind === IMPORT_KIND.global && index >= this.life ? index + 1 : index;
+    return kind === IMPORT_KIND.global && index >= this.global ? index + 1 : index;
   }
 
   /** An index that the module does not have must never come to mean the memory that is added. */

@@ -9,24 +9,81 @@ async function blocker(text: string, steps = {}): Promise<string | null> {
 
 describe('what cannot be reset', () => {
   it.each([
-    ['table.set', '(module (table 1 funcref) (func (table.set (i32.const 0) (ref.null func))))', 'it writes tables'],
-    ['table.grow', '(module (table 1 funcref) (func (drop (table.grow (ref.null func) (i32.const 1)))))', 'it writes tables'],
-    ['table.fill', '(module (table 1 funcref) (func (table.fill (i32.const 0) (ref.null func) (i32.const 1))))', 'it writes tables'],
-    ['table.copy', '(module (table 2 funcref) (func (table.copy (i32.const 0) (i32.const 1) (i32.const 1))))', 'it writes tables'],
-    ['table.init', '(module (table 1 funcref) (elem $e func) (func (table.init $e (i32.const 0) (i32.const 0) (i32.const 0))))', 'it writes tables'],
+    [
+      'table.set',
+      '(module (table 1 funcref) (func (table.set (i32.const 0) (ref.null func))))',
+      'it writes tables',
+    ],
+    [
+      'table.grow',
+      '(module (table 1 funcref) (func (drop (table.grow (ref.null func) (i32.const 1)))))',
+      'it writes tables',
+    ],
+    [
+      'table.fill',
+      '(module (table 1 funcref) (func (table.fill (i32.const 0) (ref.null func) (i32.const 1))))',
+      'it writes tables',
+    ],
+    [
+      'table.copy',
+      '(module (table 2 funcref) (func (table.copy (i32.const 0) (i32.const 1) (i32.const 1))))',
+      'it writes tables',
+    ],
+    [
+      'table.init',
+      '(module (table 1 funcref) (elem $e func) (func (table.init $e (i32.const 0) (i32.const 0) (i32.const 0))))',
+      'it writes tables',
+    ],
     ['data.drop', '(module (memory 1) (data $d "x") (func (data.drop $d)))', 'it drops data segments'],
-    ['memory.init beside active data', '(module (memory 1) (data (i32.const 0) "x") (data $d "x") (func (memory.init $d (i32.const 0) (i32.const 0) (i32.const 1))))', 'it copies data segments itself'],
+    [
+      'memory.init beside active data',
+      '(module (memory 1) (data (i32.const 0) "x") (data $d "x") (func (memory.init $d (i32.const 0) (i32.const 0) (i32.const 1))))',
+      'it copies data segments itself',
+    ],
     ['a start function', '(module (func $s) (start $s))', 'it has a start function'],
     ['two memories', '(module (memory 1) (memory 1))', 'it has more than one memory'],
-    ['an own and an imported memory', '(module (import "a" "b" (memory 1)) (memory 1))', 'it has more than one memory'],
+    [
+      'an own and an imported memory',
+      '(module (import "a" "b" (memory 1)) (memory 1))',
+      'it has more than one memory',
+    ],
     ['shared memory', '(module (memory 1 2 shared))', 'its memory is shared between threads'],
     ['memory64', '(module (memory i64 1))', 'its memory has 64-bit addresses'],
-    ['atomics', '(module (memory 1) (func (i32.atomic.store (i32.const 0) (i32.const 0))))', 'an atomic write at byte 33'],
-    ["stores to another's memory", '(module (import "a" "b" (memory 1)) (func (i32.store (i32.const 0) (i32.const 0))))', "it writes another module's memory"],
-    ["data in another's memory", '(module (import "a" "b" (memory 1)) (data (i32.const 0) "x"))', "it writes another module's memory"],
-    ["growing another's memory", '(module (import "a" "b" (memory 1)) (func (drop (memory.grow (i32.const 0)))))', "it writes another module's memory"],
-    ['data at a place that is imported', '(module (import "a" "b" (global $g i32)) (memory 1) (data (global.get $g) "x"))', 'its data goes to places that are not constant'],
-    ['GC types', '(module (type $t (struct (field i32))) (func (drop (struct.new $t (i32.const 1)))))', 'a type that is not a plain function'],
+    [
+      'atomics',
+      '(module (memory 1) (func (i32.atomic.store (i32.const 0) (i32.const 0))))',
+      'an atomic write at byte 33',
+    ],
+    [
+      "stores to another's memory",
+      '(module (import "a" "b" (memory 1)) (func (i32.store (i32.const 0) (i32.const 0))))',
+      "it writes or measures another module's memory",
+    ],
+    [
+      "data in another's memory",
+      '(module (import "a" "b" (memory 1)) (data (i32.const 0) "x"))',
+      "it writes or measures another module's memory",
+    ],
+    [
+      "growing another's memory",
+      '(module (import "a" "b" (memory 1)) (func (drop (memory.grow (i32.const 0)))))',
+      "it writes or measures another module's memory",
+    ],
+    [
+      "measuring another's memory",
+      '(module (import "a" "b" (memory 1)) (func (drop (memory.size))))',
+      "it writes or measures another module's memory",
+    ],
+    [
+      'data at a place that is imported',
+      '(module (import "a" "b" (global $g i32)) (memory 1) (data (global.get $g) "x"))',
+      'its data goes to places that are not constant',
+    ],
+    [
+      'GC types',
+      '(module (type $t (struct (field i32))) (func (drop (struct.new $t (i32.const 1)))))',
+      'a type that is not a plain function',
+    ],
   ])('%s', async (_, text, reason) => {
     expect.hasAssertions();
     const seen = await blocker(text).catch((error: unknown) => (error as Error).message);
@@ -42,7 +99,9 @@ describe('what cannot be reset', () => {
 
 describe('what has no state', () => {
   it('stays as it is', async () => {
-    const source = await wat('(module (table (export "t") 3 funcref) (global i32 (i32.const 1)) (func (export "f")))');
+    const source = await wat(
+      '(module (table (export "t") 3 funcref) (global i32 (i32.const 1)) (func (export "f")))',
+    );
     expect(makeResettable(source)).toEqual({ wasm: source, resets: false, window: null });
   });
 

@@ -23,7 +23,14 @@ export interface Resettable {
 }
 
 const OP = { tableSet: 0x26, memorySize: 0x3f, memoryGrow: 0x40, gc: 0xfb, bulk: 0xfc } as const;
-const BULK = { memoryInit: 8, dataDrop: 9, tableInit: 12, tableCopy: 14, tableGrow: 15, tableFill: 17 } as const;
+const BULK = {
+  memoryInit: 8,
+  dataDrop: 9,
+  tableInit: 12,
+  tableCopy: 14,
+  tableGrow: 15,
+  tableFill: 17,
+} as const;
 const TABLE_WRITES: readonly number[] = [BULK.tableInit, BULK.tableCopy, BULK.tableGrow, BULK.tableFill];
 /** A memory of 65,536 pages has one byte more than an i32 can count. */
 const MAX_PAGES = 65535;
@@ -32,7 +39,10 @@ const MAX_PAGES = 65535;
  * The module with everything that a reset needs, or the reason why it cannot have it.
  * @throws RewriteDeclined where the module cannot be read.
  */
-export function makeResettable(wasm: Uint8Array, steps: ResetSteps = {}): Resettable | { readonly blocker: string } {
+export function makeResettable(
+  wasm: Uint8Array,
+  steps: ResetSteps = {},
+): Resettable | { readonly blocker: string } {
   const edit = new ModuleEdit(wasm);
   const use = survey(edit);
   const blocker = resetBlocker(edit, use, steps);
@@ -51,13 +61,15 @@ export function makeResettable(wasm: Uint8Array, steps: ResetSteps = {}): Resett
     addReset(current, { writes, virtual });
     return { wasm: current.write(), resets, window };
   } catch (error) {
-    if (error instanceof RewriteDeclined && error.reason === 'unknown-encoding') return { blocker: error.message };
+    if (error instanceof RewriteDeclined && error.reason === 'unknown-encoding')
+      return { blocker: error.message };
     throw error;
   }
 }
 
 interface Use {
   grows: boolean;
+  /** Writes it, or asks for its size: only loads do neither. */
   touchesMemory: boolean;
   blocker: string | null;
 }
@@ -68,8 +80,10 @@ function survey(edit: ModuleEdit): Use {
   edit.walk({
     instruction: (_, opcode, sub) => {
       if (opcode === OP.memoryGrow || opcode === OP.memorySize) use.grows = true;
-      if (opcode === OP.memoryGrow || writesMemory(opcode, sub)) use.touchesMemory = true;
-      if (opcode === OP.tableSet || (opcode === OP.bulk && TABLE_WRITES.includes(sub))) use.blocker ??= 'it writes tables';
+      if (opcode === OP.memoryGrow || opcode === OP.memorySize || writesMemory(opcode, sub))
+        use.touchesMemory = true;
+      if (opcode === OP.tableSet || (opcode === OP.bulk && TABLE_WRITES.includes(sub)))
+        use.blocker ??= 'it writes tables';
       if (opcode === OP.bulk && sub === BULK.dataDrop) use.blocker ??= 'it drops data segments';
       if (opcode === OP.gc) use.blocker ??= 'it uses garbage-collected types';
       if (opcode === OP.bulk && sub === BULK.memoryInit && edit.data.some(({ active }) => active)) {
@@ -85,12 +99,14 @@ function resetBlocker(edit: ModuleEdit, use: Use, steps: ResetSteps): string | n
   if (use.blocker !== null) return use.blocker;
   if (edit.start !== null) return 'it has a start function';
   if (edit.memories.length + imported.length > 1) return 'it has more than one memory';
-  if (imported.length > 0 && (use.touchesMemory || edit.data.length > 0)) return "it writes another module's memory";
+  if (imported.length > 0 && (use.touchesMemory || edit.data.length > 0))
+    return "it writes or measures another module's memory";
   const [memory] = edit.memories;
   if (memory?.shared) return 'its memory is shared between threads';
   if (memory?.wide) return 'its memory has 64-bit addresses';
   if (memory && memory.min > MAX_PAGES - 1) return 'its memory is as large as memories can be';
   if (use.grows && steps.virtualMemory === false) return 'its memory grows';
-  if (edit.data.some(({ active, offset }) => active && offset === null)) return 'its data goes to places that are not constant';
+  if (edit.data.some(({ active, offset }) => active && offset === null))
+    return 'its data goes to places that are not constant';
   return null;
 }

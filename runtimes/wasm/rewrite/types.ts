@@ -80,3 +80,47 @@ export function readImport(reader: ByteReader): Import {
   }
   return { module, name, kind };
 }
+
+const TYPE = { rec: 0x4e, final: 0x4f, open: 0x50, array: 0x5e, struct: 0x5f, function: 0x60 };
+
+/** How many parameters each type of a type section has, in the order of their indices; -1 for types of data. */
+export function readParamCounts(reader: ByteReader): number[] {
+  const counts: number[] = [];
+  for (let left = reader.u32(); left > 0; left--) {
+    const group = reader.bytes[reader.at] === TYPE.rec;
+    if (group) reader.byte();
+    for (let inner = group ? reader.u32() : 1; inner > 0; inner--) counts.push(readParamCount(reader));
+  }
+  return counts;
+}
+
+function readParamCount(reader: ByteReader): number {
+  const at = reader.at;
+  let kind = reader.byte();
+  if (kind === TYPE.final || kind === TYPE.open) {
+    for (let left = reader.u32(); left > 0; left--) reader.skipLeb(32);
+    kind = reader.byte();
+  }
+  switch (kind) {
+    case TYPE.function: {
+      const params = reader.u32();
+      for (let left = params; left > 0; left--) skipValueType(reader);
+      for (let left = reader.u32(); left > 0; left--) skipValueType(reader);
+      return params;
+    }
+    case TYPE.struct:
+      for (let left = reader.u32(); left > 0; left--) skipField(reader);
+      return -1;
+    case TYPE.array:
+      skipField(reader);
+      return -1;
+    default:
+      throw new RewriteDeclined('unknown-encoding', `type ${kind}`, at);
+  }
+}
+
+function skipField(reader: ByteReader): void {
+  // Packed types share the value types' range.
+  skipValueType(reader);
+  reader.byte();
+}

@@ -27,7 +27,12 @@ export function virtualiseMemory(edit: ModuleEdit): VirtualMemory {
   const memory = edit.memories[0];
   if (!memory || edit.memories.length !== 1) throw new TypeError('the module has not exactly one memory');
   const pages = edit.addCounter(memory.min);
-  const grow = edit.addFunction({ params: 1, results: 1, locals: 2, code: growCode(pages, Math.min(memory.max ?? MAX_PAGES, MAX_PAGES)) });
+  const grow = edit.addFunction({
+    params: 1,
+    results: 1,
+    locals: 2,
+    code: growCode(pages, Math.min(memory.max ?? MAX_PAGES, MAX_PAGES)),
+  });
   edit.mapBodies(({ out, copyTo, skipTo }) => {
     let kind = 0;
     let begin = 0;

@@ -10,8 +10,8 @@ const WINDOW = { from: 1000, to: 3000 };
 const WRITES: readonly (readonly [name: string, text: string, bytes: number])[] = [
   ['i32.store', '(i32.store (local.get 0) (i32.const -1))', 4],
   ['i64.store', '(i64.store (local.get 0) (i64.const -1))', 8],
-  ['f32.store', '(f32.store (local.get 0) (f32.const -1))', 4],
-  ['f64.store', '(f64.store (local.get 0) (f64.const -1))', 8],
+  ['f32.store', '(f32.store (local.get 0) (f32.const -nan:0x7fffff))', 4],
+  ['f64.store', '(f64.store (local.get 0) (f64.const -nan:0xfffffffffffff))', 8],
   ['i32.store8', '(i32.store8 (local.get 0) (i32.const -1))', 1],
   ['i32.store16', '(i32.store16 (local.get 0) (i32.const -1))', 2],
   ['i64.store8', '(i64.store8 (local.get 0) (i64.const -1))', 1],
@@ -27,7 +27,9 @@ const WRITES: readonly (readonly [name: string, text: string, bytes: number])[] 
   ['memory.init', '(memory.init $p (local.get 0) (i32.const 0) (i32.const 3))', 3],
 ];
 
-async function instance(text: string): Promise<{ bytes: Uint8Array; wrote: () => boolean; store: (at: number) => void }> {
+async function instance(
+  text: string,
+): Promise<{ bytes: Uint8Array; wrote: () => boolean; store: (at: number) => void }> {
   const source = await wat(`(module (memory (export "memory") 1) (data $p "\\ff\\ff\\ff")
     (func (export "store") (param i32) ${text}))`);
   const edit = new ModuleEdit(source);
@@ -77,7 +79,11 @@ describe('the write check', () => {
   it('knows as writes all instructions that are, and no loads', () => {
     for (let opcode = 0x28; opcode <= 0x3e; opcode++) expect(writesMemory(opcode, 0)).toBe(opcode >= 0x36);
     expect([8, 9, 10, 11, 12, 14, 17].filter((sub) => writesMemory(0xfc, sub))).toEqual([8, 10, 11]);
-    expect(Array.from({ length: 0x114 }, (_, sub) => sub).filter((sub) => writesMemory(0xfd, sub))).toEqual([11, 88, 89, 90, 91]);
-    expect([0, 1, 2, 3, 0x10, 0x16, 0x17, 0x4e].filter((sub) => writesMemory(0xfe, sub))).toEqual([0x17, 0x4e]);
+    expect(Array.from({ length: 0x114 }, (_, sub) => sub).filter((sub) => writesMemory(0xfd, sub))).toEqual([
+      11, 88, 89, 90, 91,
+    ]);
+    expect([0, 1, 2, 3, 0x10, 0x16, 0x17, 0x4e].filter((sub) => writesMemory(0xfe, sub))).toEqual([
+      0x17, 0x4e,
+    ]);
   });
 });

@@ -26,9 +26,9 @@ const BULK_WRITES: readonly number[] = [8, 10, 11];
 const FIRST_ATOMIC_WRITE = 0x17;
 
 /** Types of what the plain stores (0x36 to 0x3e) write. */
-const STORED: readonly number[] = (['i32', 'i64', 'f32', 'f64', 'i32', 'i32', 'i64', 'i64', 'i64'] as const).map(
-  (name) => VALUE_TYPE[name],
-);
+const STORED: readonly number[] = (
+  ['i32', 'i64', 'f32', 'f64', 'i32', 'i32', 'i64', 'i64', 'i64'] as const
+).map((name) => VALUE_TYPE[name]);
 
 /** The type of the value that an instruction stores at an address; undefined where it does not. */
 function storedType(opcode: number, sub: number): number | undefined {
@@ -85,7 +85,11 @@ export function checkWrites(edit: ModuleEdit, window: Window): number {
           throw new RewriteDeclined('unknown-encoding', 'an atomic write', at);
         }
         if (opcode !== OP.bulk || !BULK_WRITES.includes(sub)) return;
-        const [place, source, count] = [0, 1, 2].map((slot) => scratch(VALUE_TYPE.i32, slot)) as [number, number, number];
+        const [place, source, count] = [0, 1, 2].map((slot) => scratch(VALUE_TYPE.i32, slot)) as [
+          number,
+          number,
+          number,
+        ];
         copyTo(begin);
         local(OP.localSet, count);
         local(OP.localSet, source);

@@ -9,8 +9,8 @@ import type { OutputSink } from './streams.ts';
 
 /** Where a body goes once its message has been sent. */
 export interface BodyTarget {
-  /** Resolves when more may be written; called again only then. */
-  write(chunk: Uint8Array): Promise<void>;
+  /** Resolves when more may be written, undefined where that is now; called again only then. */
+  write(chunk: Uint8Array): Promise<void> | undefined;
   /** The body is complete; nothing follows. */
   end(trailers: HeaderList): void;
   /** The body is broken; nothing follows. */
@@ -178,24 +178,47 @@ export class BodyWriter implements OutputSink {
     const target = this.#target;
     if (!target || this.#sending || this.#isStopped()) return;
     this.#sending = true;
-    this.#sendAll(target).catch((error: unknown) => {
-      this.#sending = false;
-      const message = error instanceof Error ? error.message : String(error);
-      this.break({ message, httpErrorCode: { tag: 'connection-terminated' } });
-    });
-  }
-
-  async #sendAll(target: BodyTarget): Promise<void> {
-    for (let chunk = this.#next(); chunk; chunk = this.#next()) {
-      await target.write(chunk);
-      // Given back in `#stop` otherwise.
-      if (this.#isStopped()) return;
-      this.#release(chunk.byteLength);
-      this.#wakes.notify();
+    try {
+      for (let chunk = this.#next(); chunk; chunk = this.#next()) {
+        const wait = target.write(chunk);
+        if (wait) {
+          this.#sendLater(chunk.byteLength, wait);
+          return;
+        }
+        // Given back in `#stop` otherwise.
+        if (this.#isStopped()) return;
+        this.#taken(chunk.byteLength);
+      }
+    } catch (error) {
+      this.#failed(error);
+      return;
     }
     // In the same step as the last look at the queue: what is written from now on starts a new round.
     this.#sending = false;
     if (this.#status === 'finished') target.end(this.#trailers);
+  }
+
+  #sendLater(bytes: number, wait: Promise<void>): void {
+    wait.then(
+      () => {
+        if (this.#isStopped()) return;
+        this.#taken(bytes);
+        this.#sending = false;
+        this.#send();
+      },
+      (error: unknown) => this.#failed(error),
+    );
+  }
+
+  #taken(bytes: number): void {
+    this.#release(bytes);
+    this.#wakes.notify();
+  }
+
+  #failed(error: unknown): void {
+    this.#sending = false;
+    const message = error instanceof Error ? error.message : String(error);
+    this.break({ message, httpErrorCode: { tag: 'connection-terminated' } });
   }
 
   #next(): Uint8Array | undefined {

@@ -1,6 +1,6 @@
 /** The WASI 0.2 host of one invocation. */
 import { FissiumError } from '../../../src/errors.ts';
-import type { GuestGrants, GuestLimits, InvocationContext } from '../engine.ts';
+import type { GuestGrants, GuestLimits, GuestSignal, InvocationContext } from '../engine.ts';
 import { Egress } from './egress.ts';
 import type { ErrorCode } from './http/error-codes.ts';
 import { IncomingRequest } from './http/incoming.ts';
@@ -31,8 +31,10 @@ export interface Outcome {
 }
 
 export interface WasiHost {
-  /** For generated code, keyed by interface without version. */
+  /** For generated code, keyed by interface without version; made when they are asked for. */
   readonly imports: WasiImports;
+  /** For an instance that keeps imports of its own. */
+  readonly state: GuestState;
   /** The arguments of the guest's `handle`; each may be asked for once. */
   incomingRequest(): IncomingRequest;
   responseOutparam(): ResponseOutparam;
@@ -53,51 +55,75 @@ export interface WasiHost {
 
 /** Call once for each invocation, and `close` whatever becomes of it. */
 export function createWasiHost(options: WasiHostOptions): WasiHost {
-  const { context, grants, limits } = options;
-  const ownEgress = options.egress ? null : new Egress(grants.allowedOutboundHosts);
-  const egress = options.egress ?? ownEgress;
-  if (!egress) throw new FissiumError('INTERNAL', 'an invocation without a way out');
-  const state = new GuestState({ context, grants, limits, egress });
-  let finished = false;
-
-  const failure = (): FissiumError | null => {
-    if (state.stop?.kind === 'ended' && !finished) return endedFailure(context.signal);
-    if (state.stop?.kind === 'exit' && !(state.stop.exitCode === 0 && state.answer.ended)) {
-      const when = state.answer.ended ? 'after its answer' : 'before it had answered';
-      return new FissiumError('GUEST_EXITED', `${state.stop.message} ${when}`);
-    }
-    return state.stop?.kind === 'trap' ? null : state.answer.failure;
-  };
-
-  return {
-    imports: createImports(state),
-    incomingRequest: () => new IncomingRequest(state),
-    responseOutparam: () => new ResponseOutparam(state),
-    finish: async () => {
-      if (!state.stop) {
-        // Nothing of the guest runs any more; its neighbours need not wait for its client.
-        context.turn.release();
-        await state.answer.finish();
-      }
-      if (state.stop) throw failure() ?? state.stop;
-      finished = true;
-    },
-    failure,
-    outcome: () => ({
-      headSent: state.answer.headSent,
-      ended: state.answer.ended,
-      exitCode: state.stop?.kind === 'exit' ? state.stop.exitCode : null,
-      errorCode: state.answer.errorCode,
-    }),
-    close: () => {
-      state.close();
-      context.request.body?.cancel();
-      if (ownEgress) void ownEgress.close();
-    },
-  };
+  return new InvocationHost(options);
 }
 
-function endedFailure(signal: AbortSignal): FissiumError {
+class InvocationHost implements WasiHost {
+  readonly state: GuestState;
+  readonly #ownEgress: Egress | null;
+  #imports: WasiImports | null = null;
+  #finished = false;
+
+  constructor({ context, grants, limits, egress }: WasiHostOptions) {
+    this.#ownEgress = egress ? null : new Egress(grants.allowedOutboundHosts);
+    const wayOut = egress ?? this.#ownEgress;
+    if (!wayOut) throw new FissiumError('INTERNAL', 'an invocation without a way out');
+    this.state = new GuestState({ context, grants, limits, egress: wayOut });
+  }
+
+  get imports(): WasiImports {
+    this.#imports ??= createImports(this.state);
+    return this.#imports;
+  }
+
+  incomingRequest(): IncomingRequest {
+    return new IncomingRequest(this.state);
+  }
+
+  responseOutparam(): ResponseOutparam {
+    return new ResponseOutparam(this.state);
+  }
+
+  async finish(): Promise<void> {
+    const { state } = this;
+    if (!state.stop) {
+      // Nothing of the guest runs any more; its neighbours need not wait for its client.
+      state.context.turn.release();
+      const wait = state.answer.finish();
+      if (wait) await wait;
+    }
+    if (state.stop) throw this.failure() ?? state.stop;
+    this.#finished = true;
+  }
+
+  failure(): FissiumError | null {
+    const { stop, answer, context } = this.state;
+    if (stop?.kind === 'ended' && !this.#finished) return endedFailure(context.signal);
+    if (stop?.kind === 'exit' && !(stop.exitCode === 0 && answer.ended)) {
+      const when = answer.ended ? 'after its answer' : 'before it had answered';
+      return new FissiumError('GUEST_EXITED', `${stop.message} ${when}`);
+    }
+    return stop?.kind === 'trap' ? null : answer.failure;
+  }
+
+  outcome(): Outcome {
+    const { stop, answer } = this.state;
+    return {
+      headSent: answer.headSent,
+      ended: answer.ended,
+      exitCode: stop?.kind === 'exit' ? stop.exitCode : null,
+      errorCode: answer.errorCode,
+    };
+  }
+
+  close(): void {
+    this.state.close();
+    this.state.context.request.body?.cancel();
+    if (this.#ownEgress) void this.#ownEgress.close();
+  }
+}
+
+function endedFailure(signal: GuestSignal): FissiumError {
   if (signal.reason instanceof FissiumError) return signal.reason;
   return new FissiumError('CLIENT_GONE', 'nobody waits for this answer any more');
 }

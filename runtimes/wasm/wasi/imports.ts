@@ -35,6 +35,11 @@ export const ASYNC_IMPORTS: readonly string[] = [
   'wasi:io/streams#[method]output-stream.blocking-splice',
 ];
 
+/** Whose functions these are: asked at each call, since an instance that is reset serves one invocation after another. */
+export interface StateSource {
+  readonly state: GuestState;
+}
+
 /** An interface's functions and classes, by their names in JavaScript. */
 export type InterfaceImports = Readonly<Record<string, unknown>>;
 export type WasiImports = Readonly<Record<string, InterfaceImports>>;
@@ -55,66 +60,66 @@ function bound<Instance extends object>(
   return Object.assign(constructor, statics);
 }
 
-export function createImports(state: GuestState): WasiImports {
+export function createImports(at: StateSource): WasiImports {
   return {
-    ...io(state),
-    ...clocksAndRandom(state),
-    ...commandLine(state),
-    ...http(state),
-    ...refused(state),
+    ...io(at),
+    ...clocksAndRandom(at),
+    ...commandLine(at),
+    ...http(at),
+    ...refused(at),
   };
 }
 
-function io(state: GuestState): WasiImports {
+function io(at: StateSource): WasiImports {
   return {
     'wasi:io/error': { Error: IoError },
-    'wasi:io/poll': { Pollable, poll: (pollables: readonly Pollable[]) => poll(state, pollables) },
+    'wasi:io/poll': { Pollable, poll: (pollables: readonly Pollable[]) => poll(at.state, pollables) },
     'wasi:io/streams': { InputStream, OutputStream },
   };
 }
 
-function clocksAndRandom(state: GuestState): WasiImports {
+function clocksAndRandom(at: StateSource): WasiImports {
   return {
     'wasi:clocks/monotonic-clock': {
-      now: () => clocks.monotonicNow(state),
+      now: () => clocks.monotonicNow(at.state),
       resolution: () => clocks.MONOTONIC_RESOLUTION_NS,
-      subscribeInstant: (when: bigint) => clocks.subscribeInstant(state, when),
-      subscribeDuration: (when: bigint) => clocks.subscribeDuration(state, when),
+      subscribeInstant: (when: bigint) => clocks.subscribeInstant(at.state, when),
+      subscribeDuration: (when: bigint) => clocks.subscribeDuration(at.state, when),
     },
     'wasi:clocks/wall-clock': {
-      now: () => clocks.wallClockNow(state),
+      now: () => clocks.wallClockNow(at.state),
       resolution: () => clocks.WALL_CLOCK_RESOLUTION,
     },
     'wasi:clocks/timezone': { display: () => clocks.UTC, utcOffset: () => clocks.UTC.utcOffset },
     'wasi:random/random': {
-      getRandomBytes: (length: bigint) => random.randomBytes(state, length),
-      getRandomU64: () => random.randomU64(state),
+      getRandomBytes: (length: bigint) => random.randomBytes(at.state, length),
+      getRandomU64: () => random.randomU64(at.state),
     },
     'wasi:random/insecure': {
-      getInsecureRandomBytes: (length: bigint) => random.randomBytes(state, length),
-      getInsecureRandomU64: () => random.randomU64(state),
+      getInsecureRandomBytes: (length: bigint) => random.randomBytes(at.state, length),
+      getInsecureRandomU64: () => random.randomU64(at.state),
     },
-    'wasi:random/insecure-seed': { insecureSeed: () => random.insecureSeed(state) },
+    'wasi:random/insecure-seed': { insecureSeed: () => random.insecureSeed(at.state) },
   };
 }
 
-function commandLine(state: GuestState): WasiImports {
+function commandLine(at: StateSource): WasiImports {
   const noTerminal = (): undefined => {
-    state.check();
+    at.state.check();
   };
   return {
     'wasi:cli/environment': {
-      getEnvironment: () => cli.getEnvironment(state),
-      getArguments: () => cli.getArguments(state),
+      getEnvironment: () => cli.getEnvironment(at.state),
+      getArguments: () => cli.getArguments(at.state),
       initialCwd: noTerminal,
     },
     'wasi:cli/exit': {
-      exit: (status: Parameters<typeof cli.exit>[1]) => cli.exit(state, status),
-      exitWithCode: (code: number) => cli.exitWithCode(state, code),
+      exit: (status: Parameters<typeof cli.exit>[1]) => cli.exit(at.state, status),
+      exitWithCode: (code: number) => cli.exitWithCode(at.state, code),
     },
-    'wasi:cli/stdin': { getStdin: () => cli.getStdin(state) },
-    'wasi:cli/stdout': { getStdout: () => cli.getLogStream(state, 'stdout') },
-    'wasi:cli/stderr': { getStderr: () => cli.getLogStream(state, 'stderr') },
+    'wasi:cli/stdin': { getStdin: () => cli.getStdin(at.state) },
+    'wasi:cli/stdout': { getStdout: () => cli.getLogStream(at.state, 'stdout') },
+    'wasi:cli/stderr': { getStderr: () => cli.getLogStream(at.state, 'stderr') },
     'wasi:cli/terminal-input': { TerminalInput: cli.TerminalInput },
     'wasi:cli/terminal-output': { TerminalOutput: cli.TerminalOutput },
     'wasi:cli/terminal-stdin': { getTerminalStdin: noTerminal },
@@ -123,15 +128,15 @@ function commandLine(state: GuestState): WasiImports {
   };
 }
 
-function http(state: GuestState): WasiImports {
+function http(at: StateSource): WasiImports {
   return {
     'wasi:http/types': {
-      Fields: bound(Fields, () => new Fields(state), {
-        fromList: (entries: Parameters<typeof Fields.fromList>[1]) => Fields.fromList(state, entries),
+      Fields: bound(Fields, () => new Fields(at.state), {
+        fromList: (entries: Parameters<typeof Fields.fromList>[1]) => Fields.fromList(at.state, entries),
       }),
       IncomingRequest,
       OutgoingRequest,
-      RequestOptions: bound(RequestOptions, () => new RequestOptions(state)),
+      RequestOptions: bound(RequestOptions, () => new RequestOptions(at.state)),
       ResponseOutparam,
       IncomingResponse,
       IncomingBody,
@@ -140,36 +145,36 @@ function http(state: GuestState): WasiImports {
       OutgoingBody,
       FutureIncomingResponse,
       httpErrorCode: (error: IoError) => {
-        state.check();
+        at.state.check();
         return error.httpErrorCode;
       },
     },
     'wasi:http/outgoing-handler': {
       handle: (request: OutgoingRequest, options: RequestOptions | undefined) =>
-        handle(state, request, options),
+        handle(at.state, request, options),
     },
   };
 }
 
 /** What links and then has nothing to give. */
-function refused(state: GuestState): WasiImports {
-  const deny = (): ReturnType<typeof sockets.deny> => sockets.deny(state);
-  const noStore = (): ReturnType<typeof keyvalue.refuse> => keyvalue.refuse(state);
+function refused(at: StateSource): WasiImports {
+  const deny = (): ReturnType<typeof sockets.deny> => sockets.deny(at.state);
+  const noStore = (): ReturnType<typeof keyvalue.refuse> => keyvalue.refuse(at.state);
   const configStore = {
-    get: (key: string) => config.get(state, key),
-    getAll: () => config.getAll(state),
+    get: (key: string) => config.get(at.state, key),
+    getAll: () => config.getAll(at.state),
   };
   return {
-    'wasi:filesystem/preopens': { getDirectories: () => filesystem.getDirectories(state) },
+    'wasi:filesystem/preopens': { getDirectories: () => filesystem.getDirectories(at.state) },
     'wasi:filesystem/types': {
       Descriptor: filesystem.Descriptor,
       DirectoryEntryStream: filesystem.DirectoryEntryStream,
-      filesystemErrorCode: (error: IoError) => filesystem.filesystemErrorCode(state, error),
+      filesystemErrorCode: (error: IoError) => filesystem.filesystemErrorCode(at.state, error),
     },
-    'wasi:sockets/instance-network': { instanceNetwork: () => new sockets.Network(state) },
+    'wasi:sockets/instance-network': { instanceNetwork: () => new sockets.Network(at.state) },
     'wasi:sockets/network': {
       Network: sockets.Network,
-      networkErrorCode: () => sockets.networkErrorCode(state),
+      networkErrorCode: () => sockets.networkErrorCode(at.state),
     },
     'wasi:sockets/tcp': { TcpSocket: sockets.TcpSocket },
     'wasi:sockets/tcp-create-socket': { createTcpSocket: deny },
@@ -188,9 +193,9 @@ function refused(state: GuestState): WasiImports {
     'wasi:config/runtime': configStore,
     'wasi:keyvalue/store': {
       Bucket: keyvalue.Bucket,
-      open: (identifier: string) => keyvalue.open(state, identifier),
+      open: (identifier: string) => keyvalue.open(at.state, identifier),
     },
-    'wasi:keyvalue/atomics': { Cas: keyvalue.Cas, increment: noStore, swap: () => keyvalue.swap(state) },
+    'wasi:keyvalue/atomics': { Cas: keyvalue.Cas, increment: noStore, swap: () => keyvalue.swap(at.state) },
     'wasi:keyvalue/batch': { getMany: noStore, setMany: noStore, deleteMany: noStore },
   };
 }

@@ -2,6 +2,13 @@
 export { Egress, EgressPolicy } from './egress.ts';
 export { describeErrorCode, type ErrorCode } from './http/error-codes.ts';
 export { createWasiHost, type Outcome, type WasiHost, type WasiHostOptions } from './host.ts';
-export { ASYNC_IMPORTS, type InterfaceImports, type WasiImports } from './imports.ts';
+export {
+  ASYNC_IMPORTS,
+  createImports,
+  type InterfaceImports,
+  type StateSource,
+  type WasiImports,
+} from './imports.ts';
 export { repairGeneratedCode } from './jco-repair.ts';
 export { GuestEnded, GuestExit, GuestTrap } from './stops.ts';
+export type { GuestState } from './state.ts';

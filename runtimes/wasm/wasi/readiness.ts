@@ -21,17 +21,19 @@ export const ALWAYS_READY: Readiness = {
 
 /** Those who wait for one thing to happen. */
 export class WakeList {
-  readonly #waiting = new Set<() => void>();
+  /** Made when somebody waits: most never do. */
+  #waiting: Set<() => void> | null = null;
 
   arm(wake: () => void): Disarm {
-    this.#waiting.add(wake);
-    return () => this.#waiting.delete(wake);
+    const waiting = (this.#waiting ??= new Set());
+    waiting.add(wake);
+    return () => waiting.delete(wake);
   }
 
   notify(): void {
-    if (this.#waiting.size === 0) return;
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
+    const waiting = this.#waiting;
+    if (!waiting) return;
+    this.#waiting = null;
     for (const wake of waiting) wake();
   }
 }

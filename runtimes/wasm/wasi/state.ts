@@ -13,6 +13,31 @@ import {
 import type { Disarm, Readiness } from './readiness.ts';
 import { GuestEnded, GuestExit, GuestTrap, type AnyGuestStop } from './stops.ts';
 
+/** One for all: an error takes longer to make than most requests take in the host. */
+const RETURNED = new GuestEnded(new Error('the function has returned'));
+
+/** Live handles by kind. A literal: it is copied faster than a map is filled. */
+function noHandles(): Record<ResourceKind, number> {
+  return {
+    'io-error': 0,
+    pollable: 0,
+    'input-stream': 0,
+    'output-stream': 0,
+    fields: 0,
+    'incoming-request': 0,
+    'response-outparam': 0,
+    'incoming-body': 0,
+    'future-trailers': 0,
+    'outgoing-response': 0,
+    'outgoing-request': 0,
+    'outgoing-body': 0,
+    'request-options': 0,
+    'future-incoming-response': 0,
+    'incoming-response': 0,
+    network: 0,
+  };
+}
+
 export interface GuestStateOptions {
   readonly context: InvocationContext;
   readonly grants: GuestGrants;
@@ -26,8 +51,9 @@ export class GuestState {
   readonly limits: GuestLimits;
   readonly egress: Egress;
   readonly answer: Answer;
-  readonly #handles = new Map<ResourceKind, number>();
-  readonly #atEnd = new Set<() => void>();
+  readonly #handles = noHandles();
+  /** Made when somebody asks to be told. */
+  #atEnd: Set<() => void> | null = null;
   readonly #onAbort: () => void;
   #stop: AnyGuestStop | null = null;
   #closed = false;
@@ -49,6 +75,11 @@ export class GuestState {
     this.#onAbort = () => this.end(signal.reason);
     if (signal.aborted) this.#onAbort();
     else signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  /** Itself: see `StateSource` in `imports.ts`. */
+  get state(): this {
+    return this;
   }
 
   /** Why the guest may not go on, or null. */
@@ -76,8 +107,9 @@ export class GuestState {
   end(reason: unknown): void {
     this.#stop ??= new GuestEnded(reason);
     this.#ended = true;
-    const atEnd = [...this.#atEnd];
-    this.#atEnd.clear();
+    const atEnd = this.#atEnd;
+    if (!atEnd) return;
+    this.#atEnd = null;
     for (const listener of atEnd) listener();
   }
 
@@ -86,7 +118,8 @@ export class GuestState {
     if (this.#closed) return;
     this.#closed = true;
     this.context.signal.removeEventListener('abort', this.#onAbort);
-    this.end(new Error('the function has returned'));
+    this.#stop ??= RETURNED;
+    this.end(null);
   }
 
   /** Calls `listener` when the invocation ends; at once if it has. */
@@ -95,8 +128,9 @@ export class GuestState {
       listener();
       return () => undefined;
     }
-    this.#atEnd.add(listener);
-    return () => this.#atEnd.delete(listener);
+    const atEnd = (this.#atEnd ??= new Set());
+    atEnd.add(listener);
+    return () => atEnd.delete(listener);
   }
 
   /**
@@ -143,20 +177,20 @@ export class GuestState {
   }
 
   acquire(kind: ResourceKind): void {
-    const live = (this.#handles.get(kind) ?? 0) + 1;
+    const live = this.#handles[kind] + 1;
     if (live > HANDLE_CAPS[kind]) {
       this.trap(`the function holds ${HANDLE_CAPS[kind]} ${kind} handles, which is the most it may at once`);
     }
-    this.#handles.set(kind, live);
+    this.#handles[kind] = live;
   }
 
   release(kind: ResourceKind): void {
-    this.#handles.set(kind, (this.#handles.get(kind) ?? 0) - 1);
+    this.#handles[kind] -= 1;
   }
 
   /** How many handles of a kind are live. */
   live(kind: ResourceKind): number {
-    return this.#handles.get(kind) ?? 0;
+    return this.#handles[kind];
   }
 
   /** Counts bytes of header fields; a negative number gives them back. */

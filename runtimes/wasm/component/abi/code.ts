@@ -1,6 +1,7 @@
 /** A JavaScript function body under construction. */
 export class Code {
   readonly #lines: string[] = [];
+  readonly #prelude: string[] = [];
   readonly #constants: unknown[] = [];
   #names = 0;
 
@@ -20,6 +21,13 @@ export class Code {
     return name;
   }
 
+  /** An expression that is evaluated once for each instance; the name of its value. */
+  once(expression: string): string {
+    const name = this.fresh();
+    this.#prelude.push(`const ${name} = ${expression};`);
+    return name;
+  }
+
   /** A value that the function refers to; the expression for it. */
   constant(value: unknown): string {
     this.#constants.push(value);
@@ -31,7 +39,7 @@ export class Code {
    * @param params the function's own parameters
    */
   compile(params: readonly string[]): (cx: unknown, host: unknown) => (...args: never[]) => unknown {
-    const body = `return (${params.join(', ')}) => {\n${this.#lines.join('\n')}\n};`;
+    const body = `${this.#prelude.join('\n')}\nreturn (${params.join(', ')}) => {\n${this.#lines.join('\n')}\n};`;
     // The text is ours: names of the component enter it only as JSON strings and through `camel`.
     // oxlint-disable-next-line typescript/no-implied-eval -- compiled once per signature: this is what makes a host call cost nanoseconds
     const make = new Function('cx', 'host', 'k', body) as (

@@ -38,7 +38,11 @@ export class Lifter {
   /** The expression of a value that arrives in core values; takes its slots from the front. */
   flat(type: ValueType, slots: Slot[]): string {
     const parts = partsOf(type);
-    if (parts) return this.#assemble(type, parts.map((part) => this.flat(part, slots)));
+    if (parts)
+      return this.#assemble(
+        type,
+        parts.map((part) => this.flat(part, slots)),
+      );
     const cases = casesOf(type);
     if (cases) return this.#flatVariant(type, cases, slots);
     if (type.kind === 'flags') {
@@ -203,7 +207,8 @@ function take(slots: Slot[], want: FlatType): string {
   // A variant's slot is as wide as its widest case (CanonicalABI.md, "Lifting Flat Values").
   if (flat === 'i64' && want === 'i32') return `Number(BigInt.asIntN(32, ${expression}))`;
   if (flat === 'i64' && want === 'f64') return `cx.f64FromBits(${expression})`;
-  if (want === 'f32') return `cx.f32FromBits(${flat === 'i64' ? `Number(BigInt.asIntN(32, ${expression}))` : expression})`;
+  if (want === 'f32')
+    return `cx.f32FromBits(${flat === 'i64' ? `Number(BigInt.asIntN(32, ${expression}))` : expression})`;
   throw new TypeError(`${want} cannot be taken from ${flat}`);
 }
 
@@ -217,5 +222,8 @@ function flagsFrom(names: readonly string[], words: readonly string[]): string {
 function flagLoads(names: readonly string[], at: string, offset: number): string[] {
   if (names.length <= 8) return [`cx.dv.getUint8(${at} + ${offset})`];
   if (names.length <= 16) return [`cx.dv.getUint16(${at} + ${offset}, true)`];
-  return Array.from({ length: flagWords(names) }, (_, i) => `cx.dv.getInt32(${at} + ${offset + i * 4}, true)`);
+  return Array.from(
+    { length: flagWords(names) },
+    (_, i) => `cx.dv.getInt32(${at} + ${offset + i * 4}, true)`,
+  );
 }

@@ -3,7 +3,16 @@ import { LinkDeclined } from '../declined.ts';
 import type { CanonOptions } from '../plan.ts';
 import type { Case, ValueType } from '../types.ts';
 import type { Code } from './code.ts';
-import { alignTo, casesOf, discriminantSize, flatten, flagWords, layoutOf, partsOf, payloadOffset } from './layout.ts';
+import {
+  alignTo,
+  casesOf,
+  discriminantSize,
+  flatten,
+  flagWords,
+  layoutOf,
+  partsOf,
+  payloadOffset,
+} from './layout.ts';
 import { camel } from './names.ts';
 
 export class Lowerer {
@@ -19,11 +28,15 @@ export class Lowerer {
   flat(type: ValueType, value: string): string {
     const parts = partsOf(type);
     if (parts?.[0]) {
-      return this.flat(parts[0], type.kind === 'record' ? member(value, type.fields[0]?.name ?? '') : `${value}[0]`);
+      return this.flat(
+        parts[0],
+        type.kind === 'record' ? member(value, type.fields[0]?.name ?? '') : `${value}[0]`,
+      );
     }
     const cases = casesOf(type);
     if (cases) {
-      if (flatten(type).length !== 1) throw new LinkDeclined(`a ${type.kind} with a payload is returned flat`);
+      if (flatten(type).length !== 1)
+        throw new LinkDeclined(`a ${type.kind} with a payload is returned flat`);
       return this.#discriminant(type, cases, value);
     }
     if (type.kind === 'flags') return flagWord(type.names, value, 0);
@@ -115,10 +128,10 @@ export class Lowerer {
     } else if (type.kind === 'list') {
       const { size, align } = layoutOf(type.element);
       const list = code.let(value);
-      length = `${list}.length`;
-      pointer = code.let(`cx.realloc(realloc, ${align}, ${list}.length * ${size})`);
+      length = code.let(`cx.itemCount(${list})`);
+      pointer = code.let(`cx.realloc(realloc, ${align}, ${length} * ${size})`);
       const i = code.fresh();
-      code.line(`for (let ${i} = 0; ${i} < ${list}.length; ${i}++) {`);
+      code.line(`for (let ${i} = 0; ${i} < ${length}; ${i}++) {`);
       this.memory(type.element, code.let(`${pointer} + ${i} * ${size}`), 0, `${list}[${i}]`);
       code.line('}');
     } else throw new TypeError(`${type.kind} is not a pair`);
@@ -162,7 +175,8 @@ export class Lowerer {
   #flags(names: readonly string[], at: string, offset: number, value: string): void {
     const code = this.#code;
     if (names.length <= 8) code.line(`cx.dv.setUint8(${at} + ${offset}, ${flagWord(names, value, 0)});`);
-    else if (names.length <= 16) code.line(`cx.dv.setUint16(${at} + ${offset}, ${flagWord(names, value, 0)}, true);`);
+    else if (names.length <= 16)
+      code.line(`cx.dv.setUint16(${at} + ${offset}, ${flagWord(names, value, 0)}, true);`);
     else {
       for (let word = 0; word < flagWords(names); word++) {
         code.line(`cx.dv.setInt32(${at} + ${offset + word * 4}, ${flagWord(names, value, word)}, true);`);

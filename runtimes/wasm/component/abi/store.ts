@@ -8,6 +8,7 @@ import { GuestTrap } from '../../wasi/index.ts';
 /** All strings and lists that one call hands over, bytes: a list may name the same string a million times. */
 const MAX_TRANSFER_BYTES = 64 * 1024 * 1024;
 const FIRST_HANDLE = 1;
+const KEPT_HANDLES = 64;
 
 const utf8Strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const utf16Strict = new TextDecoder('utf-16le', { fatal: true, ignoreBOM: true });
@@ -16,11 +17,6 @@ const utf8Encoder = new TextEncoder();
 const scratch = new DataView(new ArrayBuffer(8));
 
 export type Realloc = (oldPointer: number, oldSize: number, align: number, size: number) => number;
-
-interface Handle {
-  readonly resource: number;
-  readonly value: object;
-}
 
 export class GuestStore {
   u8: Uint8Array = new Uint8Array(0);
@@ -39,13 +35,19 @@ export class GuestStore {
   #transferLeft = MAX_TRANSFER_BYTES;
   /** Handles that the call under way borrows: they cannot be given away in the same call. */
   readonly #lent: number[] = [];
-  readonly #handles: (Handle | null)[] = [];
+  /** Resource kinds of the handles by number; -1 where there is none. Kept from life to life, as the next two. */
+  readonly #kinds: number[] = [];
+  readonly #values: (object | null)[] = [];
   readonly #free: number[] = [];
+  /** Handles are below this, in this life. */
+  #end = FIRST_HANDLE;
+  #freeCount = 0;
 
   /** Takes the views again where the memory has grown since. */
   refresh(): void {
     const { memory } = this;
-    if (memory && this.u8.buffer !== memory.buffer) {
+    // A memory that grows detaches its old buffer. To ask for the buffer itself each time costs more.
+    if (this.u8.byteLength === 0 && memory) {
       this.u8 = new Uint8Array(memory.buffer);
       this.dv = new DataView(memory.buffer);
     }
@@ -83,7 +85,8 @@ export class GuestStore {
   /** First in each function that the guest calls. */
   enter(): void {
     if (this.stopped !== null) throw this.stop(this.stopped);
-    if (!this.mayLeave) throw this.stop(new GuestTrap('the function called its host from within an allocation'));
+    if (!this.mayLeave)
+      throw this.stop(new GuestTrap('the function called its host from within an allocation'));
     this.#transferLeft = MAX_TRANSFER_BYTES;
     this.refresh();
   }
@@ -187,6 +190,12 @@ export class GuestStore {
     return at;
   }
 
+  /** Items of a list that the host answers with. */
+  itemCount(list: { readonly length: number } | undefined): number {
+    const count = list?.length;
+    return typeof count === 'number' ? count : this.trap('the host answered with something that is no list');
+  }
+
   liftChar(code: number): string {
     const value = code >>> 0;
     if (value >= 0x11_0000 || (value >= 0xd800 && value <= 0xdfff)) this.trap(`${value} is not a character`);
@@ -215,21 +224,17 @@ export class GuestStore {
   /** Gives the guest a handle. */
   add(resource: number, value: object): number {
     if (typeof value !== 'object' || value === null) this.trap('the host has no such resource');
-    const handle = { resource, value };
-    const index = this.#free.pop();
-    if (index === undefined) {
-      this.#handles.push(handle);
-      return this.#handles.length - 1 + FIRST_HANDLE;
-    }
-    this.#handles[index] = handle;
-    return index + FIRST_HANDLE;
+    const index = this.#freeCount > 0 ? (this.#free[--this.#freeCount] ?? this.#end++) : this.#end++;
+    this.#kinds[index] = resource;
+    this.#values[index] = value;
+    return index;
   }
 
   /** What a handle stands for, which the guest keeps. */
   borrow(resource: number, index: number): object {
-    const handle = this.#handles[index - FIRST_HANDLE];
-    if (!handle || handle.resource !== resource) this.trap(`${index} is not a handle of that kind`);
-    return handle.value;
+    const value = this.#values[index];
+    if (!value || this.#kinds[index] !== resource) this.trap(`${index} is not a handle of that kind`);
+    return value;
   }
 
   /** Like {@link borrow}, in a call that also takes handles over. */
@@ -247,17 +252,22 @@ export class GuestStore {
   /** What a handle stands for, which the guest gives away. */
   remove(resource: number, index: number): object {
     const value = this.borrow(resource, index);
-    if (this.#lent.length > 0 && this.#lent.includes(index)) this.trap(`handle ${index} is lent to the same call`);
-    this.#handles[index - FIRST_HANDLE] = null;
-    this.#free.push(index - FIRST_HANDLE);
+    if (this.#lent.length > 0 && this.#lent.includes(index))
+      this.trap(`handle ${index} is lent to the same call`);
+    this.#values[index] = null;
+    this.#kinds[index] = -1;
+    this.#free[this.#freeCount++] = index;
     return value;
   }
 
   /** Forgets every handle, for the next life of the instance. */
   clear(): void {
-    this.#handles.length = 0;
-    this.#free.length = 0;
-    this.#lent.length = 0;
+    // One life with many handles must not make all later ones hold their place.
+    if (this.#end > KEPT_HANDLES) this.#kinds.length = this.#values.length = this.#free.length = 0;
+    else this.#values.fill(null);
+    this.#end = FIRST_HANDLE;
+    this.#freeCount = 0;
+    if (this.#lent.length > 0) this.#lent.length = 0;
     this.mayLeave = true;
     this.wroteOutside = false;
     this.stopped = null;

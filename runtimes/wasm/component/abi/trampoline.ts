@@ -3,7 +3,7 @@ import { LinkDeclined } from '../declined.ts';
 import type { CanonOptions, LinkPlan, Trampoline } from '../plan.ts';
 import type { FuncType, ValueType } from '../types.ts';
 import { Code } from './code.ts';
-import { casesOf, flatten, layoutOf,  MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, partsOf } from './layout.ts';
+import { casesOf, flatten, layoutOf, MAX_FLAT_PARAMS, MAX_FLAT_RESULTS, partsOf } from './layout.ts';
 import { Lifter, type Slot } from './lift.ts';
 import { Lowerer } from './lower.ts';
 import { camel, pascal, unversioned } from './names.ts';
@@ -31,7 +31,11 @@ export function compileTrampolines(plan: LinkPlan, suspending: ReadonlySet<strin
   return plan.trampolines.map((trampoline) => compile(trampoline, plan, suspending));
 }
 
-function compile(trampoline: Trampoline, plan: LinkPlan, suspending: ReadonlySet<string>): CompiledTrampoline {
+function compile(
+  trampoline: Trampoline,
+  plan: LinkPlan,
+  suspending: ReadonlySet<string>,
+): CompiledTrampoline {
   if (trampoline.kind === 'lower') return compileLower(trampoline, suspending);
   const resource = plan.resources[trampoline.resource];
   if (!resource?.imported) throw new LinkDeclined('it defines resources of its own');
@@ -46,7 +50,10 @@ function compile(trampoline: Trampoline, plan: LinkPlan, suspending: ReadonlySet
   return { make: code.compile(['handle']), suspends: false };
 }
 
-function compileLower(trampoline: Extract<Trampoline, { kind: 'lower' }>, suspending: ReadonlySet<string>): CompiledTrampoline {
+function compileLower(
+  trampoline: Extract<Trampoline, { kind: 'lower' }>,
+  suspending: ReadonlySet<string>,
+): CompiledTrampoline {
   const { type, options, name } = trampoline;
   if (options.encoding === 'latin1+utf16') throw new LinkDeclined('it encodes strings as latin1+utf16');
   const suspends = suspending.has(`${unversioned(trampoline.interface)}#${name}`);
@@ -71,7 +78,7 @@ function compileLower(trampoline: Extract<Trampoline, { kind: 'lower' }>, suspen
     params.push(...slots.map((slot) => slot.expression));
     values = type.params.map((param) => lifter.flat(param.type, slots));
   }
-  const call = hostCall(trampoline.interface, name, values);
+  const call = hostCall(code, trampoline.interface, name, values);
   const { result } = type;
   const indirect = result !== null && flatten(result).length > MAX_FLAT_RESULTS;
   if (indirect && result) {
@@ -119,14 +126,15 @@ function contains(type: ValueType, kind: 'own' | 'borrow'): boolean {
 }
 
 /** The expression that calls a host function, by the four kinds of names that WIT has. */
-function hostCall(interfaceName: string, name: string, values: readonly string[]): string {
-  const links = `cx.imports[${JSON.stringify(unversioned(interfaceName))}]`;
+function hostCall(code: Code, interfaceName: string, name: string, values: readonly string[]): string {
   const member = (text: string): string => JSON.stringify(text);
+  const link = (text: string): string =>
+    code.once(`cx.imports[${JSON.stringify(unversioned(interfaceName))}]?.[${member(text)}]`);
   const special = /^\[(method|static|constructor)\]([^.]+)(?:\.(.+))?$/.exec(name);
-  if (!special) return `${links}[${member(camel(name))}](${values.join(', ')})`;
+  if (!special) return `${link(camel(name))}(${values.join(', ')})`;
   const [, kind, resource = '', method = ''] = special;
-  if (kind === 'constructor') return `new ${links}[${member(pascal(resource))}](${values.join(', ')})`;
-  if (kind === 'static') return `${links}[${member(pascal(resource))}][${member(camel(method))}](${values.join(', ')})`;
+  if (kind === 'constructor') return `new ${link(pascal(resource))}(${values.join(', ')})`;
+  if (kind === 'static') return `${link(pascal(resource))}[${member(camel(method))}](${values.join(', ')})`;
   const [self, ...rest] = values;
   return `${self}[${member(camel(method))}](${rest.join(', ')})`;
 }

@@ -1,6 +1,6 @@
 /**
  * Writes `wasi-signatures.gen.ts` from WASI's own WIT: give it a folder of the packages' files, as the crate
- * `wasip2` has them in `wit/deps`.
+ * `wasip2` has them in `wit/deps`, and format what it wrote (`npx oxfmt`).
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,8 +36,13 @@ const core = await componentEmbed({ dummy: true, witSource: world + packages.joi
 const plan = linkComponent(await componentNew(core, []));
 const lines = plan.trampolines
   .filter((item) => item.kind === 'lower')
-  .map((item) => `  ['${unversioned(item.interface)}#${item.name}', '${fingerprint(item.type, plan.resources)}'],`);
-const drafts = Object.entries(DRAFTS).flatMap(([name, functions]) => functions.map((item) => `  '${name}#${item}',`));
+  .map(
+    (item) =>
+      `  ['${unversioned(item.interface)}#${item.name}', '${fingerprint(item.type, plan.resources)}'],`,
+  );
+const drafts = Object.entries(DRAFTS).flatMap(([name, functions]) =>
+  functions.map((item) => `  '${name}#${item}',`),
+);
 writeFileSync(
   join(import.meta.dirname, '../wasi-signatures.gen.ts'),
   `/** The functions of WASI ${version} and their types. Written by \`testing/write-signatures.ts\`; do not edit. */

@@ -59,7 +59,7 @@ export async function cgiGuest(
     };
     const control = new ControlBlock();
     const turns = new Turns(control);
-    const specialised = await p1Engine.specialise(deployment, { memory: control.memory });
+    const specialised = await p1Engine.specialise(deployment, { memory: control.memory, yield: turns.yield });
     let life = 0;
     return {
       control,

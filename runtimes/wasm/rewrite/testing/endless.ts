@@ -22,6 +22,17 @@ export const ENDLESS: Readonly<Record<string, string>> = {
     (loop $outer (local.set $i (i32.const 1000))
       (loop $inner (local.set $i (i32.sub (local.get $i) (i32.const 1))) (br_if $inner (local.get $i)))
       (br $outer))))`,
+  'nested loops of which the inner one ends at once': `(module (func (export "run") (param i32)
+    (loop $outer (loop $inner (br_if $inner (local.get 0))) (br $outer))))`,
+  'a loop around a block that leaves it before the next loop': `(module (func (export "run") (param i32)
+    (loop $outer (block $out (br_if $out (i32.eqz (local.get 0))) (loop $inner (br $inner))) (br $outer))))`,
+  'a loop with operands': `(module (func (export "run") (local i32)
+    (i32.const 1) (loop $again (param i32) (local.set 0) (local.get 0) (br $again))))`,
+  'calls that double': `(module ${Array.from({ length: 60 }, (_, i) => `(func $f${i} (call $f${i + 1}) (call $f${i + 1}))`).join(' ')}
+    (func $f60) (func (export "run") (call $f0)))`,
+  'bulk work in a straight line': `(module (memory 4000) (func $work
+    ${'(memory.fill (i32.const 0) (i32.const 1) (i32.const 262143999))'.repeat(300)})
+    (func (export "run") (call $work) (call $work) (call $work)))`,
   'tail calls': `(module (func $a (return_call $b)) (func $b (return_call $a)) (func (export "run") (call $a)))`,
   'indirect tail calls': `(module (type $t (func)) (table funcref (elem $a))
     (func $a (return_call_indirect (type $t) (i32.const 0))) (func (export "run") (call $a)))`,

@@ -58,8 +58,8 @@ export class Answer implements BodyTarget {
     this.#fail(new FissiumError('GUEST_BAD_RESPONSE', message));
   }
 
-  async write(chunk: Uint8Array): Promise<void> {
-    await this.#state.context.response.write(chunk);
+  write(chunk: Uint8Array): Promise<void> | undefined {
+    return this.#state.context.response.write(chunk);
   }
 
   end(trailers: HeaderList): void {
@@ -73,22 +73,27 @@ export class Answer implements BodyTarget {
   }
 
   /**
-   * After the guest returned: waits until what it wrote has been taken. Rejects if there is no whole answer.
+   * After the guest returned: waits until what it wrote has been taken; undefined where all of it is already.
+   * Throws or rejects if there is no whole answer.
    */
-  async finish(): Promise<void> {
+  finish(): Promise<void> | undefined {
     if (!this.#failure && !this.#headSent) {
       this.#fail(new FissiumError('GUEST_NO_RESPONSE', 'the function returned without an answer'));
     }
     if (this.#body?.status === 'open') {
       this.#body.break({ message: 'it returned before it finished the body' });
     }
-    if (!this.#ended && !this.#failure) {
-      const done = Promise.withResolvers<void>();
-      this.#settled = done.resolve;
-      const forget = this.#state.onEnd(done.resolve);
-      await done.promise;
-      forget();
-    }
+    if (!this.#ended && !this.#failure) return this.#wait();
+    if (this.#failure) throw this.#failure;
+    return undefined;
+  }
+
+  async #wait(): Promise<void> {
+    const done = Promise.withResolvers<void>();
+    this.#settled = done.resolve;
+    const forget = this.#state.onEnd(done.resolve);
+    await done.promise;
+    forget();
     if (this.#failure) throw this.#failure;
   }
 

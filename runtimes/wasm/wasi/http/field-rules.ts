@@ -29,5 +29,9 @@ export function isForbidden(name: string): boolean {
 
 /** Visible characters, space, tab and what is over 0x7f; no other control characters, so no line breaks. */
 export function isFieldValue(value: Uint8Array): boolean {
-  return value.every((byte) => byte === 0x09 || (byte >= 0x20 && byte !== 0x7f));
+  for (let i = 0; i < value.byteLength; i++) {
+    const byte = value[i] ?? 0;
+    if ((byte < 0x20 && byte !== 0x09) || byte === 0x7f) return false;
+  }
+  return true;
 }

@@ -73,16 +73,25 @@ export class FieldStore {
   }
 
   toHeaderList(): HeaderList {
-    return this.#entries.map(([name, value]) => [name, Buffer.from(value).toString('latin1')]);
+    return this.#entries.map(([name, value]) => [name, latin1(value)]);
   }
 
   /** The message's Content-Length: null where it has none, undefined where it is not one number. */
   contentLength(): number | null | undefined {
-    const values = this.values('content-length').map((value) => Buffer.from(value).toString('latin1').trim());
+    if (!this.#entries.some(([name]) => name === 'content-length')) return null;
+    const values = this.values('content-length').map((value) => latin1(value).trim());
     const [first] = values;
     if (first === undefined) return null;
     return /^\d{1,15}$/.test(first) && values.every((value) => value === first) ? Number(first) : undefined;
   }
+}
+
+/** Buffers take longer to make than most values take to read. */
+function latin1(value: Uint8Array): string {
+  if (value.byteLength > 64) return Buffer.from(value).toString('latin1');
+  let text = '';
+  for (let i = 0; i < value.byteLength; i++) text += String.fromCharCode(value[i] ?? 0);
+  return text;
 }
 
 export interface FieldsOptions {

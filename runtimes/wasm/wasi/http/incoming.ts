@@ -14,12 +14,12 @@ import { Fields, FieldStore } from './fields.ts';
 import { methodFromName, schemeFromName, type Method, type Scheme } from './message-parts.ts';
 
 export class IncomingRequest extends Resource {
-  readonly #headers: FieldStore;
+  /** Made when the guest asks for them. */
+  #headers: FieldStore | null = null;
   #consumed = false;
 
   constructor(state: GuestState) {
     super(state, 'incoming-request');
-    this.#headers = FieldStore.received(state, state.context.request.headers);
   }
 
   method(): Method {
@@ -43,6 +43,7 @@ export class IncomingRequest extends Resource {
   }
 
   headers(): Fields {
+    this.#headers ??= FieldStore.received(this.state, this.state.context.request.headers);
     return new Fields(this.state, { store: this.#headers, immutable: true, parent: this });
   }
 

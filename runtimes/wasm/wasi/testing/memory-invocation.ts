@@ -77,10 +77,10 @@ export class MemorySink implements GuestResponseSink {
     this.headers = headers;
   }
 
-  async write(chunk: Uint8Array): Promise<void> {
+  write(chunk: Uint8Array): Promise<void> | undefined {
     if (this.status === null || this.trailers) throw new Error('a chunk outside of the body');
     this.chunks.push(chunk.slice());
-    await this.#stalled?.promise;
+    return this.#stalled?.promise;
   }
 
   end(trailers: HeaderList): void {
@@ -101,6 +101,7 @@ export class MemorySink implements GuestResponseSink {
 /** Says whether the guest holds its turn; throws where it is taken or given twice. */
 export class CheckedTurn implements Turn {
   readonly life = 1;
+  suspendable = (): boolean => false;
   held = true;
   /** How often it was given back. */
   released = 0;

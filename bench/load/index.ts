@@ -1,0 +1,68 @@
+/** Puts load on an address: with our generator, or with wrk as a check on it. */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { cleanEnvironment } from '../processes.ts';
+import { findBinary } from '../rivals/wasmtime.ts';
+import type { Job, LoadResult, Target } from './job.ts';
+
+export type { Job, LoadResult, Target } from './job.ts';
+
+const run = promisify(execFile);
+
+/** A generator that uses more of a core than this measures itself. */
+export const GENERATOR_LIMIT = 0.85;
+
+/** @throws Error where the generator ends without a result: nothing listens, or it ran out of time */
+export async function load(job: Job): Promise<LoadResult> {
+  const { stdout } = await run(
+    process.execPath,
+    [join(import.meta.dirname, 'generator.ts'), JSON.stringify(job)],
+    {
+      env: cleanEnvironment(),
+      maxBuffer: 16 * 2 ** 20,
+      timeout: 300_000,
+    },
+  );
+  return JSON.parse(stdout) as LoadResult;
+}
+
+export function get(url: string): Target {
+  return { url, method: 'GET', bodyBytes: 0 };
+}
+
+/** What makes a figure of this run doubtful, in words. */
+export function doubtsOf(result: LoadResult): string[] {
+  const doubts: string[] = [];
+  const failed = Object.entries(result.errors);
+  if (failed.length > 0) {
+    const count = failed.reduce((sum, [, n]) => sum + n, 0);
+    const share = (100 * count) / (count + result.requests);
+    doubts.push(
+      `${count} of ${count + result.requests} requests failed (${share.toFixed(1)} %: ${failed.map(([kind, n]) => `${kind} × ${n}`).join(', ')})`,
+    );
+  }
+  if (result.generatorCpu > GENERATOR_LIMIT) {
+    doubts.push(
+      `the load generator used ${Math.round(result.generatorCpu * 100)} % of a core: the server may be faster`,
+    );
+  }
+  if (result.lag.p50 > result.latency.p50 / 4 && result.lag.p50 > 0.2) {
+    doubts.push(
+      `${result.lag.p50.toFixed(2)} ms of this latency are the load generator's own delay in sending, in the median`,
+    );
+  }
+  return doubts;
+}
+
+/** Answers per second by wrk, one thread; null where it is not installed. */
+export async function wrk(url: string, connections: number, seconds: number): Promise<number | null> {
+  const binary = findBinary('wrk');
+  if (binary === null) return null;
+  const { stdout } = await run(binary, ['-t1', `-c${connections}`, `-d${seconds}s`, url], {
+    timeout: 120_000,
+  });
+  if (/Non-2xx or 3xx responses: [1-9]/.test(stdout)) return null;
+  const rate = /Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1];
+  return rate === undefined ? null : Number(rate);
+}

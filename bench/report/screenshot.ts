@@ -1,0 +1,76 @@
+/** Pictures of the page in headless Chromium, light and dark: for its test, and for README. */
+import { existsSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
+
+/** The browser that is there, or null. */
+export function findChromium(): string | null {
+  const places = [
+    process.env['CHROMIUM'] ?? '',
+    '/usr/bin/chromium',
+    '/usr/bin/chromium-browser',
+    '/usr/bin/google-chrome',
+  ];
+  return places.find((path) => path !== '' && existsSync(path)) ?? null;
+}
+
+export interface PageFindings {
+  /** Requests for anything but the page itself. */
+  readonly requests: readonly string[];
+  /** What the browser complained about. */
+  readonly complaints: readonly string[];
+  /** Charts with a size. */
+  readonly charts: number;
+  /** Elements of charts that stick out of them, by their text. */
+  readonly cutOff: readonly string[];
+  /** Whether the page is wider than the window. */
+  readonly sideways: boolean;
+  readonly background: string;
+  readonly title: string;
+}
+
+/** Opens the file, writes a picture of the whole page and says what it found. @throws Error where there is no browser */
+export async function screenshot(
+  html: string,
+  png: string,
+  scheme: 'light' | 'dark',
+  width = 1200,
+): Promise<PageFindings> {
+  const { chromium } = await import('playwright-core');
+  const executablePath = findChromium();
+  if (executablePath === null) throw new Error('no Chromium was found: set CHROMIUM to its path');
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  try {
+    const page = await browser.newPage({ colorScheme: scheme, viewport: { width, height: 900 } });
+    const requests: string[] = [];
+    const complaints: string[] = [];
+    const address = pathToFileURL(html).href;
+    page.on('request', (request) => {
+      if (request.url() !== address && !request.url().startsWith('data:')) requests.push(request.url());
+    });
+    page.on('console', (message) => complaints.push(message.text()));
+    page.on('pageerror', (error) => complaints.push(String(error)));
+    await page.goto(address);
+    // As text: this file is checked without the browser's own types of `document`.
+    const found = (await page.evaluate(`(() => {
+      const svgs = [...document.querySelectorAll('svg')];
+      const cutOff = svgs.flatMap((svg) => {
+        const box = svg.getBoundingClientRect();
+        return [...svg.querySelectorAll('text')].filter((text) => {
+          const b = text.getBoundingClientRect();
+          return b.left < box.left - 1 || b.right > box.right + 1 || b.top < box.top - 1 || b.bottom > box.bottom + 1;
+        }).map((text) => text.textContent);
+      });
+      return {
+        charts: svgs.filter((svg) => svg.getBoundingClientRect().height > 40).length,
+        cutOff,
+        sideways: document.documentElement.scrollWidth > window.innerWidth,
+        background: getComputedStyle(document.body).backgroundColor,
+        title: document.title,
+      };
+    })()`)) as Omit<PageFindings, 'requests' | 'complaints'>;
+    await page.screenshot({ path: png, fullPage: true });
+    return { requests, complaints, ...found };
+  } finally {
+    await browser.close();
+  }
+}

@@ -1,0 +1,215 @@
+/** The shape of a scenario, and what all of them share: fresh processes, alternated order, results collected. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadAverage, OthersWatch } from '../machine.ts';
+import type { Method, NotRun, Point, Published, ScenarioResult, Series, Unit } from '../model.ts';
+import { findProgram, fingerprint, type Program } from '../programs.ts';
+import { isPlatform, type Rival, type Running, type RunningPlatform } from '../rivals/rival.ts';
+
+export interface ScenarioContext {
+  /** The rivals that were found and asked for; Fissium is one of them. */
+  readonly rivals: readonly Rival[];
+  /** What the user asked for by `--function`; undefined: the scenario's own program. */
+  readonly program: Program | undefined;
+  readonly quick: boolean;
+  /** Progress, for a person who waits. */
+  readonly say: (line: string) => void;
+}
+
+export interface Scenario {
+  readonly name: string;
+  readonly title: string;
+  /** What is measured, for somebody who has never seen the project. */
+  readonly what: string;
+  run(context: ScenarioContext): Promise<ScenarioResult>;
+}
+
+export interface Figure {
+  readonly rival: string;
+  readonly metric: string;
+  readonly at?: Point;
+  readonly unit: Unit;
+  readonly better: 'less' | 'more';
+  readonly each: string;
+  readonly doubts?: readonly string[];
+  readonly detail?: Readonly<Record<string, unknown>>;
+}
+
+/** Collects what a scenario finds. */
+export class Collector {
+  readonly #scenario: Scenario;
+  readonly #startedAt = performance.now();
+  readonly #others = new OthersWatch();
+  readonly #loadBefore = loadAverage();
+  readonly #series = new Map<string, Figure & { raw: number[]; doubts: string[]; details: unknown[] }>();
+  readonly #notRun: NotRun[] = [];
+  readonly notes: string[] = [];
+  /** How often each rival failed in this scenario. */
+  readonly failures = new Map<string, number>();
+
+  constructor(scenario: Scenario) {
+    this.#scenario = scenario;
+  }
+
+  /** Adds values to the series of this rival, metric and point. */
+  add(figure: Figure, ...values: number[]): void {
+    const key = JSON.stringify([figure.rival, figure.metric, figure.at ?? {}]);
+    let series = this.#series.get(key);
+    if (!series) {
+      series = { ...figure, raw: [], doubts: [], details: [] };
+      this.#series.set(key, series);
+    }
+    series.raw.push(...values);
+    // The same doubt in each round is said once, with the first round's numbers.
+    const same = (a: string, b: string): boolean =>
+      a.replaceAll(/[\d.]+/g, '') === b.replaceAll(/[\d.]+/g, '');
+    for (const doubt of figure.doubts ?? []) {
+      if (!series.doubts.some((known) => same(known, doubt))) series.doubts.push(doubt);
+    }
+    if (figure.detail) series.details.push(figure.detail);
+  }
+
+  /** Says once that something was not measured. */
+  skip(rival: string, what: string, why: string): void {
+    if (this.#notRun.some((one) => one.rival === rival && one.what === what)) return;
+    this.#notRun.push({ rival, what, why });
+  }
+
+  finish(method: Method, published?: readonly Published[]): ScenarioResult {
+    const { name, title, what } = this.#scenario;
+    const series: Series[] = [...this.#series.values()].map(({ details, at = {}, ...rest }) => ({
+      ...rest,
+      at,
+      ...(details.length === 0 ? {} : { detail: { rounds: details } }),
+    }));
+    return {
+      name,
+      title,
+      what,
+      method,
+      series,
+      notRun: this.#notRun,
+      notes: this.notes,
+      ...(published ? { published } : {}),
+      loadAverageBefore: this.#loadBefore,
+      othersBusy: this.#others.share(),
+      loadAverageAfter: loadAverage(),
+      durationS: (performance.now() - this.#startedAt) / 1000,
+    };
+  }
+}
+
+/** Every rival in every round; each second round in the opposite order, so that no place in it is anybody's own. */
+export function* alternated(
+  rivals: readonly Rival[],
+  rounds: number,
+): Generator<{ round: number; rival: Rival }> {
+  for (let round = 0; round < rounds; round++) {
+    for (const rival of round % 2 === 0 ? rivals : rivals.toReversed()) yield { round, rival };
+  }
+}
+
+export const ALTERNATED =
+  'every rival once in each round, in a fresh process; each second round in the opposite order';
+
+/** A folder that is gone afterwards. */
+export async function inFolder<T>(body: (folder: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'fissium-bench-'));
+  try {
+    return await body(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** A fresh process with the program, stopped afterwards. */
+export function withRunning<T>(
+  rival: Rival,
+  program: Program,
+  body: (running: Running) => Promise<T>,
+): Promise<T> {
+  return inFolder(async (folder) => {
+    await rival.prepare?.(program, { folder });
+    const running = await rival.start(program, { folder });
+    try {
+      return await body(running);
+    } finally {
+      await running.stop();
+    }
+  });
+}
+
+/** A fresh platform without any function, stopped afterwards; null where the rival is none. */
+export async function withEmpty<T>(
+  rival: Rival,
+  body: (running: RunningPlatform) => Promise<T>,
+): Promise<T | null> {
+  if (!isPlatform(rival)) return null;
+  return inFolder(async (folder) => {
+    const running = await rival.startEmpty({ folder });
+    try {
+      return await body(running);
+    } finally {
+      await running.stop();
+    }
+  });
+}
+
+/** The rivals that run the program; the others are noted as skipped. */
+export function able(context: ScenarioContext, program: Program, collector: Collector): Rival[] {
+  return context.rivals.filter((rival) => {
+    const why = rival.refuses(program);
+    if (why !== null) collector.skip(rival.name, program.title, why);
+    return why === null;
+  });
+}
+
+const MAX_FAILURES = 2;
+
+/** Runs one rival's part; what goes wrong is said in the result and does not end the run. */
+export async function attempt(
+  context: ScenarioContext,
+  collector: Collector,
+  rival: Rival,
+  what: string,
+  body: () => Promise<void>,
+): Promise<void> {
+  const failures = collector.failures.get(rival.name) ?? 0;
+  // Once may be chance; then it would only cost its time limit again in each round.
+  if (failures >= MAX_FAILURES) return;
+  context.say(`${rival.name}: ${what}`);
+  try {
+    await body();
+  } catch (error) {
+    const why =
+      error instanceof Error
+        ? error.message.split('\n').slice(0, 6).join(' | ').slice(0, 600)
+        : String(error);
+    collector.failures.set(rival.name, failures + 1);
+    const last = failures + 1 === MAX_FAILURES ? '; not tried again in this scenario' : '';
+    collector.skip(rival.name, what, `failed: ${why}${last}`);
+    context.say(`  failed: ${why}`);
+  }
+}
+
+export function describeProgram(program: Program): string {
+  return `${program.title} (${fingerprint(program)})`;
+}
+
+/**
+ * The path to ask for on a program: the user's own is asked at its root.
+ */
+export function helloPath(program: Program): string {
+  return program.kind === 'own' ? '/' : '/hello';
+}
+
+/** The program that a scenario needs for its paths; the user's own cannot stand in for it. */
+export function torture(context: ScenarioContext, collector: Collector): Program {
+  if (context.program && context.program.kind !== 'torture') {
+    collector.notes.push(
+      '--function has no effect here: the scenario asks for paths that only `torture` has.',
+    );
+  }
+  return findProgram('torture');
+}

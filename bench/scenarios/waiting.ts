@@ -1,0 +1,78 @@
+/** Guests that wait: how many at once, and what one of them costs. */
+import { doubtsOf, get, load } from '../load/index.ts';
+import { memoryMiB } from '../processes.ts';
+import {
+  able,
+  ALTERNATED,
+  alternated,
+  attempt,
+  Collector,
+  describeProgram,
+  torture,
+  withRunning,
+  type Scenario,
+} from './scenario.ts';
+
+const SLEEP_MS = 2000;
+
+export const waiting: Scenario = {
+  name: 'waiting',
+  title: 'Guests that wait',
+  what: `Requests whose guests sleep for ${SLEEP_MS / 1000} s, all sent at once: a server that waits without holding threads answers all of them after ${SLEEP_MS / 1000} s. Memory is read while they sleep. What has not answered after 30 s counts as failed.`,
+  async run(context) {
+    const collector = new Collector(waiting);
+    const program = torture(context, collector);
+    const rivals = able(context, program, collector);
+    const counts = context.quick ? [200] : [100, 1000, 4000];
+    const rounds = context.quick ? 1 : 3;
+    for (const { rival } of alternated(rivals, rounds)) {
+      for (const count of counts) {
+        await attempt(context, collector, rival, `${count} guests that sleep`, () =>
+          withRunning(rival, program, async (running) => {
+            const url = (ms: number): string => `${running.url}/sleep?ms=${ms}`;
+            await load({ mode: 'burst', targets: [get(url(10))], connections: 20, limitMs: 30_000 });
+            const before = memoryMiB(running.pids());
+            const loading = load({
+              mode: 'burst',
+              targets: [get(url(SLEEP_MS))],
+              connections: count,
+              limitMs: 30_000,
+            });
+            let most = before ?? 0;
+            const watch = setInterval(() => (most = Math.max(most, memoryMiB(running.pids()) ?? 0)), 250);
+            const result = await loading.finally(() => clearInterval(watch));
+            const common = {
+              rival: rival.name,
+              at: { guests: count },
+              each: 'one burst',
+              better: 'less',
+              doubts: doubtsOf(result),
+              detail: { ...result },
+            } as const;
+            if (Object.keys(result.errors).length > 0) {
+              // A time limit is no figure: a ratio with it would be as large as the limit is long.
+              collector.skip(rival.name, `${count} guests that sleep`, common.doubts.join('; '));
+              return;
+            }
+            collector.add({ ...common, metric: 'until the last answer', unit: 'ms' }, result.allDoneMs);
+            collector.add({ ...common, metric: 'median answer', unit: 'ms' }, result.latency.p50);
+            if (before !== null && most > before)
+              collector.add(
+                { ...common, metric: 'memory for each waiting guest', unit: 'KiB' },
+                ((most - before) * 1024) / count,
+              );
+          }),
+        );
+      }
+    }
+    collector.notes.push(
+      'The platform runs 500 requests of a function at once by default (`concurrency`, as Fission has it); more wait for their turn, and over 1,000 waiting ones are refused with 429.',
+    );
+    return collector.finish({
+      program: describeProgram(program),
+      rounds,
+      order: ALTERNATED,
+      warmUp: '20 short sleeps',
+    });
+  },
+};

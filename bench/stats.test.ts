@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import type { ScenarioResult } from './model.ts';
+import { ratiosOf, ratioText } from './ratios.ts';
+import { digits, median, quantile } from './stats.ts';
+
+describe('statistics', () => {
+  it('interpolates between neighbours, whatever the order', () => {
+    expect(median([3, 1, 2])).toBe(2);
+    expect(median([4, 1, 2, 3])).toBe(2.5);
+    expect(quantile([10, 20, 30, 40, 50], 0.99)).toBeCloseTo(49.6);
+  });
+
+  it('has no quantile of nothing', () => {
+    expect(() => median([])).toThrow(RangeError);
+  });
+
+  it('prints three digits', () => {
+    expect([12_345, 123.4, 12.34, 1.234, 0.1234, 0].map((value) => digits(value))).toEqual([
+      '12,345',
+      '123',
+      '12.3',
+      '1.23',
+      '0.123',
+      '0',
+    ]);
+  });
+});
+
+function scenario(series: ScenarioResult['series']): ScenarioResult {
+  return {
+    name: 'test',
+    title: 'Test',
+    what: '',
+    method: { warmUp: '', rounds: 3, order: '', program: '' },
+    series,
+    notRun: [],
+    notes: [],
+    loadAverageBefore: 0,
+    loadAverageAfter: 0,
+    othersBusy: 0,
+    durationS: 1,
+  };
+}
+
+describe('ratios', () => {
+  const time = { metric: 'answer', at: {}, unit: 'ms', better: 'less', each: 'one request' } as const;
+  const rate = {
+    metric: 'rate',
+    at: { connections: 16 },
+    unit: 'req/s',
+    better: 'more',
+    each: 'one run',
+  } as const;
+
+  it('say better only where the platform is better, for times and for rates', () => {
+    const [slower, faster] = ratiosOf(
+      scenario([
+        { ...time, rival: 'fissium', raw: [10, 10, 10] },
+        { ...time, rival: 'other', raw: [5, 5, 5] },
+        { ...rate, rival: 'fissium', raw: [400, 400, 400] },
+        { ...rate, rival: 'other', raw: [100, 100, 100] },
+      ]),
+    );
+    expect(slower).toMatchObject({ advantage: 0.5, unsure: false });
+    expect(faster).toMatchObject({ advantage: 4, at: 'connections 16' });
+  });
+
+  it('are unsure where ranges overlap or values are few', () => {
+    const pair = (ours: number[], theirs: number[]) =>
+      ratiosOf(
+        scenario([
+          { ...time, rival: 'fissium', raw: ours },
+          { ...time, rival: 'other', raw: theirs },
+        ]),
+      )[0]?.unsure;
+    expect(pair([1, 2, 3], [4, 5, 6])).toBe(false);
+    expect(pair([1, 2, 5], [4, 5, 6])).toBe(true);
+    expect(pair([1, 2], [4, 5, 6])).toBe(true);
+  });
+
+  it('carry the doubts of both figures', () => {
+    const [ratio] = ratiosOf(
+      scenario([
+        { ...time, rival: 'fissium', raw: [1], doubts: ['a'] },
+        { ...time, rival: 'other', raw: [2], doubts: ['b'] },
+      ]),
+    );
+    expect(ratio?.doubts).toEqual(['a', 'b']);
+  });
+
+  it('are cut, not rounded, and never flattering', () => {
+    expect(ratioText(4.99)).toBe('4.9 × better');
+    expect(ratioText(1 / 4.99)).toBe('4.9 × worse');
+    expect(ratioText(12.9)).toBe('12 × better');
+    expect(ratioText(1.06)).toBe('1.06 × better');
+    expect(ratioText(0.97)).toBe('about the same');
+  });
+});

@@ -1,0 +1,97 @@
+import { describe, expect, it } from 'vitest';
+import { ControlBlock } from './control.ts';
+import { Turns, type GuestTurn } from './turns.worker.ts';
+
+function busy(ms: number): void {
+  for (const end = performance.now() + ms; performance.now() < end;);
+}
+
+/** Holds the turn for so long, then gives way, again and again. */
+async function compute(
+  turn: GuestTurn,
+  slices: number,
+  ms: number,
+  order: string[],
+  name: string,
+): Promise<void> {
+  await turn.take();
+  for (let i = 0; i < slices; i++) {
+    busy(ms);
+    order.push(name);
+    expect(await turn.giveWay()).toBe('go');
+  }
+  turn.release();
+}
+
+describe('turns', () => {
+  it('charge each guest for what it ran, and not for what its neighbours did', async () => {
+    const turns = new Turns(new ControlBlock());
+    const guests = [turns.for(1), turns.for(2), turns.for(3)];
+    const before = performance.now();
+    await Promise.all(guests.map((turn) => compute(turn, 5, 10, [], '')));
+    const elapsed = performance.now() - before;
+    const charged = guests.map(({ usedUs }) => usedUs / 1000);
+    expect(charged.reduce((sum, ms) => sum + ms, 0)).toBeLessThanOrEqual(elapsed);
+    // The system may run something else meanwhile, which is not charged; but never more than there was.
+    for (const ms of charged) expect(ms).toBeGreaterThan(10);
+  });
+
+  it('go to guests that ask for little before those that had to give way, which are not forgotten', async () => {
+    const turns = new Turns(new ControlBlock());
+    const order: string[] = [];
+    const long = compute(turns.for(1), 4, 20, order, 'long');
+    const short = Array.from({ length: 6 }, async (_, i) => {
+      const turn = turns.for(10 + i);
+      await turn.take();
+      busy(20);
+      order.push('short');
+      turn.release();
+    });
+    await Promise.all([long, ...short]);
+    expect(order[0]).toBe('long');
+    expect(order.slice(1, 4)).toEqual(['short', 'short', 'short']);
+    expect(order.indexOf('long', 1)).toBeLessThan(order.lastIndexOf('short'));
+  });
+
+  it('end a guest that nobody waits for, instead of going on with it', async () => {
+    const turns = new Turns(new ControlBlock());
+    let aborted = false;
+    const turn = turns.for(1, { isAborted: () => aborted });
+    await turn.take();
+    const going = turn.giveWay();
+    aborted = true;
+    expect(await going).toBe('end');
+    const closed = turns.for(2);
+    await closed.take();
+    const way = closed.giveWay();
+    closed.close();
+    expect(await way).toBe('end');
+    // The thread is free.
+    await turns.for(3).take();
+    expect(turns.control.running().life).toBe(3);
+  });
+});
+
+describe('the control block', () => {
+  it('never asks a guest to yield in place of its end', () => {
+    const control = new ControlBlock();
+    control.enter(5, 0);
+    control.kill(5);
+    control.askToYield(5);
+    expect(control.asked(5)).toBe('end');
+    control.enter(6, 0);
+    expect(control.asked(6)).toBe('nothing');
+    control.askToYield(6);
+    expect(control.asked(6)).toBe('yield');
+    expect(control.asked(6)).toBe('nothing');
+  });
+
+  it('passes over what was meant for another life', () => {
+    const control = new ControlBlock();
+    control.enter(5, 0);
+    control.askToYield(4);
+    expect(control.asked(5)).toBe('nothing');
+    control.kill(4);
+    expect(control.asked(5)).toBe('nothing');
+  });
+});
