@@ -13,7 +13,19 @@ export default defineConfig({
       exclude: ['**/*.test.ts', '**/*.worker.ts'],
     },
     projects: [
-      { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts', 'runtimes/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts', 'runtimes/**/*.test.ts'],
+          // Liveness only: a busy machine is not a failure.
+          testTimeout: 30_000,
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'bench', include: ['bench/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 },
+      },
       {
         extends: true,
         test: {

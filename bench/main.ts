@@ -93,6 +93,7 @@ async function main(): Promise<void> {
       warnings,
       rivals: records,
       scenarios,
+      notYet: NOT_YET,
     };
     if (values.json !== undefined) writeFileSync(resolve(values.json), `${JSON.stringify(result)}\n`);
     if (values.html !== undefined) writeFileSync(resolve(values.html), htmlReport(result));

@@ -86,6 +86,8 @@ export interface RunResult {
   readonly warnings: readonly string[];
   readonly rivals: readonly RivalRecord[];
   readonly scenarios: readonly ScenarioResult[];
+  /** Scenarios that do not exist yet, and why. */
+  readonly notYet?: Readonly<Record<string, string>>;
 }
 
 /** `connections 16`, in the order in which the scenario wrote it. */

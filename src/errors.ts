@@ -98,5 +98,9 @@ export function toErrorData(thrown: unknown): ErrorData {
 
 /** The error that {@link toErrorData} was made from, on the other side of a thread. */
 export function fromErrorData(data: ErrorData): FissiumError {
-  return new FissiumError(data.code, data.message, data.guestStack === undefined ? {} : { guestStack: data.guestStack });
+  return new FissiumError(
+    data.code,
+    data.message,
+    data.guestStack === undefined ? {} : { guestStack: data.guestStack },
+  );
 }

@@ -42,6 +42,9 @@ ${quick ? '<p class="note">A quick run with few rounds: good for a first look, n
 ${this.#rivals()}
 ${this.#headline()}
 ${this.#result.scenarios.map((scenario) => this.#scenario(scenario)).join('\n')}
+${Object.entries(this.#result.notYet ?? {})
+  .map(([name, why]) => `<p class="note">Not measured: <b>${escape(name)}</b>, ${escape(why)}.</p>`)
+  .join('')}
 </main></body></html>
 `;
   }

@@ -102,7 +102,7 @@ describe('the report', () => {
   // Said in the test's own title where there is no browser.
   const browser = findChromium();
   it.skipIf(browser === null)(
-    `is drawn by a browser without loading anything, light and dark (${browser ?? 'no Chromium found'})`,
+    `is drawn by a browser without loading anything, light and dark (${browser ?? 'no Chromium or no playwright-core found'})`,
     async () => {
       const html = join(folder, 'report.html');
       await writeFile(html, htmlReport(RESULT));

@@ -1,9 +1,36 @@
 /** Pictures of the page in headless Chromium, light and dark: for its test, and for README. */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-/** The browser that is there, or null. */
+/**
+ * What of playwright-core is used here: it is installed only in `bench/`, and the rest of the repository is checked
+ * without it.
+ */
+interface Playwright {
+  readonly chromium: { launch(options: { executablePath: string; args: string[] }): Promise<Browser> };
+}
+interface Browser {
+  newPage(options: {
+    colorScheme: 'light' | 'dark';
+    viewport: { width: number; height: number };
+  }): Promise<Page>;
+  close(): Promise<void>;
+}
+interface Page {
+  on(event: 'request', listener: (request: { url(): string }) => void): void;
+  on(event: 'console', listener: (message: { text(): string }) => void): void;
+  on(event: 'pageerror', listener: (error: Error) => void): void;
+  goto(url: string): Promise<unknown>;
+  evaluate(script: string): Promise<unknown>;
+  screenshot(options: { path: string; fullPage: boolean }): Promise<unknown>;
+}
+
+const PLAYWRIGHT: string = 'playwright-core';
+
+/** The browser that is there, or null: also where playwright-core is not installed. */
 export function findChromium(): string | null {
+  if (!existsSync(join(import.meta.dirname, '../node_modules', PLAYWRIGHT))) return null;
   const places = [
     process.env['CHROMIUM'] ?? '',
     '/usr/bin/chromium',
@@ -35,7 +62,7 @@ export async function screenshot(
   scheme: 'light' | 'dark',
   width = 1200,
 ): Promise<PageFindings> {
-  const { chromium } = await import('playwright-core');
+  const { chromium } = (await import(PLAYWRIGHT)) as Playwright;
   const executablePath = findChromium();
   if (executablePath === null) throw new Error('no Chromium was found: set CHROMIUM to its path');
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });

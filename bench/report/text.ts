@@ -51,6 +51,8 @@ export function textReport(result: RunResult): string {
     }
     for (const { rival, what, why } of scenario.notRun) out.push(`  not measured: ${rival}, ${what}: ${why}`);
   }
+  for (const [name, why] of Object.entries(result.notYet ?? {}))
+    out.push('', `not measured: ${name}: ${why}`);
   const missing = result.rivals.filter(({ available }) => !available);
   if (missing.length > 0) out.push('', ...missing.map(({ title, why }) => `not found: ${title}: ${why}`));
   if (!result.rivals.some(({ name, available }) => name === OURS && available))

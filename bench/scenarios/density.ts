@@ -29,7 +29,7 @@ export const density: Scenario = {
     const collector = new Collector(density);
     const rivals = able(context, program, collector);
     const marks = quick ? [1, 10, 50] : [1, 10, 100, 1000, 10_000];
-    const processes = quick ? [1, 5] : [1, 10];
+    const processes = [1, 10];
     const path = helloPath(program);
     const wasm = readFileSync(program.file);
     for (const rival of rivals) {

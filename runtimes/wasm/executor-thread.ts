@@ -173,7 +173,9 @@ export class ExecutorThread {
   #lost(error: unknown): void {
     this.#alive = false;
     this.#port.close();
-    const failure = new FissiumError('THREAD_LOST', 'the thread that ran this request ended', { cause: error });
+    const failure = new FissiumError('THREAD_LOST', 'the thread that ran this request ended', {
+      cause: error,
+    });
     for (const waiting of this.#specialising.values()) waiting.reject(failure);
     for (const call of this.#calls.values()) call.finish(toErrorData(failure));
     this.#events.lost(this, error);

@@ -20,10 +20,15 @@ export function guestFailure(
   const holding = `it held ${(used / MIB).toFixed(1)} of ${(memoryLimitBytes / MIB).toFixed(0)} MiB of memory`;
   const guestStack = readableStack(error);
   if (error instanceof RangeError && /call stack/i.test(error.message)) {
-    return new FissiumError('GUEST_TRAPPED', `the function's call stack is exhausted; ${holding}`, { guestStack });
+    return new FissiumError('GUEST_TRAPPED', `the function's call stack is exhausted; ${holding}`, {
+      guestStack,
+    });
   }
   if (!(error instanceof WebAssembly.RuntimeError)) {
-    return new FissiumError('GUEST_TRAPPED', `the function failed: ${error.message}`, { guestStack, cause: error });
+    return new FissiumError('GUEST_TRAPPED', `the function failed: ${error.message}`, {
+      guestStack,
+      cause: error,
+    });
   }
   if (/unreachable/.test(error.message) && used > memoryLimitBytes * NEARLY_FULL) {
     return new FissiumError(
@@ -32,7 +37,9 @@ export function guestFailure(
       { guestStack },
     );
   }
-  return new FissiumError('GUEST_TRAPPED', `the function trapped: ${error.message}; ${holding}`, { guestStack });
+  return new FissiumError('GUEST_TRAPPED', `the function trapped: ${error.message}; ${holding}`, {
+    guestStack,
+  });
 }
 
 /** The guest's frames of a stack, by name where the module has names. */
@@ -41,6 +48,8 @@ function readableStack(error: Error): string {
   const guest = frames
     .map((frame) => /at (\S+) \(wasm:\/\/wasm\/(\S+?):wasm-function\[(\d+)\]:(0x[0-9a-f]+)\)/.exec(frame))
     .filter((match) => match !== null)
-    .map(([, name, module, index, offset]) => `    at ${name} (${module} function ${index}, offset ${offset})`);
+    .map(
+      ([, name, module, index, offset]) => `    at ${name} (${module} function ${index}, offset ${offset})`,
+    );
   return [`${error.name}: ${error.message}`, ...guest.slice(0, 50)].join('\n');
 }

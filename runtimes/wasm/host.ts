@@ -69,6 +69,8 @@ interface Waiting {
   readonly fail: (error: FissiumError) => void;
 }
 
+const EXECUTOR_HEAP_MB = 1024;
+
 export class WasmHost {
   readonly #pool: Piscina<ExecutorStart, void>;
   readonly #logger: Logger;
@@ -105,6 +107,9 @@ export class WasmHost {
       concurrentTasksPerWorker: 1,
       // A guest gets no environment variable of ours, not even by a fault in an engine.
       env: {},
+      // What a guest can make V8 hold outside its memory (exceptions that hold exceptions) ends its thread,
+      // which is replaced; without a bound it would end the process.
+      resourceLimits: { maxOldGenerationSizeMb: EXECUTOR_HEAP_MB },
       recordTiming: false,
     });
     this.#watchdog = new Watchdog(

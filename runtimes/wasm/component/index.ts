@@ -1,5 +1,6 @@
 export { compileTrampolines } from './abi/trampoline.ts';
 export { LinkDeclined, LinkRefused } from './declined.ts';
+export { checkHostImports } from './host-imports.ts';
 export { linkComponent } from './linker.ts';
 export { findEntry, moduleName, PLAN_FILE, type LinkPlan } from './plan.ts';
 export { DecodeError } from './reader.ts';

@@ -34,9 +34,12 @@ const MAX_DEPTH = 32;
  * The plan of a component.
  * @throws DecodeError where the binary is malformed, LinkDeclined where it needs another engine
  */
-export function linkComponent(bytes: Uint8Array): LinkPlan {
-  return new Linker(bytes).link();
+export function linkComponent(bytes: Uint8Array, onImports?: OnImports): LinkPlan {
+  return new Linker(bytes, onImports).link();
 }
+
+/** Told of the outermost component's index spaces after each of its import sections, which ends at `end`. */
+export type OnImports = (scope: Scope, resources: readonly ResourceInfo[], end: number) => void;
 
 class Linker {
   readonly #bytes: Uint8Array;
@@ -47,15 +50,20 @@ class Linker {
   readonly #budget = new Budget();
   readonly #types: TypeReader;
   #depth = 0;
+  #declined: string | null = null;
   #memory: CoreSource | null = null;
 
-  constructor(bytes: Uint8Array) {
+  readonly #onImports: OnImports | undefined;
+
+  constructor(bytes: Uint8Array, onImports?: OnImports) {
     this.#bytes = bytes;
+    this.#onImports = onImports;
     this.#types = new TypeReader(this.#resources, this.#budget);
   }
 
   link(): LinkPlan {
     const top = this.#component(new Reader(this.#bytes), null, null);
+    if (this.#declined !== null) throw new LinkDeclined(this.#declined);
     const exports: LiftedExport[] = [];
     for (const [name, entity] of top.exports) {
       if (entity.sort === 'func') exports.push(lifted('', name, entity.value));
@@ -108,7 +116,9 @@ class Linker {
         each(section, this.#budget, () => scope.coreInstances.push(this.#coreInstance(section, scope)));
         return;
       case 3:
-        throw new LinkDeclined('it declares core types');
+        // Said at the end: until then the imports are read, which are checked whoever runs the component.
+        this.#declined ??= 'it declares core types';
+        return;
       case 4:
         scope.components.push({ body: section, scope });
         return;
@@ -126,6 +136,7 @@ class Linker {
         return;
       case 10:
         each(section, this.#budget, () => this.#import(section, scope, args));
+        if (args === null) this.#onImports?.(scope, this.#resources, section.end);
         return;
       case 11:
         each(section, this.#budget, () => this.#export(section, scope, exports));
@@ -361,6 +372,7 @@ class Linker {
       define(scope, given);
       return;
     }
+    if (sort === 0x00) throw new LinkDeclined(`it imports ${name}, which is a core module`);
     const type = at(reader, scope.types, index, 'type');
     if (sort === 0x01 && type.kind === 'func') {
       scope.funcs.push({ kind: 'host', interface: '', name, type: type.type });

@@ -11,17 +11,28 @@ import type { LinkPlan, ResourceInfo } from './plan.ts';
 import type { FuncType, ValueType } from './types.ts';
 import { DRAFT_FUNCTIONS, WASI_SIGNATURES } from './wasi-signatures.gen.ts';
 
+export interface HostFunction {
+  /** `wasi:io/streams@0.2.6`. */
+  readonly interface: string;
+  readonly name: string;
+  readonly type: FuncType;
+}
+
 /** @throws LinkRefused that names the first import which is not WASI's */
 export function checkSignatures(plan: LinkPlan): void {
   for (const trampoline of plan.trampolines) {
-    if (trampoline.kind !== 'lower') continue;
-    const key = `${unversioned(trampoline.interface)}#${trampoline.name}`;
-    if (DRAFT_FUNCTIONS.has(key)) continue;
-    const expected = WASI_SIGNATURES.get(key);
-    if (expected === undefined) throw new LinkRefused(`it imports ${key}, which WASI 0.2 does not have`);
-    if (fingerprint(trampoline.type, plan.resources) !== expected) {
-      throw new LinkRefused(`it imports ${key} with another type than WASI 0.2 gives it`);
-    }
+    if (trampoline.kind === 'lower') checkSignature(trampoline, plan.resources);
+  }
+}
+
+/** @throws LinkRefused where the function is not WASI's */
+export function checkSignature(func: HostFunction, resources: readonly ResourceInfo[]): void {
+  const key = `${unversioned(func.interface)}#${func.name}`;
+  if (DRAFT_FUNCTIONS.has(key)) return;
+  const expected = WASI_SIGNATURES.get(key);
+  if (expected === undefined) throw new LinkRefused(`it imports ${key}, which WASI 0.2 does not have`);
+  if (fingerprint(func.type, resources) !== expected) {
+    throw new LinkRefused(`it imports ${key} with another type than WASI 0.2 gives it`);
   }
 }
 

@@ -59,10 +59,10 @@ class JcoFunction implements Specialised {
         /** Calls into the guest that host functions make: it cannot be suspended meanwhile. */
         let hostCalls = 0;
         const instantiateCore = Object.assign(
-          (module: WebAssembly.Module, imports: CoreImports) => this.#instantiateCore(module, imports, memories),
+          (module: WebAssembly.Module, imports: CoreImports) =>
+            this.#instantiateCore(module, imports, memories),
           {
-            hostCall:
-              (exported: HostCalled | undefined) =>
+            hostCall: (exported: HostCalled | undefined) =>
               exported &&
               ((...args: unknown[]) => {
                 hostCalls++;

@@ -89,7 +89,7 @@ async function prepareComponent(wasm: Uint8Array, engine: ComponentEngine): Prom
   const entry = findHandler(exports);
   checkImports(imports);
   // Commands need neither the WASI host's tables nor jco.
-  const { tryLink } = await import('./link.ts');
+  const { checkForJco, tryLink } = await import('./link.ts');
   const linked = engine === 'jco' ? { declined: 'the platform was told to use it' } : tryLink(wasm, entry);
   if (!('declined' in linked)) {
     const prepared = linked.cores.map(({ name, bytes }) => prepareCore(name, `${name}.wasm`, bytes));
@@ -106,6 +106,7 @@ async function prepareComponent(wasm: Uint8Array, engine: ComponentEngine): Prom
       files: [...prepared.map(({ module, bytes }) => ({ name: module.file, bytes })), linked.plan],
     };
   }
+  checkForJco(wasm);
   const { transpileComponent } = await import('./transpile.ts');
   const { script, cores } = await transpileComponent(withoutCustomSections(wasm), entry);
   const prepared = cores.map(({ name, bytes }) => prepareCore(name, name, bytes));

@@ -1,5 +1,6 @@
 /** Links a component for our own engine, or says why it goes to jco's. */
 import {
+  checkHostImports,
   checkSignatures,
   compileTrampolines,
   DecodeError,
@@ -44,8 +45,23 @@ export function tryLink(wasm: Uint8Array, entry: string): LinkedComponent | { re
   } catch (error) {
     if (error instanceof LinkRefused)
       throw refusal(`the component cannot be linked: ${error.message}`, error);
-    // What this linker cannot read jco may, or it will say what is wrong with it.
-    if (error instanceof LinkDeclined || error instanceof DecodeError) return { declined: error.message };
+    if (error instanceof DecodeError) throw refusal(`the component cannot be read: ${error.message}`, error);
+    if (error instanceof LinkDeclined) return { declined: error.message };
+    throw error;
+  }
+}
+
+/**
+ * Whether jco's engine may have a component that ours declines.
+ * @throws FissiumError PACKAGE_REFUSED where it imports a function that WASI does not have like that
+ */
+export function checkForJco(wasm: Uint8Array): void {
+  try {
+    checkHostImports(wasm);
+  } catch (error) {
+    if (error instanceof LinkRefused || error instanceof DecodeError) {
+      throw refusal(`the component cannot be linked: ${error.message}`, error);
+    }
     throw error;
   }
 }

@@ -90,7 +90,9 @@ export class Preparer {
     const folder = entryFolder(this.#cacheDir, digest);
     const cached = await readEntry(this.#cacheDir, digest);
     if (cached) return { manifest: cached, folder };
-    const turn = this.#queue.then(() => this.#run({ source, digest, cacheDir: this.#cacheDir, componentEngine: this.#componentEngine }));
+    const turn = this.#queue.then(() =>
+      this.#run({ source, digest, cacheDir: this.#cacheDir, componentEngine: this.#componentEngine }),
+    );
     this.#queue = turn.catch(() => undefined);
     return { manifest: await turn, folder };
   }

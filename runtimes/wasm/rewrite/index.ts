@@ -1,10 +1,5 @@
 export { RewriteDeclined, type DeclineReason } from './declined.ts';
-export {
-  addInterruptionCheck,
-  CONTROL_IMPORT,
-  FISSIUM_IMPORTS,
-  YIELD_IMPORT,
-} from './interrupt.ts';
+export { addInterruptionCheck, CONTROL_IMPORT, FISSIUM_IMPORTS, YIELD_IMPORT } from './interrupt.ts';
 export { readLayout, type ModuleExport, type ModuleLayout } from './layout.ts';
 export { limitMemory, PAGE_BYTES } from './memory-limit.ts';
 export { RESET_EXPORT } from './reset.ts';

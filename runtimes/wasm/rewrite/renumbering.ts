@@ -47,7 +47,10 @@ export class Renumbering {
     bytes: Uint8Array,
     start: number,
     out: ByteWriter,
-    on: Omit<InstructionVisitor, 'global' | 'memory' | 'access'> = { call: () => undefined, loop: () => undefined },
+    on: Omit<InstructionVisitor, 'global' | 'memory' | 'access'> = {
+      call: () => undefined,
+      loop: () => undefined,
+    },
   ): Patch {
     let copied = start;
     const copyTo = (position: number): void => {

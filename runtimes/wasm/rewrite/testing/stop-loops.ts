@@ -46,7 +46,10 @@ if (isMainThread) {
     Atomics.store(words, RUNNING, LIFE);
     Atomics.notify(words, RUNNING);
     const instance = new WebAssembly.Instance(module, {
-      fissium: { control: memory, yield: yieldFunction({ decide: () => 'go', wait: () => Promise.resolve('go') }) },
+      fissium: {
+        control: memory,
+        yield: yieldFunction({ decide: () => 'go', wait: () => Promise.resolve('go') }),
+      },
       host: {
         nothing: () => undefined,
         fail: () => {
