@@ -2,13 +2,16 @@
 import { Readable } from 'node:stream';
 import { FissiumError, fromErrorData, toErrorData, type ErrorData } from '../../src/errors.ts';
 import type { HeaderList, InvokeRequest, InvokeResponse } from '../../src/executors/executor.ts';
-import type { FromExecutor, ToExecutor } from './protocol.ts';
+import { TAKEN_STEP_BYTES, type FromExecutor, type ToExecutor } from './protocol.ts';
 
 /** The answer's body: hands chunks on and tells the thread what the client took. */
 class AnswerBody extends Readable {
   readonly #taken: (bytes: number) => void;
   readonly #gone: () => void;
+  /** In the stream's buffer. */
   #owed = 0;
+  /** Taken, and not told yet. */
+  #untold = 0;
 
   constructor(taken: (bytes: number) => void, gone: () => void) {
     super({ highWaterMark: 64 * 1024 });
@@ -17,15 +20,22 @@ class AnswerBody extends Readable {
   }
 
   add(chunk: Uint8Array): void {
-    if (this.push(chunk)) this.#taken(chunk.byteLength);
+    if (this.push(chunk)) this.#tell(chunk.byteLength);
     else this.#owed += chunk.byteLength;
+  }
+
+  #tell(bytes: number): void {
+    this.#untold += bytes;
+    if (this.#untold < TAKEN_STEP_BYTES) return;
+    this.#taken(this.#untold);
+    this.#untold = 0;
   }
 
   override _read(): void {
     if (this.#owed === 0) return;
     const bytes = this.#owed;
     this.#owed = 0;
-    this.#taken(bytes);
+    this.#tell(bytes);
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {

@@ -23,6 +23,8 @@ export class ExecutorThread {
   /** Settles when the thread is gone. */
   readonly gone: Promise<void>;
   #alive = true;
+  #outgoing: ToExecutor[] = [];
+  #transfer: ArrayBuffer[] = [];
   #unstarted = 0;
   #nextCall = 1;
   readonly #port: MessagePort;
@@ -38,9 +40,11 @@ export class ExecutorThread {
     this.#port = channel.port1 as unknown as MessagePort;
     const ready = Promise.withResolvers<void>();
     this.ready = ready.promise;
-    this.#port.onmessage = (event: MessageEvent<FromExecutor>) => {
-      if (event.data.type === 'ready') ready.resolve();
-      else this.#receive(event.data);
+    this.#port.onmessage = (event: MessageEvent<readonly FromExecutor[]>) => {
+      for (const message of event.data) {
+        if (message.type === 'ready') ready.resolve();
+        else this.#receive(message);
+      }
     };
     const start: ExecutorStart = {
       port: channel.port2 as unknown as MessagePort,
@@ -141,8 +145,19 @@ export class ExecutorThread {
     this.#send({ type: 'close' });
   }
 
+  /** What is to be sent leaves together, once for each turn of the event loop: see `executor.worker.ts`. */
   readonly #send = (message: ToExecutor, transfer?: ArrayBuffer[]): void => {
-    if (this.#alive) this.#port.postMessage(message, transfer ?? []);
+    if (this.#outgoing.length === 0) setImmediate(this.#flush);
+    this.#outgoing.push(message);
+    if (transfer) this.#transfer.push(...transfer);
+  };
+
+  readonly #flush = (): void => {
+    const messages = this.#outgoing;
+    const transfer = this.#transfer;
+    this.#outgoing = [];
+    this.#transfer = [];
+    if (this.#alive) this.#port.postMessage(messages, transfer);
   };
 
   #receive(message: Exclude<FromExecutor, { type: 'ready' }>): void {

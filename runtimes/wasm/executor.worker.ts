@@ -22,6 +22,8 @@ class Executor {
   readonly #turns: Turns;
   readonly #functions = new Map<string, Specialised>();
   readonly #calls = new Map<number, GuestCall>();
+  #outgoing: FromExecutor[] = [];
+  #transfer: ArrayBuffer[] = [];
   readonly closed: Promise<void>;
   #close: () => void = () => {};
 
@@ -30,12 +32,28 @@ class Executor {
     this.#turns = new Turns(new ControlBlock(start.control));
     this.#interrupt = { memory: start.control, yield: this.#turns.yield };
     this.closed = new Promise((resolve) => (this.#close = resolve));
-    this.#port.onmessage = (event: MessageEvent<ToExecutor>) => this.#receive(event.data);
+    this.#port.onmessage = (event: MessageEvent<readonly ToExecutor[]>) => {
+      for (const message of event.data) this.#receive(message);
+    };
     this.#post({ type: 'ready' });
   }
 
+  /**
+   * Messages leave together, once for each turn of the event loop: a short answer (head, body, end, done) is one
+   * message, and the main thread writes it in one go. Waking the other thread is most of what a message costs.
+   */
   readonly #post = (message: FromExecutor, transfer?: ArrayBuffer[]): void => {
-    this.#port.postMessage(message, transfer ?? []);
+    if (this.#outgoing.length === 0) setImmediate(this.#flush);
+    this.#outgoing.push(message);
+    if (transfer) this.#transfer.push(...transfer);
+  };
+
+  readonly #flush = (): void => {
+    const messages = this.#outgoing;
+    const transfer = this.#transfer;
+    this.#outgoing = [];
+    this.#transfer = [];
+    this.#port.postMessage(messages, transfer);
   };
 
   #receive(message: ToExecutor): void {

@@ -10,6 +10,9 @@ import type { Deployment } from './engine.ts';
 /** How many bytes of one body may be under way between the threads. */
 export const BODY_WINDOW_BYTES = 256 * 1024;
 
+/** What a client took is told once it adds up to this; far below the window, so that nobody waits for it. */
+export const TAKEN_STEP_BYTES = 64 * 1024;
+
 /** The request without its body, as plain data. */
 export interface RequestHead {
   readonly id: string;
@@ -20,6 +23,7 @@ export interface RequestHead {
   readonly headers: HeaderList;
 }
 
+/** Sent in arrays, like {@link FromExecutor}. */
 export type ToExecutor =
   | { readonly type: 'specialise'; readonly deployment: Deployment }
   | { readonly type: 'drop'; readonly key: string }
@@ -40,6 +44,7 @@ export type ToExecutor =
   | { readonly type: 'abort'; readonly call: number }
   | { readonly type: 'close' };
 
+/** Sent in arrays: whatever a thread had to say in one turn of its event loop, in order. */
 export type FromExecutor =
   | { readonly type: 'ready' }
   | { readonly type: 'specialised'; readonly key: string }
