@@ -17,6 +17,8 @@ class AnswerBody extends Readable {
     super({ highWaterMark: 64 * 1024 });
     this.#taken = taken;
     this.#gone = gone;
+    // Whoever reads the body hears of its failure; where nobody does, it must not end the process.
+    this.on('error', () => undefined);
   }
 
   add(chunk: Uint8Array): void {
@@ -173,7 +175,8 @@ export class Call {
 
   #settle(failure: FissiumError): void {
     if (this.#ended) return;
-    if (this.#headSent) this.#body.destroy(failure);
+    // Head and failure may come in one message: whoever awaits the head takes hold of the body first.
+    if (this.#headSent) setImmediate(() => this.#body.destroy(failure));
     else this.#reject(failure);
   }
 
