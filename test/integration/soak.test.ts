@@ -65,6 +65,8 @@ async function deployUntilDeath(
         const kinds = acknowledged.get(name) ?? new Set();
         acknowledged.set(name, kinds.add(type.plural));
       }
+      // Requests are under way when it dies, too: to what may not be ready yet, so that any answer will do.
+      await (await fetch(`${platform.router}/${name}`)).arrayBuffer();
     }
   } catch {
     // The platform was killed: that is the point.

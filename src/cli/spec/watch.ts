@@ -1,5 +1,6 @@
 /** Applies a specification again whenever its files change. */
 import { watch, type FSWatcher } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { matchFiles } from '../archive.ts';
 import { rootOf } from './archives.ts';
@@ -30,6 +31,7 @@ export async function watchSpecs(
   const watchers = new Map<string, FSWatcher>();
   let wake: () => void = () => {};
   let changed = false;
+  let applied = '';
   const onChange = (): void => {
     changed = true;
     wake();
@@ -41,8 +43,12 @@ export async function watchSpecs(
     for (let isFirst = true; !isAborted(); isFirst = false) {
       const set = await load();
       if (set !== undefined) {
-        await rewatch(watchers, set, onChange);
-        await apply(set);
+        const files = await archiveFiles(set);
+        rewatch(watchers, set, files, onChange);
+        // Other files of a watched folder change as well: a log, an editor's, the platform's own.
+        const state = await stateOf(set, files);
+        if (state !== applied) await apply(set);
+        applied = state;
       }
       if (isFirst) started();
       if (!changed && !isAborted()) {
@@ -61,8 +67,13 @@ export async function watchSpecs(
   }
 }
 
-async function rewatch(watchers: Map<string, FSWatcher>, set: SpecSet, onChange: () => void): Promise<void> {
-  const folders = await foldersOf(set);
+function rewatch(
+  watchers: Map<string, FSWatcher>,
+  set: SpecSet,
+  files: readonly string[],
+  onChange: () => void,
+): void {
+  const folders = new Set([set.folder, ...files.map((file) => dirname(file))]);
   for (const [folder, watcher] of watchers) {
     if (folders.has(folder)) continue;
     watcher.close();
@@ -84,14 +95,23 @@ function watchAlso(
   watchers.set(folder, watcher);
 }
 
-/** The folder of the specification, and those of the files that its archives are made of. */
-async function foldersOf(set: SpecSet): Promise<Set<string>> {
-  const folders = new Set([set.folder]);
-  for (const upload of set.archives) {
-    const files = await matchFiles(upload.include, rootOf(upload, set.folder), upload.exclude).catch(
-      () => [],
-    );
-    for (const file of files) folders.add(dirname(file));
-  }
-  return folders;
+/** The files that the specification's archives are made of. */
+async function archiveFiles(set: SpecSet): Promise<string[]> {
+  const files = await Promise.all(
+    set.archives.map((upload) =>
+      matchFiles(upload.include, rootOf(upload, set.folder), upload.exclude).catch(() => []),
+    ),
+  );
+  return files.flat();
+}
+
+/** Differs whenever an apply would find something else. */
+async function stateOf(set: SpecSet, files: readonly string[]): Promise<string> {
+  const stats = await Promise.all(
+    files.map(async (file) => {
+      const info = await stat(file).catch(() => undefined);
+      return [file, info?.mtimeMs, info?.size, info?.ino];
+    }),
+  );
+  return JSON.stringify([set, stats]);
 }
