@@ -2,10 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PreparedManifest } from './engine.ts';
+import { memoryPages } from './prepare/limits.ts';
 import { limitMemory } from './rewrite/memory-limit.ts';
 import { limitTables } from './rewrite/tables.ts';
-
-const PAGE_BYTES = 64 * 1024;
 
 interface Entry {
   readonly modules: Promise<ReadonlyMap<string, WebAssembly.Module>>;
@@ -44,7 +43,8 @@ export class ModuleCache {
 }
 
 function cacheKey(manifest: PreparedManifest, memoryBytes: number): string {
-  return `${manifest.digest}-${manifest.prepareVersion}-${memoryBytes}`;
+  // One package may be prepared for two engines, which have other modules.
+  return `${manifest.engine}-${manifest.digest}-${manifest.prepareVersion}-${memoryBytes}`;
 }
 
 async function compileAll(
@@ -52,7 +52,7 @@ async function compileAll(
   folder: string,
   memoryBytes: number,
 ): Promise<ReadonlyMap<string, WebAssembly.Module>> {
-  const pages = Math.floor(memoryBytes / PAGE_BYTES);
+  const pages = memoryPages(manifest, memoryBytes);
   const compiled = await Promise.all(
     manifest.modules.map(async ({ name, file, initialPages }) => {
       const bytes = await readFile(join(folder, file));
