@@ -15,6 +15,6 @@ export { applyJsonPatch, applyMergePatch } from './patch.ts';
 export { decodeProtobuf, PROTOBUF_MEDIA_TYPE } from './protobuf.ts';
 export { parseFieldSelector, parseLabelSelector } from './selectors.ts';
 export type { FieldSelector, LabelSelector } from './selectors.ts';
-export { applyStrategicMergePatch, takesStrategicMergePatch } from './strategic-patch.ts';
+export { applyStrategicMergePatch } from './strategic-patch.ts';
 export { AGE_COLUMN, parseIncludeObject, partialMetadata, toTable } from './table.ts';
 export type { IncludeObject, TableOptions } from './table.ts';

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PatchError } from './format-error.ts';
 import type { JsonObject } from './json.ts';
-import { applyStrategicMergePatch, takesStrategicMergePatch } from './strategic-patch.ts';
+import { applyStrategicMergePatch } from './strategic-patch.ts';
 import goCases from './testing/strategic-go.json' with { type: 'json' };
 
 interface GoCase {
@@ -76,8 +76,6 @@ describe('strategic merge patch', () => {
   });
 
   it('refuses kinds without merge rules by 415', () => {
-    expect(takesStrategicMergePatch('', 'ConfigMap')).toBe(true);
-    expect(takesStrategicMergePatch('fission.io', 'Function')).toBe(false);
     expect(() => applyStrategicMergePatch('Function', {}, {})).toThrow(
       expect.objectContaining({ status: 415 }),
     );

@@ -274,11 +274,6 @@ function firstPositions(ids: readonly unknown[]): Map<unknown, number> {
   return positions;
 }
 
-/** Whether the kind takes strategic merge patches; custom resources do not, as on a real cluster (415). */
-export function takesStrategicMergePatch(group: string, kind: string): boolean {
-  return group === '' && RULES.has(kind);
-}
-
 /**
  * Applies a strategic merge patch to an object of a core kind.
  * @throws PatchError 400 where the patch is malformed, 415 for a kind that has no merge rules

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { GuestTrap } from '../../wasi/index.ts';
 import type { ValueType } from '../types.ts';
 import { flatten, layoutOf } from './layout.ts';
-import { gives, takes, TestGuest } from './testing.ts';
+import { gives, takes, TestGuest } from '../testing/test-guest.ts';
 
 const U8: ValueType = { kind: 'u8' };
 const U32: ValueType = { kind: 'u32' };

@@ -1,8 +1,8 @@
 /** A guest for tests of the canonical ABI: a memory, an allocator, and the host functions that it imports. */
 import type { FuncType, ValueType } from '../types.ts';
 import type { LinkPlan } from '../plan.ts';
-import { GuestStore } from './store.ts';
-import { compileTrampolines, type HostLinks } from './trampoline.ts';
+import { GuestStore } from '../abi/store.ts';
+import { compileTrampolines, type HostLinks } from '../abi/trampoline.ts';
 
 export class TestGuest extends GuestStore {
   imports: Record<string, Record<string, unknown>> = {};
