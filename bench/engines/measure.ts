@@ -113,6 +113,7 @@ try {
       log: () => {},
       signal: new AbortController().signal,
       turn,
+      receipt: null,
     };
     const startedAt = performance.now();
     await specialised.handle(context);

@@ -109,7 +109,14 @@ async function measure(variant: Variant, source: string, path: string): Promise<
       const response = new Sink();
       const began = performance.now();
       const turn = turns.for(call);
-      const context: InvocationContext = { request, response, log: () => undefined, signal: never, turn };
+      const context: InvocationContext = {
+        request,
+        response,
+        log: () => undefined,
+        signal: never,
+        turn,
+        receipt: null,
+      };
       await specialised.handle(context);
       if (call > WARM_UP[variant]) times.push((performance.now() - began) * 1000);
       if (response.status !== 200 || !response.ended)

@@ -112,6 +112,25 @@ export interface GuestSignal {
   removeEventListener(type: 'abort', listener: () => void): void;
 }
 
+/** What one invocation took inside the engine, filled in while it runs; durations in milliseconds. */
+export interface EngineReceipt {
+  /**
+   * What the request found: an instance that was reset or never used (`ready`), one that had to be made (`new`),
+   * or one that keeps its state between requests (`reused`).
+   */
+  instance: 'ready' | 'new' | 'reused';
+  /** Making the instance; 0 where one was there. */
+  instantiateMs: number;
+  /** The guest's own code: its turns without what its host functions took. */
+  guestMs: number;
+  /** Inside host functions, waiting not counted. */
+  hostMs: number;
+  /** Suspended, waiting for something. */
+  waitingMs: number;
+  /** The most that its memories were together, bytes. */
+  peakMemoryBytes: number;
+}
+
 export interface InvocationContext {
   readonly request: GuestRequest;
   readonly response: GuestResponseSink;
@@ -120,6 +139,8 @@ export interface InvocationContext {
   readonly signal: GuestSignal;
   /** Accounts CPU time and serialises guests of one thread; see `turns.worker.ts`. */
   readonly turn: Turn;
+  /** Where the engine writes down what the invocation took; null where nobody asked: then nothing is measured. */
+  readonly receipt: EngineReceipt | null;
 }
 
 /**

@@ -191,6 +191,7 @@ export class GuestCall {
       response: this.#response,
       signal: this.#abort,
       turn,
+      receipt: null,
       log: (stream, chunk) => this.#log(stream, this.#splitters[stream].push(chunk)),
     };
   }

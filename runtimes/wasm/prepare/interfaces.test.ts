@@ -19,6 +19,7 @@ describe('the interfaces that prepare takes', () => {
         log: () => undefined,
         signal: new AbortController().signal,
         turn: { life: 1, take: () => Promise.resolve(), release: () => undefined, suspendable: () => false },
+        receipt: null,
       },
       grants: { env: [], args: [], allowedOutboundHosts: [] },
       limits: { memoryBytes: 1, cpuTimeMs: 1, bodyLimitBytes: 1 },

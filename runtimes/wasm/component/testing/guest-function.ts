@@ -87,6 +87,7 @@ export class GuestFunction {
       log: (_, chunk) => (log += Buffer.from(chunk).toString()),
       signal,
       turn,
+      receipt: null,
     };
     let instance: ComponentInstance | null = null;
     let error: string | null = null;

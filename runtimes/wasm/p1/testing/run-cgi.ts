@@ -108,6 +108,7 @@ async function run(
     log: (_stream, chunk) => log.push(chunk),
     signal: options.signal ?? new AbortController().signal,
     turn: turns.for(options.life),
+    receipt: null,
   });
   const answered = head as Pick<Answer, 'status' | 'headers'> | null;
   if (!answered || !ended) throw new Error('handle resolved without a whole answer');

@@ -148,6 +148,7 @@ export class MemoryInvocation {
       log: (stream, chunk) => (this[stream] += Buffer.from(chunk).toString()),
       signal: this.abort.signal,
       turn: this.turn,
+      receipt: null,
     };
   }
 
