@@ -1,0 +1,1 @@
+"""The server of the Python environment; not for user code."""

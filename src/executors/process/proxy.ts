@@ -1,0 +1,134 @@
+/** One call over a process's socket, streaming both ways. */
+import { PassThrough, type Readable } from 'node:stream';
+
+import type { Dispatcher } from 'undici';
+
+import { FissiumError } from '../../errors.ts';
+import type { HeaderList, InvokeRequest, InvokeResponse } from '../executor.ts';
+import type { RuntimeProcess } from './runtime-process.ts';
+
+/** Bodies that say they are no longer are read whole before the head goes on. */
+const WHOLE_BODY_BYTES = 32 * 1024;
+
+export interface ProxiedCall {
+  /** The answer; rejects with a FissiumError, or the signal's reason when it aborts before the head. */
+  readonly response: Promise<InvokeResponse>;
+  /** Resolves when the process is done with the call, also where nobody waits for it any more. */
+  readonly done: Promise<void>;
+  /** Breaks the call off. */
+  cancel(): void;
+}
+
+export function proxy(process: RuntimeProcess, request: InvokeRequest, coldStart: boolean): ProxiedCall {
+  const { promise: done, resolve: finish } = Promise.withResolvers<void>();
+  const controller = new AbortController();
+  return {
+    done,
+    cancel: () => controller.abort(),
+    response: begin(process, request, controller.signal, coldStart, finish),
+  };
+}
+
+async function begin(
+  process: RuntimeProcess,
+  request: InvokeRequest,
+  cancelled: AbortSignal,
+  coldStart: boolean,
+  finish: () => void,
+): Promise<InvokeResponse> {
+  const { signal } = request;
+  const { promise: gone, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(signal.reason);
+  const answer = exchange(process, request, cancelled, coldStart, finish);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([answer, gone]);
+  } catch (error) {
+    // Nobody reads what still comes.
+    answer.then(discard, () => {});
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+async function exchange(
+  process: RuntimeProcess,
+  request: InvokeRequest,
+  cancelled: AbortSignal,
+  coldStart: boolean,
+  finish: () => void,
+): Promise<InvokeResponse> {
+  try {
+    const answer = await process.pool.request({
+      path: request.pathWithQuery,
+      method: request.method as Dispatcher.HttpMethod,
+      headers: headersFor(request),
+      body: request.body,
+      signal: cancelled,
+      responseHeaders: 'raw',
+    });
+    const headers = pairs(answer.headers as unknown as readonly string[]);
+    const length = Number(
+      headers.find(([name]) => name.toLowerCase() === 'content-length')?.[1] ?? Number.NaN,
+    );
+    const head = { status: answer.statusCode, headers, coldStart };
+    if (length <= WHOLE_BODY_BYTES) {
+      const body = request.method === 'HEAD' ? new Uint8Array() : await answer.body.bytes();
+      if (request.method === 'HEAD') await answer.body.dump();
+      finish();
+      return { ...head, body, trailers: trailersOf(answer.trailers) };
+    }
+    const { promise: trailers, resolve } = Promise.withResolvers<HeaderList>();
+    answer.body.once('end', () => resolve(trailersOf(answer.trailers)));
+    answer.body.once('close', finish);
+    return { ...head, body: translated(answer.body, process), trailers };
+  } catch (error) {
+    finish();
+    if (request.body?.errored instanceof FissiumError) throw request.body.errored;
+    if (cancelled.aborted) throw new FissiumError('CLIENT_GONE', 'The call was broken off.');
+    throw Object.assign(await process.failure(), { cause: error });
+  }
+}
+
+/** The body, ending with a FissiumError where the process's does not end well. */
+function translated(source: Readable, process: RuntimeProcess): Readable {
+  const body = new PassThrough();
+  source.once('error', (cause) => {
+    if (body.destroyed) return;
+    process.failure().then(
+      (failure) => body.destroy(Object.assign(failure, { cause })),
+      () => body.destroy(cause),
+    );
+  });
+  body.once('close', () => source.destroy());
+  return source.pipe(body);
+}
+
+function discard({ body }: InvokeResponse): void {
+  if (body instanceof Uint8Array) return;
+  body.on('error', () => {});
+  body.resume();
+}
+
+function headersFor({ headers, authority, id }: InvokeRequest): string[] {
+  const flat = ['host', authority === '' ? 'localhost' : authority];
+  let hasId = false;
+  for (const [name, value] of headers) {
+    if (name === 'host') continue;
+    if (name === 'x-fission-request-id') hasId = true;
+    flat.push(name, value);
+  }
+  if (!hasId) flat.push('x-fission-request-id', id);
+  return flat;
+}
+
+function pairs(raw: readonly string[]): [name: string, value: string][] {
+  const list: [string, string][] = [];
+  for (let at = 0; at + 1 < raw.length; at += 2) list.push([String(raw[at]), String(raw[at + 1])]);
+  return list;
+}
+
+function trailersOf(trailers: Readonly<Record<string, string>>): HeaderList {
+  return Object.entries(trailers);
+}
