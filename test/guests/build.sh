@@ -4,10 +4,14 @@
 set -eu
 cd "$(dirname "$0")"
 mkdir -p built
-cargo build --quiet --release --target wasm32-wasip2 -p guest-torture -p guest-hello
-cargo build --quiet --release --target wasm32-wasip1 -p guest-cgi
+cargo build --quiet --release --target wasm32-wasip2 -p guest-startup --features seed
+cp target/wasm32-wasip2/release/startup.wasm built/startup-seed.wasm
+cargo build --quiet --release --target wasm32-wasip2 -p guest-torture -p guest-hello -p guest-files -p guest-startup
+cargo build --quiet --release --target wasm32-wasip1 -p guest-cgi -p guest-torture
 cp target/wasm32-wasip2/release/torture.wasm target/wasm32-wasip2/release/hello.wasm \
+  target/wasm32-wasip2/release/files.wasm target/wasm32-wasip2/release/startup.wasm \
   target/wasm32-wasip1/release/cgi.wasm built/
 chmod 644 built/*.wasm
 ../../node_modules/.bin/node build-wat.ts
+../../node_modules/.bin/node build-adapted.ts target/wasm32-wasip1/release/torture.wasm built/torture-adapted.wasm
 ls -l built

@@ -14,6 +14,7 @@ import {
   LinkDeclined,
   LinkRefused,
   makeComponentResettable,
+  mergeComponent,
 } from './index.ts';
 
 const GUESTS = join(import.meta.dirname, '../../../test/guests/built');
@@ -28,7 +29,8 @@ function whole(bytes: Uint8Array): void {
   checkSignatures(plan);
   compileTrampolines(plan, new Set(ASYNC_IMPORTS));
   const cores = plan.modules.map(({ offset, length }) => bytes.slice(offset, offset + length));
-  makeComponentResettable(plan, cores);
+  const merged = mergeComponent(plan, cores);
+  makeComponentResettable(merged.plan, merged.cores);
 }
 
 describe('linking', () => {

@@ -2,9 +2,9 @@
  * Links a component at prepare time: walks its sections as an instantiation would, with descriptions in the
  * place of real instances, and writes down what there is to do (Component Model, Binary.md and Linking.md).
  */
-import { readLayout, RewriteDeclined } from '../rewrite/index.ts';
+import { FISSIUM_IMPORTS, readLayout, RewriteDeclined } from '../rewrite/index.ts';
 import { Budget } from './budget.ts';
-import { LinkDeclined } from './declined.ts';
+import { LinkDeclined, LinkRefused } from './declined.ts';
 import {
   newScope,
   type CoreInstance,
@@ -15,11 +15,11 @@ import {
   type Scope,
 } from './entities.ts';
 import type {
+  BinaryPlan,
   CanonOptions,
   CoreInstantiation,
   CoreSource,
   LiftedExport,
-  LinkPlan,
   ResourceInfo,
   Trampoline,
 } from './plan.ts';
@@ -34,7 +34,7 @@ const MAX_DEPTH = 32;
  * The plan of a component.
  * @throws DecodeError where the binary is malformed, LinkDeclined where it needs another engine
  */
-export function linkComponent(bytes: Uint8Array, onImports?: OnImports): LinkPlan {
+export function linkComponent(bytes: Uint8Array, onImports?: OnImports): BinaryPlan {
   return new Linker(bytes, onImports).link();
 }
 
@@ -61,7 +61,7 @@ class Linker {
     this.#types = new TypeReader(this.#resources, this.#budget);
   }
 
-  link(): LinkPlan {
+  link(): BinaryPlan {
     const top = this.#component(new Reader(this.#bytes), null, null);
     if (this.#declined !== null) throw new LinkDeclined(this.#declined);
     const exports: LiftedExport[] = [];
@@ -184,6 +184,12 @@ class Linker {
     try {
       const { imports } = readLayout(this.#bytes.subarray(range.offset, range.offset + range.length));
       this.#budget.step(imports.length);
+      // It would be given the thread's control block.
+      if (imports.some(({ module }) => module === FISSIUM_IMPORTS)) {
+        throw new LinkRefused(
+          `core module ${index} imports from ${FISSIUM_IMPORTS}, the platform's own name`,
+        );
+      }
       return imports;
     } catch (error) {
       if (!(error instanceof RewriteDeclined)) throw error;

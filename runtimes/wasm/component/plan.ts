@@ -4,6 +4,7 @@
  * spaces any more.
  */
 import { LinkDeclined } from './declined.ts';
+import type { WantedMemory } from '../rewrite/index.ts';
 import type { FuncType, ResourceId } from './types.ts';
 
 /** A core function, memory, table or global, as a thing that exists once earlier steps have run. */
@@ -42,6 +43,8 @@ export interface CoreInstantiation {
     readonly name: string;
     readonly source: CoreSource;
   }[];
+  /** The memory that the host makes for it (`fissium` `memory`); absent where it imports none from there. */
+  readonly memory?: WantedMemory;
 }
 
 /** A function that the component exports. */
@@ -71,14 +74,23 @@ export interface ResetPlan {
 }
 
 export interface LinkPlan {
-  /** Core modules in the component's binary, as byte ranges. */
-  readonly modules: readonly { readonly offset: number; readonly length: number }[];
+  /** Core modules, by their size in bytes: the component's own (see {@link BinaryPlan}), or the one made of them. */
+  readonly modules: readonly { readonly length: number }[];
   readonly instantiations: readonly CoreInstantiation[];
   readonly trampolines: readonly Trampoline[];
   readonly resources: readonly ResourceInfo[];
   readonly exports: readonly LiftedExport[];
+  /** Called once all core instances are made: what start functions of merged core modules did. */
+  readonly start?: CoreSource;
   /** Absent where each request needs a new instance. */
   readonly reset?: ResetPlan;
+  /** Nothing of the guest runs while it is instantiated: that may be done outside of any request. */
+  readonly ahead?: boolean;
+}
+
+/** A plan as the linker made it: its core modules are byte ranges of the component's binary. */
+export interface BinaryPlan extends LinkPlan {
+  readonly modules: readonly { readonly offset: number; readonly length: number }[];
 }
 
 /** The file that prepare writes a plan to. */

@@ -77,6 +77,16 @@ describe('a real guest', () => {
     expect(reset.made).toBeLessThan(110);
   }, 120_000);
 
+  it.each([
+    ['imports its memory', {}],
+    ['has a memory of its own', { memoryImport: false }],
+  ])('that %s cannot grow it past the limit', async (_, steps) => {
+    const guest = new GuestFunction(TORTURE, steps, 80);
+    expect(await guest.call('/alloc?bytes=1000000')).toMatchObject({ status: 200, error: null });
+    expect((await guest.call('/alloc?bytes=8000000')).error).toMatch(/trapped/);
+    expect(guest.last?.memoryBytes).toBeLessThanOrEqual(80 * 65_536);
+  });
+
   it('at the same time as others is an instance of its own', async () => {
     const guest = new GuestFunction(TORTURE);
     const answers = await Promise.all([1, 2, 3, 4].map(() => guest.call('/sleep?ms=30')));
@@ -153,18 +163,24 @@ describe('a guest that catches everything', () => {
 });
 
 describe('what a guest calls its imports', () => {
-  it.each(['fissium', '__proto__'])('%s takes nothing of ours', async (name) => {
+  it('__proto__ takes nothing of ours', async () => {
     const bytes = await wat(
       catchAll('(loop $spin (br $spin))')
-        .replaceAll('"host"', JSON.stringify(name))
-        .replaceAll('"block" (func', name === 'fissium' ? '"control" (func' : '"toString" (func'),
+        .replaceAll('"host"', '"__proto__"')
+        .replaceAll('"block" (func', '"toString" (func'),
     );
     const before = Reflect.ownKeys(Object.prototype).length;
     const guest = new GuestFunction(bytes);
-    // The first cannot be linked, since the thread's control block stands in its place; the second runs, and is ended.
-    expect((await guest.call('/')).error).toMatch(
-      name === 'fissium' ? /Import|import/ : /77 is not a handle/,
-    );
+    expect((await guest.call('/')).error).toMatch(/77 is not a handle/);
     expect(Reflect.ownKeys(Object.prototype)).toHaveLength(before);
+  });
+
+  it('fissium is refused, since it would be the control block of its thread', async () => {
+    const bytes = await wat(`(component
+      (core module $a (memory (export "control") 1 1 shared))
+      (core module $b (import "fissium" "control" (memory 1 1 shared)))
+      (core instance $i (instantiate $a))
+      (core instance (instantiate $b (with "fissium" (instance $i)))))`);
+    expect(() => new GuestFunction(bytes)).toThrow(/imports from fissium, the platform's own name/);
   });
 });

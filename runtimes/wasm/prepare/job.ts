@@ -5,12 +5,20 @@
 import { createHash } from 'node:crypto';
 import { open, readFile } from 'node:fs/promises';
 import type { PreparedManifest, PreparedModule } from '../engine.ts';
-import { addInterruptionCheck, readLayout, RewriteDeclined } from '../rewrite/index.ts';
+import {
+  addInterruptionCheck,
+  FISSIUM_IMPORTS,
+  MEMORY_IMPORT,
+  readLayout,
+  RewriteDeclined,
+  type Import,
+} from '../rewrite/index.ts';
 import { checkBounds } from './bounds.ts';
 import { writeEntry, type EntryFile } from './cache.ts';
 import { readComponent, withoutCustomSections } from './component-binary.ts';
 import { checkImports, findHandler } from './interfaces.ts';
-import { inspectCommand, PREVIEW1, validationError } from './preview1.ts';
+import type { LinkSteps } from './link.ts';
+import { validationError } from './preview1.ts';
 import { quoted, refusal } from './refusal.ts';
 import { sniff, SNIFF_BYTES } from './sniff.ts';
 import { PREPARE_VERSION } from './version.ts';
@@ -23,6 +31,8 @@ export interface PrepareJob {
   readonly cacheDir: string;
   /** @default 'component' */
   readonly componentEngine?: ComponentEngine;
+  /** Steps left out to compare. They are not part of the cache's key: such a job has a folder of its own. */
+  readonly steps?: LinkSteps;
 }
 
 /** Which engine components go to: `component` falls back to jco's where it declines. */
@@ -46,7 +56,7 @@ export async function runPrepareJob(job: PrepareJob): Promise<PreparedManifest> 
     );
   }
   const { manifest, files } =
-    kind === 'core' ? prepareCommand(wasm) : await prepareComponent(wasm, job.componentEngine ?? 'component');
+    kind === 'core' ? await prepareCommand(wasm, job) : await prepareComponent(wasm, job);
   const whole = { prepareVersion: PREPARE_VERSION, digest: job.digest, ...manifest };
   await writeEntry(job.cacheDir, whole, files);
   return whole;
@@ -69,39 +79,51 @@ async function load(source: Uint8Array | string): Promise<{ wasm: Uint8Array; ki
   }
 }
 
-function prepareCommand(wasm: Uint8Array): Prepared {
-  inspectCommand(wasm);
-  const { module, bytes, declined } = prepareModule('main', 'main.wasm', wasm);
+async function prepareCommand(wasm: Uint8Array, { steps = {} }: PrepareJob): Promise<Prepared> {
+  const { linkCommand } = await import('./command.ts');
+  const { snapshotCommand } = await import('./snapshot.ts');
+  const begun = steps.snapshot === false ? { wasm, reason: '' } : await snapshotCommand(wasm);
+  const { wasi, wasm: linked, reason, blocker, plan } = linkCommand(begun.wasm);
+  const { module, bytes, declined } = prepareModule('main', 'main.wasm', linked);
   return {
     manifest: {
       engine: 'p1',
-      reason: `a WASI preview 1 command, run as a CGI program${declined}`,
+      reason: `${reason}${begun.reason}${declined}`,
       entry: '_start',
-      imports: [PREVIEW1],
+      imports: [wasi],
       modules: [module],
+      resetBlocker: blocker,
+      command: plan,
     },
     files: [{ name: module.file, bytes }],
   };
 }
 
-async function prepareComponent(wasm: Uint8Array, engine: ComponentEngine): Promise<Prepared> {
+async function prepareComponent(
+  wasm: Uint8Array,
+  { componentEngine, steps = {} }: PrepareJob,
+): Promise<Prepared> {
   const { imports, exports } = readComponent(wasm);
   const entry = findHandler(exports);
   checkImports(imports);
   // Commands need neither the WASI host's tables nor jco.
   const { checkForJco, tryLink } = await import('./link.ts');
-  const linked = engine === 'jco' ? { declined: 'the platform was told to use it' } : tryLink(wasm, entry);
+  const linked =
+    componentEngine === 'jco'
+      ? { declined: 'the platform was told to use it' }
+      : await tryLink(wasm, entry, steps);
   if (!('declined' in linked)) {
     const prepared = linked.cores.map(({ name, bytes }) => prepareCore(name, `${name}.wasm`, bytes));
     return {
       manifest: {
         engine: 'component',
-        reason: `a component that exports ${entry}${resetReason(linked.resetBlocker)}${prepared.map(({ declined }) => declined).join('')}`,
+        reason: `a component that exports ${entry}${mergeReason(linked.mergeBlocker)}${linked.startReason}${resetReason(linked.resetBlocker)}${prepared.map(({ declined }) => declined).join('')}`,
         entry,
         imports,
         modules: prepared.map(({ module }) => module),
         plan: linked.plan.name,
         resetBlocker: linked.resetBlocker,
+        mergeBlocker: linked.mergeBlocker,
       },
       files: [...prepared.map(({ module, bytes }) => ({ name: module.file, bytes })), linked.plan],
     };
@@ -109,6 +131,7 @@ async function prepareComponent(wasm: Uint8Array, engine: ComponentEngine): Prom
   checkForJco(wasm);
   const { transpileComponent } = await import('./transpile.ts');
   const { script, cores } = await transpileComponent(withoutCustomSections(wasm), entry);
+  for (const { bytes } of cores) checkReserved(bytes);
   const prepared = cores.map(({ name, bytes }) => prepareCore(name, name, bytes));
   const why = `run by jco's engine because ${linked.declined}`;
   return {
@@ -122,6 +145,10 @@ async function prepareComponent(wasm: Uint8Array, engine: ComponentEngine): Prom
     },
     files: [...prepared.map(({ module, bytes }) => ({ name: module.file, bytes })), script],
   };
+}
+
+function mergeReason(blocker: string | null): string {
+  return blocker === null ? '' : `, its core modules apart because ${blocker}`;
 }
 
 function resetReason(blocker: string | null): string {
@@ -142,28 +169,59 @@ function prepareModule(
   file: string,
   wasm: Uint8Array,
 ): { module: PreparedModule; bytes: Uint8Array; declined: string } {
-  const initialPages = definedPages(wasm);
-  const memory = initialPages === undefined ? {} : { initialPages };
+  const memory = memoryOf(wasm);
   try {
     const bytes = addInterruptionCheck(wasm);
     const problem = validationError(bytes);
     if (problem !== null)
       throw new RewriteDeclined('malformed', `the rewritten module is not valid (${problem})`, -1);
-    return { module: { name, file, ...memory, interruptible: true }, bytes, declined: '' };
+    return {
+      module: { name, file, bytes: bytes.length, ...memory, interruptible: true },
+      bytes,
+      declined: '',
+    };
   } catch (error) {
     if (!(error instanceof RewriteDeclined)) throw error;
     const declined = `; ${quoted(name)} runs without the interruption check: ${error.message}`;
-    return { module: { name, file, ...memory, interruptible: false }, bytes: wasm, declined };
+    return {
+      module: { name, file, bytes: wasm.length, ...memory, interruptible: false },
+      bytes: wasm,
+      declined,
+    };
   }
 }
 
-/** All memories that a module defines, added up; undefined where it defines none, or cannot be read. */
-function definedPages(wasm: Uint8Array): number | undefined {
+/** All memories that a module defines, added up, or the one that the host makes for it; nothing where there is none, or where it cannot be read. */
+function memoryOf(
+  wasm: Uint8Array,
+): Pick<PreparedModule, 'initialPages' | 'importsMemory' | 'growsUnchecked'> {
   try {
-    const { memories } = readLayout(wasm);
-    return memories.length === 0 ? undefined : memories.reduce((sum, { min }) => sum + min, 0);
+    const { memories, imports } = readLayout(wasm);
+    const ours = imports.find(({ module, name }) => module === FISSIUM_IMPORTS && name === MEMORY_IMPORT);
+    if (ours?.memory) return { initialPages: ours.memory.min, importsMemory: true };
+    if (memories.length === 0) return {};
+    return {
+      initialPages: memories.reduce((sum, { min }) => sum + min, 0),
+      ...(memories.some(({ wide }) => wide) ? { growsUnchecked: true } : {}),
+    };
   } catch (error) {
-    if (error instanceof RewriteDeclined) return undefined;
+    if (error instanceof RewriteDeclined) return {};
     throw error;
+  }
+}
+
+/** A core module that asked for the platform's own imports would be given the thread's control block. */
+function checkReserved(wasm: Uint8Array): void {
+  let imports: readonly Import[];
+  try {
+    ({ imports } = readLayout(wasm));
+  } catch (error) {
+    if (!(error instanceof RewriteDeclined)) throw error;
+    throw refusal(`a core module of the component cannot be read: ${error.message}`, error);
+  }
+  if (imports.some(({ module }) => module === FISSIUM_IMPORTS)) {
+    throw refusal(
+      `a core module of the component imports from ${quoted(FISSIUM_IMPORTS)}, a name that is the platform's own`,
+    );
   }
 }

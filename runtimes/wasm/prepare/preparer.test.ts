@@ -9,6 +9,7 @@ import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { PreparedManifest } from '../engine.ts';
 import { Preparer, validateLimits } from './index.ts';
+import { wat } from '../rewrite/testing/wat.ts';
 import { runPrepareJob } from './job.ts';
 
 const GUESTS = join(import.meta.dirname, '../../../test/guests/built');
@@ -98,7 +99,25 @@ describe('a preview 1 command', () => {
       engine: 'p1',
       entry: '_start',
       imports: ['wasi_snapshot_preview1'],
-      modules: [{ name: 'main', file: 'main.wasm', interruptible: true }],
+      modules: [{ name: 'main', file: 'main.wasm', interruptible: true, importsMemory: true }],
+      resetBlocker: null,
+      command: { memory: { initialPages: 17, maximumPages: null } },
+    });
+    expect(manifest.reason).toContain('by our own host, its instances reset in place');
+  });
+
+  it('of 2019 goes to @wasmer/wasi, and one of both times is refused', async () => {
+    const module = (...from: readonly string[]): Promise<Uint8Array> =>
+      wat(`(module ${from.map((name) => `(import "${name}" "sched_yield" (func (result i32)))`).join(' ')}
+        (memory (export "memory") 1) (func (export "_start")))`);
+    const old = await module('wasi_unstable');
+    const manifest = await runPrepareJob({ source: old, digest: digestOf(old), cacheDir });
+    expect(manifest).toMatchObject({ engine: 'p1', imports: ['wasi_unstable'] });
+    expect(manifest.reason).toContain('over @wasmer/wasi, a new instance for each request');
+    const both = await module('wasi_unstable', 'wasi_snapshot_preview1');
+    await expect(runPrepareJob({ source: both, digest: digestOf(both), cacheDir })).rejects.toMatchObject({
+      code: 'PACKAGE_REFUSED',
+      message: expect.stringContaining('imports from both') as string,
     });
   });
 
@@ -107,6 +126,22 @@ describe('a preview 1 command', () => {
     const { manifest } = await preparer().prepare(file, digest);
     expect(() => validateLimits(manifest, { memoryBytes: 128 * MIB })).toThrow(/200 MiB.*128 MiB/);
     validateLimits(manifest, { memoryBytes: 200 * MIB });
+  });
+});
+
+describe('the core modules of a component', () => {
+  it.each([
+    ['torture.wasm', 3],
+    ['torture-adapted.wasm', 4],
+  ])('of %s become one, or stay %i where that is turned off, and the status says so', async (name, count) => {
+    const { bytes, digest } = await guest(name);
+    const merged = await runPrepareJob({ source: bytes, digest, cacheDir });
+    expect([merged.modules.length, merged.mergeBlocker, merged.resetBlocker]).toEqual([1, null, null]);
+    expect(merged.reason).not.toContain('apart');
+    const folder = join(cacheDir, 'apart');
+    const apart = await runPrepareJob({ source: bytes, digest, cacheDir: folder, steps: { merge: false } });
+    expect([apart.modules.length, apart.mergeBlocker]).toEqual([count, 'the platform was told so']);
+    expect(apart.reason).toContain(', its core modules apart because the platform was told so');
   });
 });
 

@@ -14,6 +14,8 @@ export interface PreparerOptions {
   readonly logger: Logger;
   /** Which engine components go to: ours where it takes them, or always jco's, to compare. @default 'component' */
   readonly componentEngine?: ComponentEngine;
+  /** Whether packages begin where their initialiser left them (see `rewrite/snapshot/`). @default true */
+  readonly snapshots?: boolean;
   /** How long one package may take, its thread's start included, ms. @default 60_000 */
   readonly timeoutMs?: number;
   /** Heap of the prepare thread, MiB. @default 1024 */
@@ -33,6 +35,7 @@ const DIGEST = /^[0-9a-f]{64}$/;
 export class Preparer {
   readonly #cacheDir: string;
   readonly #componentEngine: ComponentEngine;
+  readonly #snapshots: boolean;
   readonly #logger: Logger;
   readonly #timeoutMs: number;
   readonly #memoryMb: number;
@@ -46,8 +49,10 @@ export class Preparer {
 
   constructor(options: PreparerOptions) {
     this.#componentEngine = options.componentEngine ?? 'component';
-    // What one engine was given is not what the other can use.
-    this.#cacheDir = this.#componentEngine === 'jco' ? join(options.cacheDir, 'jco') : options.cacheDir;
+    this.#snapshots = options.snapshots ?? true;
+    // What one engine was given is not what the other can use, and so with the rest that is told here.
+    const kind = `${this.#componentEngine === 'jco' ? 'jco' : ''}${this.#snapshots ? '' : 'no-snapshots'}`;
+    this.#cacheDir = join(options.cacheDir, kind);
     this.#logger = options.logger.child({ component: 'prepare' });
     this.#timeoutMs = options.timeoutMs ?? 60_000;
     this.#memoryMb = options.memoryMb ?? 1024;
@@ -91,7 +96,13 @@ export class Preparer {
     const cached = await readEntry(this.#cacheDir, digest);
     if (cached) return { manifest: cached, folder };
     const turn = this.#queue.then(() =>
-      this.#run({ source, digest, cacheDir: this.#cacheDir, componentEngine: this.#componentEngine }),
+      this.#run({
+        source,
+        digest,
+        cacheDir: this.#cacheDir,
+        componentEngine: this.#componentEngine,
+        steps: { snapshot: this.#snapshots },
+      }),
     );
     this.#queue = turn.catch(() => undefined);
     return { manifest: await turn, folder };

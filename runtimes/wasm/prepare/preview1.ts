@@ -11,6 +11,8 @@ import { checkBounds } from './bounds.ts';
 import { quoted, refusal } from './refusal.ts';
 
 export const PREVIEW1 = 'wasi_snapshot_preview1';
+/** The WASI of 2019: the same functions under another name, some structures laid out otherwise. */
+export const UNSTABLE = 'wasi_unstable';
 
 /** The functions of WASI preview 1; all of them link, those without a meaning here answer an error number. */
 const PREVIEW1_FUNCTIONS: ReadonlySet<string> = new Set(
@@ -32,19 +34,19 @@ const HINTS: readonly (readonly [module: RegExp, hint: string])[] = [
     /^(wbg|__wbindgen|\.\/)/,
     'wasm-bindgen is for browsers; build Rust with --target wasm32-wasip2 or wasm32-wasip1',
   ],
-  [/^wasi_unstable$/, 'this is the WASI of 2019; build with a newer toolchain'],
   [/^wasi$/, 'WASI threads are not supported'],
   [/^env$/, 'with Emscripten use -sSTANDALONE_WASM'],
 ];
 
 /**
- * Checks that a core module is a command that the platform can run.
+ * Checks that a core module is a command that the platform can run, and says for which WASI it was built.
  * @throws FissiumError PACKAGE_REFUSED with the reason
  */
-export function inspectCommand(wasm: Uint8Array): ModuleLayout {
+export function inspectCommand(wasm: Uint8Array): { readonly wasi: typeof PREVIEW1 | typeof UNSTABLE } {
   const layout = layoutOf(wasm);
   checkBounds(wasm, 'the core module');
-  for (const entry of layout.imports) checkImport(entry);
+  const wasi = layout.imports.some(({ module }) => module === UNSTABLE) ? UNSTABLE : PREVIEW1;
+  for (const entry of layout.imports) checkImport(entry, wasi);
   for (const memory of layout.memories) {
     checkMemory(memory, 'the core module');
     if (memory.wide) throw refusal('the core module has a 64-bit memory, which WASI preview 1 does not know');
@@ -60,7 +62,7 @@ export function inspectCommand(wasm: Uint8Array): ModuleLayout {
       'the core module exports _start, but not its memory under the name "memory", which WASI needs',
     );
   }
-  return layout;
+  return { wasi };
 }
 
 /** @throws FissiumError PACKAGE_REFUSED where the bytes are no valid core module */
@@ -98,8 +100,13 @@ export function checkMemory(memory: Limits, owner: string): void {
   if (memory.shared) throw refusal(`${owner} has a shared memory: threads in a guest are not supported`);
 }
 
-function checkImport({ module, name, kind }: Import): void {
-  if (module !== PREVIEW1) {
+function checkImport({ module, name, kind }: Import, wasi: string): void {
+  if (module === PREVIEW1 && wasi === UNSTABLE) {
+    throw refusal(
+      `the core module imports from both ${UNSTABLE} and ${PREVIEW1}, which lay out the same structures otherwise`,
+    );
+  }
+  if (module !== wasi) {
     const hint = HINTS.find(([pattern]) => pattern.test(module));
     throw refusal(
       `the core module imports ${quoted(name)} from ${quoted(module)}, which the platform does not have` +
@@ -107,7 +114,7 @@ function checkImport({ module, name, kind }: Import): void {
     );
   }
   if (kind !== IMPORT_KIND.function || !PREVIEW1_FUNCTIONS.has(name)) {
-    throw refusal(`the core module imports ${quoted(name)} from ${PREVIEW1}, which has no such function`);
+    throw refusal(`the core module imports ${quoted(name)} from ${wasi}, which has no such function`);
   }
 }
 

@@ -98,6 +98,12 @@ const statement: fc.Memo<string> = fc.memo((depth) => {
       .map(([memory, at, a]) => `(v128.store $m${memory} ${at} (i32x4.splat ${a}))`),
     value.map((a) => `(local.set 0 (call $leaf ${a}))`),
     value.map((a) => `(local.set 1 (call_indirect (param i32) (result i32) ${a} (i32.const 0)))`),
+    value.map((a) => `(local.set 1 (call $tree (i32.and ${a} (i32.const 7))))`),
+    value.map(
+      (a) => `(local.set 2 (i32.const 4)) (local.set 0 (loop $r (result i32)
+      (local.set 2 (i32.sub (local.get 2) (i32.const 1))) (global.set $g1 (i32.add (global.get $g1) (i32.const 1)))
+      (br_if $exit (i32.eqz (local.get 1))) (block $b (br_table $b $r $b (i32.gt_s (local.get 2) (i32.const 0)))) ${a}))`,
+    ),
     value.map((a) => `(block $b (br_table $b $b ${a}))`),
     // Out of all loops around, by each kind of branch.
     fc.tuple(value, fc.nat(3)).map(([a, n]) => `(br_if $exit (i32.eq ${a} (i32.const ${n})))`),
@@ -135,6 +141,9 @@ describe('random programs', () => {
       (tag $e) (table 1 funcref) (elem (i32.const 0) $leaf)
       (data $p "abcdefgh") (data (memory $m1) (i32.const 4) "active") (data (i32.const 4) "first")
       (func $leaf (param i32) (result i32) (i32.xor (local.get 0) (global.get $g0)))
+      (func $tree (param i32) (result i32) (if (result i32) (i32.le_s (local.get 0) (i32.const 0))
+        (then (global.get $g2)) (else (i32.add (call $tree (i32.sub (local.get 0) (i32.const 1)))
+          (call $tree (i32.sub (local.get 0) (i32.const 2)))))))
       (func (export "run") (param i32 i32 i32) (result i32) (local $n1 i32) (local $n2 i32) (local $n3 i32)
         (block $exit ${lines.join('\n')}) (i32.sub (local.get 0) (local.get 1))))`,
     );

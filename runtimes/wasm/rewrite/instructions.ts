@@ -29,7 +29,14 @@ export interface InstructionVisitor {
   memory(start: number, end: number, index: number): void;
   /** The alignment of a memory access, with the memory's index where one is encoded, between the positions. */
   access(start: number, end: number, alignment: number, index: number): void;
+  /** A number of another index space between the two positions; for `blockType` it is signed LEB128 there. */
+  index?(start: number, end: number, space: OtherSpace, index: number): void;
+  /** A value or heap type between the two positions, in `select`, `ref.null` or, where it has more than one byte, a block's type. */
+  type?(start: number, end: number): void;
 }
+
+/** Index spaces that most rewriters leave as they are. Indices of garbage-collected types are not told. */
+export type OtherSpace = 'function' | 'type' | 'blockType' | 'table' | 'element' | 'data' | 'tag';
 
 /** What follows an opcode. */
 const UNKNOWN = 0;
@@ -62,6 +69,12 @@ const BR_ON_CAST = 26;
 const LABEL = 27;
 const CALL_REF = 28;
 const REF_FUNC = 29;
+const TABLE = 30;
+const TAG = 31;
+const DATA = 32;
+const ELEMENT = 33;
+const TABLE_INIT = 34;
+const TABLE_COPY = 35;
 
 type Range = readonly [first: number, last: number, kind: number];
 
@@ -78,7 +91,7 @@ const PLAIN = table(256, [
   [0x04, 0x04, BLOCK], // if
   [0x05, 0x05, NOTHING], // else
   [0x06, 0x06, BLOCK], // try (legacy)
-  [0x07, 0x08, INDEX], // catch (legacy), throw
+  [0x07, 0x08, TAG], // catch (legacy), throw
   [0x09, 0x09, LABEL], // rethrow (legacy)
   [0x0a, 0x0a, NOTHING], // throw_ref
   [0x0b, 0x0b, END],
@@ -96,7 +109,7 @@ const PLAIN = table(256, [
   [0x1f, 0x1f, TRY_TABLE],
   [0x20, 0x22, INDEX], // local.*
   [0x23, 0x24, GLOBAL],
-  [0x25, 0x26, INDEX], // table.get, table.set
+  [0x25, 0x26, TABLE], // table.get, table.set
   [0x28, 0x3e, ACCESS],
   [0x3f, 0x40, MEMORY], // memory.size, memory.grow
   [0x41, 0x41, SIGNED_32],
@@ -128,13 +141,13 @@ const GC = table(32, [
 const BULK = table(32, [
   [0, 7, NOTHING], // saturating truncation
   [8, 8, MEMORY_INIT],
-  [9, 9, INDEX], // data.drop
+  [9, 9, DATA], // data.drop
   [10, 10, MEMORY_COPY],
   [11, 11, MEMORY], // memory.fill
-  [12, 12, TWO_INDICES], // table.init
-  [13, 13, INDEX], // elem.drop
-  [14, 14, TWO_INDICES], // table.copy
-  [15, 17, INDEX], // table.grow, table.size, table.fill
+  [12, 12, TABLE_INIT],
+  [13, 13, ELEMENT], // elem.drop
+  [14, 14, TABLE_COPY],
+  [15, 17, TABLE], // table.grow, table.size, table.fill
   [19, 22, NOTHING], // 128-bit arithmetic
 ]);
 
@@ -186,12 +199,12 @@ export function walkExpression(reader: ByteReader, visitor: InstructionVisitor):
       case NOTHING:
         break;
       case BLOCK:
-        skipBlockType(reader);
+        walkBlockType(reader, visitor);
         depth++;
         visitor.enter?.();
         break;
       case LOOP:
-        skipBlockType(reader);
+        walkBlockType(reader, visitor);
         depth++;
         visitor.enter?.();
         visitor.loop(reader.at);
@@ -206,9 +219,13 @@ export function walkExpression(reader: ByteReader, visitor: InstructionVisitor):
       case INDEX:
         reader.skipLeb(32);
         break;
-      case CALL:
-        visitor.call(reader.u32());
+      case CALL: {
+        const start = reader.at;
+        const callee = reader.u32();
+        visitor.index?.(start, reader.at, 'function', callee);
+        visitor.call(callee);
         break;
+      }
       case ACCESS:
         walkAccess(reader, visitor);
         break;
@@ -243,18 +260,39 @@ export function walkExpression(reader: ByteReader, visitor: InstructionVisitor):
 function walkRare(kind: number, reader: ByteReader, visitor: InstructionVisitor): void {
   switch (kind) {
     case CALL_INDIRECT:
-      reader.skipLeb(32);
-      reader.skipLeb(32);
+      walkIndex(reader, visitor, 'type');
+      walkIndex(reader, visitor, 'table');
       visitor.call(null);
       break;
     case REF_FUNC: {
-      const index = reader.u32();
+      // Not within the call: `?.` would leave the index unread.
+      const index = walkIndex(reader, visitor, 'function');
       visitor.reference?.(index);
       break;
     }
     case CALL_REF:
-      reader.skipLeb(32);
+      walkIndex(reader, visitor, 'type');
       visitor.call(null);
+      break;
+    case TABLE:
+      walkIndex(reader, visitor, 'table');
+      break;
+    case TAG:
+      walkIndex(reader, visitor, 'tag');
+      break;
+    case DATA:
+      walkIndex(reader, visitor, 'data');
+      break;
+    case ELEMENT:
+      walkIndex(reader, visitor, 'element');
+      break;
+    case TABLE_INIT:
+      walkIndex(reader, visitor, 'element');
+      walkIndex(reader, visitor, 'table');
+      break;
+    case TABLE_COPY:
+      walkIndex(reader, visitor, 'table');
+      walkIndex(reader, visitor, 'table');
       break;
     case MEMORY:
       walkMemory(reader, visitor);
@@ -275,21 +313,24 @@ function walkRare(kind: number, reader: ByteReader, visitor: InstructionVisitor)
     case BYTES_16:
       reader.skip(16);
       break;
-    case HEAP_TYPE:
+    case HEAP_TYPE: {
+      const start = reader.at;
       reader.skipLeb(33);
+      visitor.type?.(start, reader.at);
       break;
+    }
     case BR_TABLE:
       for (let left = reader.u32() + 1; left > 0; left--) walkLabel(reader, visitor);
       break;
     case SELECT:
-      for (let left = reader.u32(); left > 0; left--) skipValueType(reader);
+      for (let left = reader.u32(); left > 0; left--) walkValueType(reader, visitor);
       break;
     case ACCESS_AND_LANE:
       walkAccess(reader, visitor);
       reader.skip(1);
       break;
     case MEMORY_INIT:
-      reader.skipLeb(32);
+      walkIndex(reader, visitor, 'data');
       walkMemory(reader, visitor);
       break;
     case MEMORY_COPY:
@@ -329,6 +370,41 @@ function walkGlobal(reader: ByteReader, visitor: InstructionVisitor): void {
   visitor.global(start, reader.at, index);
 }
 
+function walkIndex(reader: ByteReader, visitor: InstructionVisitor, space: OtherSpace): number {
+  const start = reader.at;
+  const index = reader.u32();
+  visitor.index?.(start, reader.at, space, index);
+  return index;
+}
+
+function walkValueType(reader: ByteReader, visitor: InstructionVisitor): void {
+  const start = reader.at;
+  skipValueType(reader);
+  visitor.type?.(start, reader.at);
+}
+
+/** An index is told only to who asks: reading the number costs more than passing over it. */
+function walkBlockType(reader: ByteReader, visitor: InstructionVisitor): void {
+  const start = reader.at;
+  skipBlockType(reader);
+  if (!visitor.index) return;
+  const first = reader.bytes[start] ?? 0;
+  // One byte with bit 6 set is a negative number: no result, or a value type.
+  if (first < 0x80 && (first & 0x40) !== 0) {
+    if (reader.at > start + 1) visitor.type?.(start, reader.at);
+  } else visitor.index(start, reader.at, 'blockType', unsignedLeb(reader.bytes, start));
+}
+
+/** The number that begins there, its extent known to be good and itself not to be negative. */
+function unsignedLeb(bytes: Uint8Array, start: number): number {
+  let value = 0;
+  for (let at = start, scale = 1; ; at++, scale *= 128) {
+    const byte = bytes[at] ?? 0;
+    value += (byte & 0x7f) * scale;
+    if (byte < 0x80) return value;
+  }
+}
+
 function walkLabel(reader: ByteReader, visitor: InstructionVisitor): void {
   const start = reader.at;
   const depth = reader.u32();
@@ -339,12 +415,12 @@ const CATCH_ALL = 2;
 const CATCH_ALL_REF = 3;
 
 function walkTryTable(reader: ByteReader, visitor: InstructionVisitor): void {
-  skipBlockType(reader);
+  walkBlockType(reader, visitor);
   for (let left = reader.u32(); left > 0; left--) {
     const at = reader.at;
     const kind = reader.byte();
     if (kind > CATCH_ALL_REF) throw new RewriteDeclined('unknown-encoding', `catch clause ${kind}`, at);
-    if (kind < CATCH_ALL) reader.skipLeb(32);
+    if (kind < CATCH_ALL) walkIndex(reader, visitor, 'tag');
     walkLabel(reader, visitor);
   }
 }

@@ -1,30 +1,38 @@
 /**
- * The interruption check: at the head of each loop, and at the entry of functions by which a guest could compute
- * for long without a loop (see `call-graph.ts`), a module looks at word 0 of a shared memory. Another thread
- * writes it when the guest that runs is to end, or to give way to its neighbours. Then the guest
+ * The interruption check: at the head of each loop, and in functions by which a guest could compute for long
+ * without a loop (at their entry or before their calls, see `call-graph.ts`), a module looks at word 0 of a shared
+ * memory. Another thread writes it when the guest that runs is to end, or to give way to its neighbours. Then the guest
  *
  * - traps where the word is the life that runs in this thread (word 1): by a trap executed in Wasm, which no
  *   `catch_all` of the guest's can catch, without a call that could fail;
  * - calls the imported `yield` for any other value, and traps where that answers 1. It may suspend the guest.
  *
  * A call inside of a hot loop would cost half of the loop's speed in spilled registers, so each loop stands in
- * another one, where the call is, and the check only branches out to it; and a function leaves by a tail call to
- * a stub, which calls and begins the function anew. The branch hints keep the compiler from weighing both ways
- * alike. A loop that does nothing but enter another one needs no check of its own. `bench/micro/checks.ts` measures all of it.
+ * another one, where the call is, and the check only branches out to it; and a function that is checked at its
+ * entry leaves by a tail call to a stub, which calls and begins the function anew. In a loop that calls anyway the
+ * slow call stands behind the loop instead: then entering it costs one check, not two. A short loop's body is
+ * written twice for one check. The branch hints keep the compiler from weighing both ways alike. A loop that does
+ * nothing but enter another one needs no check of its own. `bench/micro/checks.ts` measures all of it.
+ *
+ * The control memory comes behind the module's own imported one: V8 keeps where memory 0 begins in a register, and
+ * loads it anew for every access to any other.
  *
  * The load is plain, not atomic (design.md has the cost of each); `interrupt.test.ts` shows on the Node that
  * runs it that both compilers leave it in the loop.
  */
 import { BranchHints } from './branch-hints.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
-import { checkedEntries, type FunctionCalls } from './call-graph.ts';
+import { planChecks, type CheckPlan } from './call-graph.ts';
 import { RewriteDeclined } from './declined.ts';
-import { walkExpression, type InstructionVisitor } from './instructions.ts';
+import { functionBody, skipLocals, surveyFunctions, type FunctionSurvey } from './function-survey.ts';
+import { growBody } from './grow-check.ts';
+import { copyBody } from './interrupt-body.ts';
+import { CheckCode } from './interrupt-code.ts';
 import { countImports, findSection, readVector } from './layout.ts';
 import { reachableFunctions } from './reachable.ts';
-import { Renumbering, type Patch } from './renumbering.ts';
+import { Renumbering } from './renumbering.ts';
 import { insertSection, readSections, SECTION, sectionOf, writeSections, type Section } from './sections.ts';
-import { IMPORT_KIND, readImport, readLimits, readParamCounts, skipValueType } from './types.ts';
+import { IMPORT_KIND, readImport, readLimits, readParamCounts } from './types.ts';
 
 /** What a rewritten module imports: {@link CONTROL_IMPORT} and {@link YIELD_IMPORT} from this module name. */
 export const FISSIUM_IMPORTS = 'fissium';
@@ -37,8 +45,8 @@ export const YIELD_IMPORT = 'yield';
 const RUNNING_LIFE_OFFSET = 4;
 
 const OP = {
-  unreachable: 0x00, loop: 0x03, if: 0x04, end: 0x0b, brIf: 0x0d, call: 0x10, returnCall: 0x12, callRef: 0x14,
-  localGet: 0x20, globalGet: 0x23, load: 0x28, i32Const: 0x41, equal: 0x46, gc: 0xfb, bulk: 0xfc,
+  unreachable: 0x00, if: 0x04, end: 0x0b, call: 0x10, returnCall: 0x12, callRef: 0x14, localGet: 0x20, globalGet: 0x23,
+  equal: 0x46,
 } as const; // prettier-ignore
 const EMPTY = 0x40;
 const I32 = 0x7f;
@@ -46,20 +54,6 @@ const FUNCTION_TYPE = 0x60;
 const REF = 0x64;
 const IMMUTABLE = 0;
 const SHARED_WITH_MAX = 3;
-const WORD_ALIGNMENT = 2;
-
-/** Instructions that may take as long as a loop: memory.init, copy, fill; table.init, copy, grow, fill; array.fill, copy, init. */
-const BULK_WORK: readonly number[] = [8, 10, 11, 12, 14, 15, 17];
-const GC_WORK: readonly number[] = [16, 17, 18, 19];
-/**
- * Blocks and try blocks: whoever enters one goes on behind it. Numbers, locals, globals and memory: they go on as
- * well, or trap. Everything else may lead elsewhere.
- */
-const goesOn = (opcode: number): boolean =>
-  opcode === 0x01 || opcode === 0x02 || opcode === 0x03 || opcode === 0x06 || opcode === 0x1f || opcode === 0x1a || opcode === 0x1b ||
-  (opcode >= 0x20 && opcode <= 0xc4); // prettier-ignore
-/** What a host call counts for beside instructions, in bytes of code. */
-const HOST_CALL_BYTES = 64;
 
 /** Custom sections that name places in the code, which move. */
 const BOUND_TO_CODE = /^(\.debug_|reloc\.|linking$|metadata\.code\.|sourceMappingURL$|external_debug_info$)/;
@@ -80,21 +74,28 @@ class Rewriting {
   readonly #importedFunctions: number;
   readonly #functionTypes: readonly number[];
   readonly #paramCounts: readonly number[];
-  /** Whether the entry of each defined function is checked, and the stub that it leaves to. */
+  /** The functions whose entry is checked, and the stub that each leaves to. */
   readonly #stubs = new Map<number, number>();
   /** The function that ends or yields. */
   readonly #slow: number;
   readonly #hints = new BranchHints();
-  /** Where the bodies of those loops begin that enter another loop first of all: that one's check is theirs. */
-  readonly #covered = new Set<number>();
+  readonly #check: CheckCode;
+  readonly #survey: FunctionSurvey;
+  readonly #plan: CheckPlan;
+  /** Functions in the place of `memory.grow`, by the memory's number: see `grow-check.ts`. */
+  readonly #grows = new Map<number, number>();
+  /** Memories with 64-bit addresses, which grow unchecked. */
+  readonly #wide: readonly boolean[];
 
   constructor(sections: Section[]) {
     this.#sections = sections;
     const imports = readVector(findSection(sections, SECTION.import), readImport);
     const importedMemories = countImports(imports, IMPORT_KIND.memory);
+    const memories = readVector(findSection(sections, SECTION.memory), readLimits);
+    this.#wide = [...imports.flatMap(({ memory }) => memory ?? []), ...memories].map(({ wide }) => wide);
     this.#numbering = new Renumbering({
       importedMemories,
-      memories: importedMemories + readVector(findSection(sections, SECTION.memory), readLimits).length,
+      memories: importedMemories + memories.length,
       importedGlobals: countImports(imports, IMPORT_KIND.global),
     });
     this.#importedFunctions = countImports(imports, IMPORT_KIND.function);
@@ -102,10 +103,15 @@ class Rewriting {
     const types = findSection(sections, SECTION.type);
     this.#paramCounts = types ? readParamCounts(new ByteReader(types.bytes, types.start, types.end)) : [];
     this.#slow = this.#importedFunctions + this.#functionTypes.length;
+    this.#check = new CheckCode(this.#numbering, this.#hints, this.#slow);
     const reachable = reachableFunctions(sections, this.#importedFunctions);
-    checkedEntries(this.#readCalls(), reachable).forEach((checked, index) => {
-      if (checked) this.#stubs.set(index, this.#slow + 1 + this.#stubs.size);
-    });
+    this.#survey = surveyFunctions(findSection(sections, SECTION.code), this.#importedFunctions);
+    this.#plan = planChecks(this.#survey.calls, reachable);
+    for (const [index, place] of this.#plan.places.entries())
+      if (place === 'entry') this.#stubs.set(index, this.#slow + 1 + this.#stubs.size);
+    const firstGrow = this.#slow + 1 + this.#stubs.size;
+    for (const memory of this.#survey.grown)
+      if (this.#wide[memory] === false) this.#grows.set(memory, firstGrow + this.#grows.size);
   }
 
   run(): Uint8Array {
@@ -132,38 +138,9 @@ class Rewriting {
     }
   }
 
-  /** Index of the type of `yield`; the one behind it is that of the function that calls it. */
+  /** Index of the type of `yield`; the next is that of the function that calls it, the one behind it `memory.grow`'s. */
   get #yieldType(): number {
     return this.#paramCounts.length;
-  }
-
-  #readCalls(): FunctionCalls[] {
-    return readVector(findSection(this.#sections, SECTION.code), (reader) => {
-      const body = functionBody(reader);
-      let bytes = body.end - body.at;
-      const callees: number[] = [];
-      let callsUnknown = false;
-      /** Loops from whose beginning nothing has led away so far. */
-      let begun: number[] = [];
-      skipLocals(body);
-      walkExpression(body, {
-        ...IGNORE,
-        instruction: (_, opcode) => {
-          if (begun.length > 0 && !goesOn(opcode)) begun = [];
-        },
-        loop: (bodyStart) => {
-          for (const outer of begun) this.#covered.add(outer);
-          begun = [bodyStart];
-        },
-        call: (callee) => {
-          if (callee === null || callee < this.#importedFunctions) {
-            callsUnknown = true;
-            bytes += HOST_CALL_BYTES;
-          } else callees.push(callee - this.#importedFunctions);
-        },
-      });
-      return { bytes, callees, callsUnknown };
-    });
   }
 
   #code(section: Section): Section {
@@ -173,7 +150,7 @@ class Rewriting {
     if (count !== this.#functionTypes.length)
       throw new RewriteDeclined('malformed', `${count} bodies`, reader.at);
     if (count === 0) return section;
-    out.u32(count + 1 + this.#stubs.size);
+    out.u32(count + 1 + this.#stubs.size + this.#grows.size);
     const body = new ByteWriter(4096);
     for (let index = 0; index < count; index++) {
       body.clear();
@@ -186,6 +163,7 @@ class Rewriting {
     for (const added of [
       this.#slowBody(),
       ...[...this.#stubs.keys()].map((index) => this.#stubBody(index)),
+      ...[...this.#grows.keys()].map((memory) => this.#growBody(memory)),
     ]) {
       out.u32(added.length);
       out.copy(added.view());
@@ -200,58 +178,24 @@ class Rewriting {
     out.copy(reader.bytes, start, codeStart);
     const stub = this.#stubs.get(index);
     if (stub !== undefined) {
-      this.#begin(out);
+      this.#check.begin(out);
       this.#locals(out, index);
       out.byte(OP.returnCall);
       out.u32(stub);
       out.byte(OP.end);
     }
-    /** How many of the loops around, up to each block that is entered, stand in one of ours. */
-    const around = [0];
-    let instruction = reader.at;
-    const patch: Patch = this.#numbering.patch(reader.bytes, codeStart, out, {
-      call: () => undefined,
-      instruction: (at, opcode, sub) => {
-        instruction = at;
-        const takesLong =
-          opcode === OP.bulk ? BULK_WORK.includes(sub) : opcode === OP.gc && GC_WORK.includes(sub);
-        if (!takesLong) return;
-        patch.copyTo(at);
-        this.#call(out);
-      },
-      enter: () => around.push(around.at(-1) ?? 0),
-      leave: (end) => {
-        const within = around.pop() ?? 0;
-        if (within === around.at(-1) || around.length === 0) return;
-        patch.copyTo(end);
-        out.byte(OP.end);
-      },
-      label: (from, to, depth) => {
-        const crossed = (around.at(-1) ?? 0) - (around.at(-1 - depth) ?? 0);
-        if (crossed > 0) patch.replace(from, to, depth + crossed);
-      },
-      loop: (bodyStart) => {
-        if (this.#covered.has(bodyStart)) return;
-        if (this.#hasParams(new ByteReader(reader.bytes, instruction + 1, bodyStart))) {
-          // Its operands could not be carried out of it and in again.
-          patch.copyTo(bodyStart);
-          this.#call(out);
-          return;
-        }
-        around[around.length - 1] = (around.at(-1) ?? 0) + 1;
-        patch.copyTo(instruction);
-        out.copy(reader.bytes, instruction, bodyStart);
-        this.#call(out);
-        patch.copyTo(bodyStart);
-        this.#loadWord(out, 0);
-        this.#hints.unlikely(out.length);
-        out.byte(OP.brIf);
-        out.byte(1);
-      },
+    copyBody(reader, out, {
+      code: this.#check,
+      numbering: this.#numbering,
+      survey: this.#survey,
+      takesParams: (type) => this.#hasParams(type),
+      grows: this.#grows,
+      needsCheck:
+        this.#plan.places[index] === 'calls'
+          ? (callee) => callee === null || this.#plan.tame[callee - this.#importedFunctions] !== true
+          : null,
     });
-    walkExpression(reader, patch.visitor);
     if (!reader.done) throw new RewriteDeclined('malformed', 'bytes behind a function', reader.at);
-    patch.copyTo(reader.end);
   }
 
   /** Whether a block type (its bytes are the whole reader) takes operands. */
@@ -260,29 +204,6 @@ class Rewriting {
     // Nothing and value types are negative numbers of one byte; references in full begin with one as well.
     if (first >= 0x40 && first < 0x80) return false;
     return (this.#paramCounts[reader.u32()] ?? 1) > 0;
-  }
-
-  #loadWord(out: ByteWriter, offset: number): void {
-    out.byte(OP.i32Const);
-    out.byte(0);
-    out.byte(OP.load);
-    this.#numbering.writeAccess(out, WORD_ALIGNMENT, this.#numbering.control);
-    out.byte(offset);
-  }
-
-  /** The beginning of what is done only where the word is set. */
-  #begin(out: ByteWriter): void {
-    this.#loadWord(out, 0);
-    this.#hints.unlikely(out.length);
-    out.byte(OP.if);
-    out.byte(EMPTY);
-  }
-
-  #call(out: ByteWriter): void {
-    this.#begin(out);
-    out.byte(OP.call);
-    out.u32(this.#slow);
-    out.byte(OP.end);
   }
 
   #locals(out: ByteWriter, index: number): void {
@@ -297,8 +218,8 @@ class Rewriting {
   #slowBody(): ByteWriter {
     const out = new ByteWriter(64);
     out.byte(0);
-    this.#loadWord(out, 0);
-    this.#loadWord(out, RUNNING_LIFE_OFFSET);
+    this.#check.loadWord(out, 0);
+    this.#check.loadWord(out, RUNNING_LIFE_OFFSET);
     for (const byte of [OP.equal, OP.if, EMPTY, OP.unreachable, OP.end, OP.globalGet]) out.byte(byte);
     out.u32(this.#numbering.global);
     out.byte(OP.callRef);
@@ -317,6 +238,23 @@ class Rewriting {
     out.byte(OP.returnCall);
     out.u32(this.#importedFunctions + index);
     out.byte(OP.end);
+    return out;
+  }
+
+  #growBody(memory: number): ByteWriter {
+    const out = new ByteWriter(64);
+    const { control } = this.#numbering;
+    growBody(
+      out,
+      memory < control ? memory : memory + 1,
+      (code, alignment) => this.#numbering.writeAccess(code, alignment, control),
+      (code) => {
+        code.byte(OP.globalGet);
+        code.u32(this.#numbering.global);
+        code.byte(OP.callRef);
+        code.u32(this.#yieldType);
+      },
+    );
     return out;
   }
 
@@ -346,37 +284,16 @@ class Rewriting {
   }
 
   #addTypes(sections: Section[]): void {
-    append(sections, SECTION.type, 2, Uint8Array.of(FUNCTION_TYPE, 0, 1, I32, FUNCTION_TYPE, 0, 0));
+    const types = [FUNCTION_TYPE, 0, 1, I32, FUNCTION_TYPE, 0, 0, FUNCTION_TYPE, 1, I32, 1, I32];
+    append(sections, SECTION.type, 3, Uint8Array.from(types));
   }
 
   #addFunctions(sections: Section[]): void {
     const entries = new ByteWriter(64);
     entries.u32(this.#yieldType + 1);
     for (const index of this.#stubs.keys()) entries.u32(this.#functionTypes[index] ?? 0);
-    append(sections, SECTION.function, 1 + this.#stubs.size, entries.view());
-  }
-}
-
-const IGNORE: InstructionVisitor = {
-  loop: () => undefined,
-  call: () => undefined,
-  global: () => undefined,
-  memory: () => undefined,
-  access: () => undefined,
-};
-
-/** The next function's body; passes over it. */
-function functionBody(reader: ByteReader): ByteReader {
-  const size = reader.u32();
-  const start = reader.at;
-  reader.skip(size);
-  return new ByteReader(reader.bytes, start, reader.at);
-}
-
-function skipLocals(reader: ByteReader): void {
-  for (let left = reader.u32(); left > 0; left--) {
-    reader.skipLeb(32);
-    skipValueType(reader);
+    for (let left = this.#grows.size; left > 0; left--) entries.u32(this.#yieldType + 2);
+    append(sections, SECTION.function, 1 + this.#stubs.size + this.#grows.size, entries.view());
   }
 }
 

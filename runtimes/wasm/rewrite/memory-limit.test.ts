@@ -40,6 +40,11 @@ describe('limitMemory', () => {
     expect(limitMemory(wasm, 1)).toBe(wasm);
   });
 
+  it('stays below what 32-bit addresses reach', async () => {
+    const layout = readLayout(limitMemory(await wat('(module (memory 1) (memory i64 1))'), 100_000));
+    expect(layout.memories.map(({ max }) => max)).toEqual([65_536, 100_000]);
+  });
+
   it('refuses a memory that begins over the limit', async () => {
     const wasm = await wat('(module (memory 6))');
     expect(() => limitMemory(wasm, 5)).toThrow(/begins with 6 pages.*limit of 5/);

@@ -5,6 +5,8 @@ import { readSections, SECTION, sectionOf, writeSections } from './sections.ts';
 import { readLimits } from './types.ts';
 
 export const PAGE_BYTES = 65536;
+/** What a memory with 32-bit addresses may have. */
+const MAX_PAGES = 65536;
 
 /**
  * The module with each memory that it defines bounded by `maxPages`; the same bytes where nothing changes.
@@ -26,7 +28,7 @@ export function limitMemory(wasm: Uint8Array, maxPages: number): Uint8Array {
     }
     out.byte(1 | (shared ? 2 : 0) | (wide ? 4 : 0));
     out.u32(min);
-    out.u32(Math.min(max ?? maxPages, maxPages));
+    out.u32(Math.min(max ?? maxPages, maxPages, wide ? Infinity : MAX_PAGES));
   }
   return writeSections(
     sections.map((entry) => (entry === section ? sectionOf(SECTION.memory, out.view()) : entry)),

@@ -187,6 +187,28 @@ export class ModuleEdit {
     this.#added.exports.push(out.view().slice());
   }
 
+  /**
+   * Makes the module's only memory an imported one of the same number: all that names it stays as it is. The
+   * import asks for the memory's first size, and sets no maximum: that is for who makes it.
+   */
+  importMemory(module: string, name: string): void {
+    const [memory] = this.memories;
+    if (!memory || this.memories.length !== 1 || this.importCount(IMPORT_KIND.memory) > 0) {
+      throw new TypeError('the module has not exactly one memory of its own');
+    }
+    const out = new ByteWriter(64);
+    out.name(module);
+    out.name(name);
+    out.byte(IMPORT_KIND.memory);
+    out.byte(0);
+    out.u32(memory.min);
+    this.#append(SECTION.import, [out.view().slice()]);
+    this.#sections.splice(
+      this.#sections.findIndex(({ id }) => id === SECTION.memory),
+      1,
+    );
+  }
+
   setStart(index: number): void {
     const out = new ByteWriter(16);
     out.u32(index);

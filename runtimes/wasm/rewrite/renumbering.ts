@@ -26,6 +26,8 @@ export interface Patch {
   readonly visitor: InstructionVisitor;
   /** Copies everything up to this position that has not been copied. */
   copyTo(position: number): void;
+  /** What is copied next begins there: behind what was left out, or before what is copied once more. */
+  moveTo(position: number): void;
   /** Writes another number for the one between the two positions. */
   replace(start: number, end: number, value: number): void;
 }
@@ -64,6 +66,7 @@ export class Renumbering {
     };
     return {
       copyTo,
+      moveTo: (position) => (copied = position),
       replace,
       visitor: {
         ...on,

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { makeResettable, RESET_EXPORT, type ResetSteps } from './index.ts';
+import { instantiate } from './testing/instantiate.ts';
 import { wat } from './testing/wat.ts';
 
 const PAGE = 65536;
@@ -76,7 +77,7 @@ function program(first: readonly string[], second: readonly string[]): string {
     (global $wide (export "wide") (mut i64) (i64.const -5))
     (global $real (export "real") (mut f64) (f64.const 1.5))
     (global $ref (mut funcref) (ref.func $leaf))
-    (data (i32.const 65536) "${'the data segment '.repeat(60)}")
+    (data (i32.const 65536) "${'the data segment '.repeat(200)}")
     (data (i32.const 66000) "over it")
     (data (i32.const 131000) "at the end")
     (func $leaf (param i32) (result i32)
@@ -115,12 +116,14 @@ function attempt(exports: WebAssembly.Exports, name: string): number | undefined
   }
 }
 
-const STEPS: readonly (readonly [string, ResetSteps])[] = [
-  ['all steps', {}],
-  ['no write check', { writeCheck: false }],
+const STEPS: readonly (readonly [string, ResetSteps, pages: number])[] = [
+  ['all steps', {}, 0],
+  ['no write check', { writeCheck: false }, 0],
+  ['a memory of its own', { memoryImport: false }, 0],
+  ['a larger memory than it asks for', {}, 4],
 ];
 
-describe.each(STEPS)('a reset instance with %s', (_, steps) => {
+describe.each(STEPS)('a reset instance with %s', (_, steps, pages) => {
   it('is what a new one of the unchanged module would be', async () => {
     let compared = 0;
     const statements = fc.array(statement(3), { minLength: 1, maxLength: 8 });
@@ -129,7 +132,7 @@ describe.each(STEPS)('a reset instance with %s', (_, steps) => {
         const source = await wat(program(first, second));
         const result = makeResettable(source, steps);
         if ('blocker' in result) throw new Error(result.blocker);
-        const used = new WebAssembly.Instance(new WebAssembly.Module(result.wasm as BufferSource)).exports;
+        const used = instantiate(result.wasm, pages);
         const fresh = (): WebAssembly.Exports =>
           new WebAssembly.Instance(new WebAssembly.Module(source)).exports;
         expect(state(used)).toEqual(state(fresh()));
@@ -162,7 +165,7 @@ describe('the reset function', () => {
     const result = makeResettable(await wat(source));
     if ('blocker' in result) throw new Error(result.blocker);
     expect(result.window).toEqual({ from: 49_152, to: 3 * PAGE });
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(result.wasm as BufferSource));
+    const exports = instantiate(result.wasm);
     const bytes = new Uint8Array((exports['memory'] as WebAssembly.Memory).buffer);
     const reset = exports[RESET_EXPORT] as Call;
     // Written from outside, without the check: a reset that does not look there leaves it.

@@ -5,6 +5,7 @@
  */
 import { ByteWriter } from './bytes.ts';
 import { constantOf, signed, type ModuleEdit } from './module-edit.ts';
+import { restoreTable, type TableCopy } from './table-copies.ts';
 import { IMPORT_KIND } from './types.ts';
 import type { VirtualMemory } from './virtual-memory.ts';
 import type { Window } from './write-check.ts';
@@ -21,13 +22,15 @@ const MEMORY_INIT = 8;
 const MEMORY_FILL = 11;
 const PAGE_BYTES = 65536;
 /** Segments shorter than this are zeroed with what lies around them: a second fill costs more. */
-const WORTH_A_GAP_BYTES = 512;
+const WORTH_A_GAP_BYTES = 2048;
 
 export interface ResetOptions {
   /** Index of the write check's flag, and its window; null: all of the memory is zeroed each time. */
   readonly writes: { readonly flag: number; readonly window: Window } | null;
   /** Null where the module has no memory, or one that never grows. */
   readonly virtual: VirtualMemory | null;
+  /** Tables that code writes, with what they began with. */
+  readonly tables: readonly TableCopy[];
 }
 
 /** Adds the reset function, exported as {@link RESET_EXPORT}, to a module that {@link resetBlocker} lets pass. */
@@ -39,6 +42,7 @@ export function addReset(edit: ModuleEdit, options: ResetOptions): void {
   if (memory) zero(edit, reset, options);
   reset.copy(copy.view());
   resetGlobals(edit, reset);
+  for (const table of options.tables) restoreTable(reset, table);
   if (options.virtual && memory) setGlobal(reset, options.virtual.pages, memory.min);
   if (options.writes) setGlobal(reset, options.writes.flag, 0);
   const index = edit.addFunction({ params: 1, results: 0, locals: 1, code: reset.view() });
@@ -158,21 +162,29 @@ function fill(out: ByteWriter): void {
   out.byte(0);
 }
 
-/** A stack beyond this is seldom used by one request. */
+/** Where a guest is taken to write; a wrong guess costs time, and nothing else. */
+export interface WindowGuess {
+  /** Stack that one request uses. @default 16 KiB */
+  readonly stackBytes?: number;
+  /** Memory that it gets beyond its first. @default 64 KiB */
+  readonly grownBytes?: number;
+}
+
 const STACK_BYTES = 16 * 1024;
 const WINDOW_ALIGNMENT = 16;
 
 /**
- * The window that a guest most likely stays in: from 16 KiB below its stack pointer (or from its first data, if
- * that comes first) to one page past its first memory.
+ * The window that a guest most likely stays in: from `stackBytes` below its stack pointer (or from its first data, if
+ * that comes first) to `grownBytes` past its first memory.
  */
-export function guessWindow(edit: ModuleEdit): Window {
+export function guessWindow(edit: ModuleEdit, guess: WindowGuess = {}): Window {
+  const { stackBytes = STACK_BYTES, grownBytes = PAGE_BYTES } = guess;
   const bytes = (edit.memories[0]?.min ?? 0) * PAGE_BYTES;
   const pointer = edit.globals
     .filter(({ mutable }) => mutable)
     .map((global) => constantOf(global))
-    .find((value) => value !== null && value >= STACK_BYTES && value <= bytes);
+    .find((value) => value !== null && value >= stackBytes && value <= bytes);
   const lowest = Math.min(bytes, ...edit.data.map(({ offset }) => offset ?? bytes));
-  const from = pointer === undefined || pointer === null ? 0 : Math.min(pointer - STACK_BYTES, lowest);
-  return { from: Math.floor(from / WINDOW_ALIGNMENT) * WINDOW_ALIGNMENT, to: bytes + PAGE_BYTES };
+  const from = pointer === undefined || pointer === null ? 0 : Math.min(pointer - stackBytes, lowest);
+  return { from: Math.floor(from / WINDOW_ALIGNMENT) * WINDOW_ALIGNMENT, to: bytes + grownBytes };
 }

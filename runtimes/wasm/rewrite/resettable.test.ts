@@ -10,29 +10,24 @@ async function blocker(text: string, steps = {}): Promise<string | null> {
 describe('what cannot be reset', () => {
   it.each([
     [
-      'table.set',
-      '(module (table 1 funcref) (func (table.set (i32.const 0) (ref.null func))))',
-      'it writes tables',
-    ],
-    [
       'table.grow',
       '(module (table 1 funcref) (func (drop (table.grow (ref.null func) (i32.const 1)))))',
-      'it writes tables',
+      'it grows tables',
     ],
     [
-      'table.fill',
-      '(module (table 1 funcref) (func (table.fill (i32.const 0) (ref.null func) (i32.const 1))))',
-      'it writes tables',
+      'table.set on an imported table',
+      '(module (import "a" "b" (table 1 funcref)) (func (table.set (i32.const 0) (ref.null func))))',
+      "it writes another module's tables",
     ],
     [
-      'table.copy',
-      '(module (table 2 funcref) (func (table.copy (i32.const 0) (i32.const 1) (i32.const 1))))',
-      'it writes tables',
+      'table.set on a large table',
+      '(module (table 1001 funcref) (func (table.set (i32.const 0) (ref.null func))))',
+      'it writes tables of 1001 elements; at most 1000 are brought back',
     ],
     [
-      'table.init',
-      '(module (table 1 funcref) (elem $e func) (func (table.init $e (i32.const 0) (i32.const 0) (i32.const 0))))',
-      'it writes tables',
+      'table.init beside elem.drop',
+      '(module (table 1 funcref) (elem $e func) (func (table.init $e (i32.const 0) (i32.const 0) (i32.const 0)) (elem.drop $e)))',
+      'it drops element segments',
     ],
     ['data.drop', '(module (memory 1) (data $d "x") (func (data.drop $d)))', 'it drops data segments'],
     [
@@ -41,6 +36,11 @@ describe('what cannot be reset', () => {
       'it copies data segments itself',
     ],
     ['a start function', '(module (func $s) (start $s))', 'it has a start function'],
+    [
+      'data beyond the memory, though it is nothing',
+      '(module (memory 0) (data (i32.const 1)))',
+      'its data does not fit its memory',
+    ],
     ['two memories', '(module (memory 1) (memory 1))', 'it has more than one memory'],
     [
       'an own and an imported memory',
@@ -102,7 +102,7 @@ describe('what has no state', () => {
     const source = await wat(
       '(module (table (export "t") 3 funcref) (global i32 (i32.const 1)) (func (export "f")))',
     );
-    expect(makeResettable(source)).toEqual({ wasm: source, resets: false, window: null });
+    expect(makeResettable(source)).toEqual({ wasm: source, resets: false, window: null, memory: null });
   });
 
   it('has a reset for its globals alone', async () => {

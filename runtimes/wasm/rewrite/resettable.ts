@@ -1,7 +1,11 @@
 /** Decides which core modules can be reset in place, and writes the steps for that into them. */
 import { RewriteDeclined } from './declined.ts';
+import { FISSIUM_IMPORTS } from './interrupt.ts';
+import { PAGE_BYTES } from './memory-limit.ts';
+import { importableMemory, MEMORY_IMPORT, type WantedMemory } from './memory-import.ts';
 import { ModuleEdit } from './module-edit.ts';
-import { addReset, guessWindow } from './reset.ts';
+import { addReset, guessWindow, type WindowGuess } from './reset.ts';
+import { addTableCopies, writtenTables } from './table-copies.ts';
 import { IMPORT_KIND } from './types.ts';
 import { virtualiseMemory } from './virtual-memory.ts';
 import { checkWrites, writesMemory, type Window } from './write-check.ts';
@@ -12,6 +16,9 @@ export interface ResetSteps {
   readonly virtualMemory?: boolean;
   /** @default true */
   readonly writeCheck?: boolean;
+  readonly window?: WindowGuess;
+  /** @default true */
+  readonly memoryImport?: boolean;
 }
 
 export interface Resettable {
@@ -20,18 +27,12 @@ export interface Resettable {
   readonly resets: boolean;
   /** What a reset cleans without being told more; null where the module has no memory, or no write check. */
   readonly window: Window | null;
+  /** The memory that it imports from the host; null where it has none, or keeps its own. */
+  readonly memory: WantedMemory | null;
 }
 
-const OP = { tableSet: 0x26, memorySize: 0x3f, memoryGrow: 0x40, gc: 0xfb, bulk: 0xfc } as const;
-const BULK = {
-  memoryInit: 8,
-  dataDrop: 9,
-  tableInit: 12,
-  tableCopy: 14,
-  tableGrow: 15,
-  tableFill: 17,
-} as const;
-const TABLE_WRITES: readonly number[] = [BULK.tableInit, BULK.tableCopy, BULK.tableGrow, BULK.tableFill];
+const OP = { memorySize: 0x3f, memoryGrow: 0x40, gc: 0xfb, bulk: 0xfc } as const;
+const BULK = { memoryInit: 8, dataDrop: 9 } as const;
 /** A memory of 65,536 pages has one byte more than an i32 can count. */
 const MAX_PAGES = 65535;
 
@@ -48,18 +49,25 @@ export function makeResettable(
   const blocker = resetBlocker(edit, use, steps);
   if (blocker !== null) return { blocker };
   const [memory] = edit.memories;
-  const resets = memory !== undefined || edit.globals.some(({ mutable }) => mutable);
-  if (!resets) return { wasm, resets, window: null };
+  const written = writtenTables(edit);
+  if (typeof written === 'string') return { blocker: written };
+  const resets = memory !== undefined || written.size > 0 || edit.globals.some(({ mutable }) => mutable);
+  if (!resets) return { wasm, resets, window: null, memory: null };
   try {
     let current = edit;
+    const tables = written.size > 0 ? addTableCopies(wasm, written) : { wasm, copies: [] };
+    if (typeof tables === 'string') return { blocker: tables };
+    if (tables.wasm !== wasm) current = new ModuleEdit(tables.wasm);
     const virtual = memory && use.grows ? virtualiseMemory(current) : null;
     // Each step sees the module as the one before left it.
     if (virtual) current = new ModuleEdit(current.write());
-    const window = memory && steps.writeCheck !== false ? guessWindow(current) : null;
+    const window = memory && steps.writeCheck !== false ? guessWindow(current, steps.window) : null;
     const writes = window ? { flag: checkWrites(current, window), window } : null;
     if (writes) current = new ModuleEdit(current.write());
-    addReset(current, { writes, virtual });
-    return { wasm: current.write(), resets, window };
+    addReset(current, { writes, virtual, tables: tables.copies });
+    const wanted = steps.memoryImport === false ? null : importableMemory(current);
+    if (wanted) current.importMemory(FISSIUM_IMPORTS, MEMORY_IMPORT);
+    return { wasm: current.write(), resets, window, memory: wanted };
   } catch (error) {
     if (error instanceof RewriteDeclined && error.reason === 'unknown-encoding')
       return { blocker: error.message };
@@ -82,8 +90,6 @@ function survey(edit: ModuleEdit): Use {
       if (opcode === OP.memoryGrow || opcode === OP.memorySize) use.grows = true;
       if (opcode === OP.memoryGrow || opcode === OP.memorySize || writesMemory(opcode, sub))
         use.touchesMemory = true;
-      if (opcode === OP.tableSet || (opcode === OP.bulk && TABLE_WRITES.includes(sub)))
-        use.blocker ??= 'it writes tables';
       if (opcode === OP.bulk && sub === BULK.dataDrop) use.blocker ??= 'it drops data segments';
       if (opcode === OP.gc) use.blocker ??= 'it uses garbage-collected types';
       if (opcode === OP.bulk && sub === BULK.memoryInit && edit.data.some(({ active }) => active)) {
@@ -108,5 +114,13 @@ function resetBlocker(edit: ModuleEdit, use: Use, steps: ResetSteps): string | n
   if (use.grows && steps.virtualMemory === false) return 'its memory grows';
   if (edit.data.some(({ active, offset }) => active && offset === null))
     return 'its data goes to places that are not constant';
+  // An instance of it traps when it is made; in a larger memory, made for it or used again, it would not.
+  const bytes = (memory?.min ?? 0) * PAGE_BYTES;
+  if (
+    edit.data.some(
+      ({ offset, content }) => (offset ?? 0) + content.end - content.start > bytes && offset !== null,
+    )
+  )
+    return 'its data does not fit its memory';
   return null;
 }

@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pino } from 'pino';
 import type { HeaderList, InvokeRequest, Invoker } from '../../../src/executors/executor.ts';
 import type { GuestGrants, GuestLimits } from '../engine.ts';
-import { WasmHost, type DeployedFunction, type GuestLogLine } from '../host.ts';
+import { WasmHost, type DeployedFunction, type GuestLogLine, type WasmHostOptions } from '../host.ts';
 import { runPrepareJob, type ComponentEngine } from '../prepare/job.ts';
 
 const GUESTS = join(import.meta.dirname, '../../../test/guests/built');
@@ -27,8 +27,8 @@ export class TestHost {
   readonly host: WasmHost;
   readonly #cacheDir: string;
 
-  static async start(threads: number): Promise<TestHost> {
-    const host = await WasmHost.start({ threads, logger: pino({ level: 'silent' }) });
+  static async start(threads: number, options: Partial<WasmHostOptions> = {}): Promise<TestHost> {
+    const host = await WasmHost.start({ threads, logger: pino({ level: 'silent' }), ...options });
     return new TestHost(host, await mkdtemp(join(tmpdir(), 'fissium-host-')));
   }
 
@@ -91,7 +91,8 @@ export async function call(
   return { status, headers, body: (await readAll(body)).toString(), trailers: await trailers };
 }
 
-export async function readAll(body: Readable): Promise<Buffer> {
+export async function readAll(body: Readable | Uint8Array): Promise<Buffer> {
+  if (!(body instanceof Readable)) return Buffer.from(body);
   const chunks: Buffer[] = [];
   for await (const chunk of body as AsyncIterable<Buffer>) chunks.push(chunk);
   return Buffer.concat(chunks);

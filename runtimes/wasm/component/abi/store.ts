@@ -3,7 +3,8 @@
  * it holds. Everything is checked before it is used: a guest's pointers, lengths and handles are its own
  * business only as long as they hurt nobody else.
  */
-import { GuestTrap } from '../../wasi/index.ts';
+import type { CallClock } from '../../pool/index.ts';
+import { GuestTrap, Resource, type GuestState } from '../../wasi/index.ts';
 
 /** All strings and lists that one call hands over, bytes: a list may name the same string a million times. */
 const MAX_TRANSFER_BYTES = 64 * 1024 * 1024;
@@ -16,11 +17,25 @@ const utf8Encoder = new TextEncoder();
 
 const scratch = new DataView(new ArrayBuffer(8));
 
+const NO_BYTES = new Uint8Array(0);
+const NO_VIEW = new DataView(new ArrayBuffer(0));
+
+/** Stands for every resource of a request that has ended; it can be dropped. */
+const ENDED: object = new Proxy(
+  {},
+  {
+    get: (_, name) => {
+      if (name === Symbol.dispose) return undefined;
+      throw new GuestTrap('the function used a handle of an earlier request, which has ended');
+    },
+  },
+);
+
 export type Realloc = (oldPointer: number, oldSize: number, align: number, size: number) => number;
 
 export class GuestStore {
-  u8: Uint8Array = new Uint8Array(0);
-  dv: DataView = new DataView(new ArrayBuffer(0));
+  u8: Uint8Array = NO_BYTES;
+  dv: DataView = NO_VIEW;
   memory: WebAssembly.Memory | null = null;
   /** Second results of `lowerString` and `lowerBytes`. */
   length = 0;
@@ -32,6 +47,8 @@ export class GuestStore {
   wroteOutside = false;
   /** Why the host ended this guest, or null. */
   stopped: unknown = null;
+  /** Measures the call that runs; null where nobody asked. */
+  clock: CallClock | null = null;
   #transferLeft = MAX_TRANSFER_BYTES;
   /** Handles that the call under way borrows: they cannot be given away in the same call. */
   readonly #lent: number[] = [];
@@ -51,6 +68,12 @@ export class GuestStore {
       this.u8 = new Uint8Array(memory.buffer);
       this.dv = new DataView(memory.buffer);
     }
+  }
+
+  /** The memory is another one from now on, or none. */
+  protected forgetViews(): void {
+    this.u8 = NO_BYTES;
+    this.dv = NO_VIEW;
   }
 
   trap(message: string): never {
@@ -89,6 +112,7 @@ export class GuestStore {
       throw this.stop(new GuestTrap('the function called its host from within an allocation'));
     this.#transferLeft = MAX_TRANSFER_BYTES;
     this.refresh();
+    if (this.clock !== null) this.clock.enterHost();
   }
 
   #transfer(bytes: number, what: string): void {
@@ -258,6 +282,33 @@ export class GuestStore {
     this.#kinds[index] = -1;
     this.#free[this.#freeCount++] = index;
     return value;
+  }
+
+  /** Handles that the guest holds. */
+  get liveHandles(): number {
+    return this.#end - FIRST_HANDLE - this.#freeCount;
+  }
+
+  /** Lets what outlasts a request (the log's streams) work for this one. */
+  protected adopt(state: GuestState): void {
+    for (let i = FIRST_HANDLE; i < this.#end; i++) {
+      const value = this.#values[i];
+      if (value instanceof Resource && value.lasting) value.adopt(state);
+    }
+  }
+
+  /**
+   * Like {@link clear}, but keeps the handles' numbers, which the guest may still know. What they stand for has
+   * ended with its request, whose client may not even have its answer yet: whoever uses it traps.
+   */
+  protected endLife(): void {
+    for (let i = FIRST_HANDLE; i < this.#end; i++) {
+      const value = this.#values[i];
+      if (value && !(value instanceof Resource && value.lasting)) this.#values[i] = ENDED;
+    }
+    if (this.#lent.length > 0) this.#lent.length = 0;
+    this.mayLeave = true;
+    this.stopped = null;
   }
 
   /** Forgets every handle, for the next life of the instance. */

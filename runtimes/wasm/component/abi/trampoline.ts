@@ -23,6 +23,9 @@ export interface CompiledTrampoline {
   readonly suspends: boolean;
 }
 
+/** Where the call's time is measured; one branch where it is not. */
+const LEAVE = 'finally { if (cx.clock !== null) cx.clock.leaveHost(); }';
+
 /**
  * @param suspending functions that may answer with a promise, as `wasi:io/poll#[method]pollable.block`
  * @throws LinkDeclined where a signature needs something that this engine has not
@@ -47,6 +50,7 @@ function compile(
   code.line('try {');
   code.line(`cx.remove(${trampoline.resource}, handle)[Symbol.dispose]?.();`);
   code.line('} catch (error) { throw cx.stop(error); }');
+  code.line(LEAVE);
   return { make: code.compile(['handle']), suspends: false };
 }
 
@@ -96,11 +100,13 @@ function compileLower(
     code.line('try {');
     lowerResult(code, type.result, indirect, options);
     code.line('} catch (error) { throw cx.stop(error); }');
+    code.line(LEAVE);
     code.line('}, (error) => { cx.resume(); throw cx.stop(error); });');
     code.line('}');
   }
   lowerResult(code, type.result, indirect, options);
   code.line('} catch (error) { throw cx.stop(error); }');
+  code.line(LEAVE);
   return { make: code.compile(params), suspends };
 }
 

@@ -11,6 +11,7 @@ import { LIMITS, MemorySink } from '../../wasi/testing/memory-invocation.ts';
 import { compileTrampolines } from '../abi/trampoline.ts';
 import { ComponentInstance, type Linkage } from '../instance.ts';
 import { linkComponent } from '../linker.ts';
+import { mergeComponent } from '../merging.ts';
 import { makeComponentResettable } from '../resetting.ts';
 
 export interface Answer {
@@ -25,6 +26,8 @@ export interface Answer {
 export class GuestFunction {
   /** Why instances are not reset, or null. */
   readonly blocker: string | null;
+  /** Why its core modules stay apart, or null. */
+  readonly mergeBlocker: string | null;
   /** Instances that were made so far. */
   made = 0;
   /** The one that served last. */
@@ -36,10 +39,18 @@ export class GuestFunction {
   readonly #egress = new Egress([]);
   #life = 0;
 
-  /** @param steps null: a new instance for each request */
-  constructor(bytes: Uint8Array, steps: ResetSteps | null = {}, memoryPages = 2048) {
-    const linked = linkComponent(bytes);
-    const sources = linked.modules.map(({ offset, length }) => bytes.slice(offset, offset + length));
+  /**
+   * @param steps null: a new instance for each request
+   * @param merge false: core modules stay apart
+   */
+  constructor(bytes: Uint8Array, steps: ResetSteps | null = {}, memoryPages = 2048, merge = true) {
+    const binary = linkComponent(bytes);
+    const apart = binary.modules.map(({ offset, length }) => bytes.slice(offset, offset + length));
+    const merged = merge
+      ? mergeComponent(binary, apart)
+      : { plan: binary, cores: apart, declined: 'it is not wanted' };
+    this.mergeBlocker = merged.declined;
+    const { plan: linked, cores: sources } = merged;
     const { plan, cores, blocker } = steps
       ? makeComponentResettable(linked, sources, steps)
       : { plan: linked, cores: sources, blocker: 'it is not wanted' };
@@ -52,6 +63,7 @@ export class GuestFunction {
       ),
       trampolines: compileTrampolines(plan, new Set(ASYNC_IMPORTS)),
       entry: plan.exports.findIndex(({ name }) => name === 'handle'),
+      memoryPages,
     };
     this.#pool = new InstancePool({
       make: (state) => this.#make(state),
@@ -100,7 +112,12 @@ export class GuestFunction {
         enter: async (host) => {
           instance = this.#pool.acquire(host.state);
           this.last = instance;
-          await instance.handle(host);
+          try {
+            await instance.handle(host);
+          } catch (thrown) {
+            this.#pool.lost();
+            throw thrown;
+          }
         },
         left: () => {
           if (instance) this.#pool.release(instance);

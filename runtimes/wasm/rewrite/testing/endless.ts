@@ -40,6 +40,24 @@ export const ENDLESS: Readonly<Record<string, string>> = {
     (func $tree (param i32) (if (local.get 0) (then
       (call $tree (i32.sub (local.get 0) (i32.const 1))) (call $tree (i32.sub (local.get 0) (i32.const 1))))))
     (func (export "run") (call $tree (i32.const 60))))`,
+  'recursion in one arm of an if': `(module
+    (func $f (param i32) (result i32) (if (result i32) (i32.eqz (local.get 0)) (then (i32.const 1))
+      (else (i32.add (call $f (i32.sub (local.get 0) (i32.const 1))) (call $f (i32.sub (local.get 0) (i32.const 1)))))))
+    (func (export "run") (drop (call $f (i32.const 60)))))`,
+  'recursion through a small function, many calls each': `(module
+    (func $f (param i32) (if (local.get 0) (then
+      ${'(call $g (i32.sub (local.get 0) (i32.const 1)))'.repeat(9)})))
+    (func $g (param i32) (call $f (local.get 0)))
+    (func (export "run") (call $f (i32.const 60))))`,
+  'recursion from where an exception is caught': `(module (tag $e)
+    (func $f (param i32) (if (local.get 0) (then
+      (block $caught (try_table (catch $e $caught) (throw $e)))
+      (call $f (i32.sub (local.get 0) (i32.const 1))) (call $f (i32.sub (local.get 0) (i32.const 1))))))
+    (func (export "run") (call $f (i32.const 60))))`,
+  'a loop around calls that do little': `(module (type $t (func (param i32) (result i32))) (table funcref (elem $leaf))
+    (func $leaf (type $t) (local.get 0))
+    (func (export "run") (result i32) (loop $again (result i32)
+      (br_if $again (i32.eqz (call_indirect (type $t) (i32.const 0) (i32.const 0)))) (i32.const 7))))`,
   'catch_all around a loop': `(module (import "host" "fail" (func $fail))
     (func (export "run")
       (loop $again (block $caught (try_table (catch_all $caught) (call $fail))) (br $again))))`,
