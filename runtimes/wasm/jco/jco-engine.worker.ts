@@ -13,6 +13,9 @@ import type {
   InvocationContext,
   Specialised,
 } from '../engine.ts';
+import { pagesOf, type Need } from '../pool/index.ts';
+import { threadMemory } from '../pool/thread.ts';
+import { ownMemories } from '../prepare/limits.ts';
 import { runGuest } from '../run-guest.worker.ts';
 import { Egress } from '../wasi/index.ts';
 import { loadInstantiate, type CoreImports, type HostCalled, type Instantiate } from './script.ts';
@@ -40,22 +43,30 @@ class JcoFunction implements Specialised {
   readonly #control: InterruptControl;
   readonly #instantiate: Instantiate;
   readonly #egress: Egress;
+  /** What an instance takes at once. */
+  readonly #need: Need;
 
   constructor(deployment: Deployment, control: InterruptControl, instantiate: Instantiate) {
     this.#deployment = deployment;
     this.#control = control;
     this.#instantiate = instantiate;
     this.#egress = new Egress(deployment.grants.allowedOutboundHosts);
+    const { memoryBytes } = deployment.limits;
+    this.#need = ownMemories(deployment.manifest, memoryBytes);
   }
 
   handle(context: InvocationContext): Promise<void> {
     const { grants, limits, manifest } = this.#deployment;
+    let taken = false;
     return runGuest({
       context,
       grants,
       limits,
       egress: this.#egress,
       enter: async (host, memories) => {
+        await threadMemory.room(context, this.#need);
+        taken = true;
+        const began = context.receipt ? performance.now() : 0;
         /** Calls into the guest that host functions make: it cannot be suspended meanwhile. */
         let hostCalls = 0;
         const instantiateCore = Object.assign(
@@ -75,11 +86,30 @@ class JcoFunction implements Specialised {
           },
         );
         const exports = await this.#instantiate((name) => this.#module(name), host.imports, instantiateCore);
+        if (context.receipt) {
+          context.receipt.instance = 'new';
+          context.receipt.instantiateMs = performance.now() - began;
+        }
         context.turn.suspendable = () => hostCalls === 0;
         const handler = exports[manifest.entry] as IncomingHandler;
         await handler.handle(host.incomingRequest(), host.responseOutparam());
       },
+      ended: (memories) => {
+        if (taken) this.#forget(memories);
+      },
     });
+  }
+
+  /** What the instance held counts until it is collected. */
+  #forget(memories: readonly WebAssembly.Memory[]): void {
+    let { memories: left, pages } = this.#need;
+    for (const memory of memories) {
+      threadMemory.condemn(memory, { memories: 1, pages: pagesOf(memory) });
+      left--;
+      pages -= pagesOf(memory);
+    }
+    // Never made, or not to be seen from outside: as much as they began with.
+    threadMemory.giveBack({ memories: Math.max(0, left), pages: left > 0 ? Math.max(0, pages) : 0 });
   }
 
   close(): void {

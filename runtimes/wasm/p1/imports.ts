@@ -1,181 +1,198 @@
 /**
- * WASI preview 1 as a CGI program gets it. Arguments, environment and random numbers come from @wasmer/wasi;
- * the streams, clocks, waiting and exit are written here, because there they hold the thread, keep all output
- * in memory, or end in a JavaScript frame below which nothing can be suspended. There are no files and no
- * sockets: every function of theirs answers that it is not allowed.
+ * WASI preview 1 as a CGI program gets it: its arguments and environment, the request's body as standard input,
+ * its answer as standard output, clocks, random numbers, waiting, and the files that its spec grants. There are
+ * no sockets: their functions answer that they are not allowed.
  */
-import { CLOCK_RESOLUTION_NS, clockNs } from './clock.ts';
 import { ERRNO } from './errno.ts';
+import { CLOCK_RESOLUTION_NS, clockNs } from './clock.ts';
+import {
+  FD,
+  UNSTABLE,
+  type Answer,
+  type CommandGuest,
+  type HostFunction,
+  type HostFunctions,
+} from './guest.ts';
 import { Errno } from './guest-memory.ts';
+import { FILE_FUNCTIONS } from './file-functions.ts';
 import type { Invocation } from './invocation.ts';
 import { readPoll } from './poll.ts';
+import { randomBytes } from '../wasi/random.ts';
 
-export const PREVIEW1 = 'wasi_snapshot_preview1';
+const SOCKETS = 'sock_accept sock_recv sock_send sock_shutdown'.split(' ');
 
-type HostFunction = (...args: number[]) => number;
-/** A host function that may have to wait before it answers. */
-type WaitingFunction = (...args: number[]) => number | Promise<number>;
+/** The functions that may have to wait before they answer. */
+const WAITING: ReadonlySet<string> = new Set(['fd_read', 'fd_write', 'poll_oneoff', 'sched_yield']);
 
-const FD = { stdin: 0, stdout: 1, stderr: 2 };
-
-/** What @wasmer/wasi answers. */
-const FROM_WASMER = ['args_get', 'args_sizes_get', 'environ_get', 'environ_sizes_get', 'random_get'] as const;
-
-const NOT_ALLOWED = (
-  'path_create_directory path_filestat_get path_filestat_set_times path_link path_open path_readlink ' +
-  'path_remove_directory path_rename path_symlink path_unlink_file sock_accept sock_recv sock_send sock_shutdown'
-).split(' ');
-
-/** They take a descriptor, and none but the standard streams exists. */
-const OF_FILES = (
-  'fd_advise fd_allocate fd_datasync fd_fdstat_set_rights fd_filestat_set_size fd_filestat_set_times ' +
-  'fd_prestat_dir_name fd_prestat_get fd_readdir fd_renumber fd_sync'
-).split(' ');
-
-const OF_SEEKABLE_FILES = 'fd_pread fd_pwrite fd_seek fd_tell'.split(' ');
-
-const FDSTAT_BYTES = 24;
-const FILESTAT_BYTES = 64;
-const CHARACTER_DEVICE = 2;
-const RIGHT_READ = 1n << 1n;
-const RIGHT_WRITE = 1n << 6n;
-const RIGHT_POLL = 1n << 27n;
-
-/**
- * The imports of `wasi_snapshot_preview1` for one run.
- * @param wasmer the same from @wasmer/wasi, bound to the guest's memory before the guest is entered
- */
-export function preview1Imports(
-  run: Invocation,
-  wasmer: Record<string, HostFunction>,
+/** @param overrides functions to link instead of these, already bound to the guest */
+export function commandImports(
+  guest: CommandGuest,
+  overrides: Readonly<Record<string, (...args: number[]) => number>> = {},
 ): WebAssembly.ModuleImports {
   const imports: WebAssembly.ModuleImports = {};
-  for (const name of FROM_WASMER) {
-    imports[name] = guarded(run, (...args) => wasmer[name]?.(...args) ?? ERRNO.notsup);
-  }
-  for (const name of NOT_ALLOWED) imports[name] = guarded(run, () => ERRNO.notcapable);
-  for (const name of OF_FILES) imports[name] = guarded(run, () => ERRNO.badf);
-  for (const name of OF_SEEKABLE_FILES)
-    imports[name] = guarded(run, (fd = 0) => (fd > FD.stderr ? ERRNO.badf : ERRNO.spipe));
-  for (const [name, call] of Object.entries(ownFunctions(run))) imports[name] = guarded(run, call);
-  for (const [name, call] of Object.entries(waitingFunctions(run))) {
-    imports[name] = new WebAssembly.Suspending(guarded(run, call)) as unknown as WebAssembly.ImportValue;
+  for (const [name, call] of Object.entries(FUNCTIONS)) {
+    const override = overrides[name];
+    const bound = guarded(guest, override ? (_, ...args: number[]) => override(...args) : call);
+    imports[name] = (
+      WAITING.has(name) ? new WebAssembly.Suspending(bound) : bound
+    ) as WebAssembly.ImportValue;
   }
   return imports;
 }
 
-/** Checks that the guest may go on, and turns what is thrown as an error number into one. */
-function guarded<R>(run: Invocation, call: (...args: number[]) => R): (...args: number[]) => R | number {
-  return (...args) => {
-    run.check();
+/** Checks that the guest may go on, turns what is thrown as an error number into one, and ends it for the rest. */
+function guarded(guest: CommandGuest, call: HostFunction): (...args: never[]) => Answer {
+  const work = (...args: never[]): Answer => {
     try {
-      return call(...args);
+      guest.run.state.check();
+      guest.memory.refresh();
+      const answer = call(guest, ...args);
+      return typeof answer === 'number' ? answer : answer.catch((error: unknown) => answerOf(guest, error));
     } catch (error) {
-      if (error instanceof Errno) return error.code;
-      throw error;
+      return answerOf(guest, error);
     }
   };
-}
-
-function ownFunctions(run: Invocation): Record<string, HostFunction> {
-  const { memory } = run;
-  return {
-    proc_exit: (code = 0) => run.exit(code),
-    proc_raise: () => ERRNO.notsup,
-    fd_close: (fd = 0) => (fd > FD.stderr ? ERRNO.badf : ERRNO.success),
-    fd_fdstat_set_flags: (fd = 0) => (fd > FD.stderr ? ERRNO.badf : ERRNO.success),
-    fd_fdstat_get: (fd = 0, pointer = 0) => {
-      if (fd > FD.stderr) return ERRNO.badf;
-      const view = memory.view(pointer, FDSTAT_BYTES);
-      view.setUint8(0, CHARACTER_DEVICE);
-      view.setUint16(2, 0, true);
-      view.setBigUint64(8, RIGHT_POLL | (fd === FD.stdin ? RIGHT_READ : RIGHT_WRITE), true);
-      view.setBigUint64(16, 0n, true);
-      return ERRNO.success;
-    },
-    fd_filestat_get: (fd = 0, pointer = 0) => {
-      if (fd > FD.stderr) return ERRNO.badf;
-      memory.bytes(pointer, FILESTAT_BYTES).fill(0);
-      memory.view(pointer, FILESTAT_BYTES).setUint8(16, CHARACTER_DEVICE);
-      return ERRNO.success;
-    },
-    clock_res_get: (clock = 0, pointer = 0) => {
-      const resolution = CLOCK_RESOLUTION_NS[clock];
-      if (resolution === undefined) return ERRNO.inval;
-      memory.view(pointer, 8).setBigUint64(0, resolution, true);
-      return ERRNO.success;
-    },
-    clock_time_get: (clock = 0, _precision = 0, pointer = 0) => {
-      if (CLOCK_RESOLUTION_NS[clock] === undefined) return ERRNO.inval;
-      memory.view(pointer, 8).setBigUint64(0, clockNs(clock), true);
-      return ERRNO.success;
-    },
+  return (...args) => {
+    const { receipt } = guest.run;
+    if (!receipt) return work(...args);
+    const startedMs = performance.now();
+    const waitedMs = receipt.waitingMs;
+    const count = (): void => {
+      receipt.hostMs += performance.now() - startedMs - (receipt.waitingMs - waitedMs);
+    };
+    const answer = work(...args);
+    if (typeof answer === 'number') count();
+    else answer.then(count, count);
+    return answer;
   };
 }
 
-function waitingFunctions(run: Invocation): Record<string, WaitingFunction> {
-  const { memory, stdin, stdout } = run;
-  const read = (pointer: number, count: number, sizePointer: number): number => {
-    memory.setU32(sizePointer, stdin.take(memory.parts(pointer, count)));
-    return ERRNO.success;
-  };
-  return {
-    fd_read: (fd = 0, pointer = 0, count = 0, sizePointer = 0) => {
-      if (fd !== FD.stdin) return ERRNO.badf;
-      if (stdin.ready) return read(pointer, count, sizePointer);
-      return afterWaiting(
-        run,
-        () => stdin.wait(),
-        () => read(pointer, count, sizePointer),
-      );
-    },
-    fd_write: (fd = 0, pointer = 0, count = 0, sizePointer = 0) => {
-      if (fd !== FD.stdout && fd !== FD.stderr) return ERRNO.badf;
-      const parts = memory.parts(pointer, count);
-      memory.setU32(
-        sizePointer,
-        parts.reduce((sum, { length }) => sum + length, 0),
-      );
-      try {
-        for (const part of parts)
-          if (fd === FD.stdout) stdout.push(part);
-          else run.log(part);
-      } catch (error) {
-        run.fail(error);
-      }
-      return stdout.full ? afterWaiting(run, () => stdout.flush()) : ERRNO.success;
-    },
-    poll_oneoff: (input = 0, output = 0, count = 0, countPointer = 0) => {
-      const poll = readPoll(memory, input, output, count, countPointer);
-      const finish = (): number => {
-        poll.finish(memory);
-        return ERRNO.success;
-      };
-      return poll.sleepMs === 0 ? finish() : afterWaiting(run, () => sleep(run, poll.sleepMs), finish);
-    },
-    // A guest that yields in a loop still lets the others of its thread go first.
-    sched_yield: () => afterWaiting(run, () => new Promise((resolve) => setImmediate(resolve))),
-  };
+/** A `catch_all` of the guest's catches what is thrown here, but not the trap at its next check. */
+function answerOf(guest: CommandGuest, error: unknown): number {
+  if (error instanceof Errno) return error.code;
+  guest.kill();
+  throw error;
 }
 
-async function afterWaiting(
-  run: Invocation,
+/** Waits as {@link Invocation.suspend} does, then answers with what `then` gives. */
+export async function afterWaiting(
+  guest: CommandGuest,
   wait: () => Promise<void>,
   then?: () => number,
 ): Promise<number> {
-  await run.suspend(wait);
-  return then ? guarded(run, then)() : ERRNO.success;
+  const { run } = guest;
+  guest.suspended();
+  try {
+    await run.suspend(wait);
+  } finally {
+    guest.resumed();
+  }
+  guest.memory.refresh();
+  return then ? then() : ERRNO.success;
 }
 
+const ofProcess: HostFunctions = {
+  proc_exit: ({ run }, code: number) => run.state.exit(code >>> 0),
+  proc_raise: () => ERRNO.notsup,
+  args_sizes_get: ({ run, memory }, count: number, bytes: number) => {
+    run.args.writeSizes(memory, count, bytes);
+    return ERRNO.success;
+  },
+  args_get: ({ run, memory }, table: number, bytes: number) => {
+    run.args.write(memory, table, bytes);
+    return ERRNO.success;
+  },
+  environ_sizes_get: ({ run, memory }, count: number, bytes: number) => {
+    run.environment.writeSizes(memory, count, bytes);
+    return ERRNO.success;
+  },
+  environ_get: ({ run, memory }, table: number, bytes: number) => {
+    run.environment.write(memory, table, bytes);
+    return ERRNO.success;
+  },
+  random_get: ({ run, memory }, pointer: number, length: number) => {
+    // Whether the place is there is asked first: the bytes are not made for nothing.
+    const place = memory.place(pointer, length);
+    place.set(randomBytes(run.state, BigInt(length >>> 0)));
+    return ERRNO.success;
+  },
+  clock_res_get: ({ memory }, clock: number, pointer: number) => {
+    const resolution = CLOCK_RESOLUTION_NS[clock];
+    if (resolution === undefined) return ERRNO.inval;
+    memory.setU64(pointer, resolution);
+    return ERRNO.success;
+  },
+  clock_time_get: ({ memory }, clock: number, _precision: bigint, pointer: number) => {
+    if (CLOCK_RESOLUTION_NS[clock] === undefined) return ERRNO.inval;
+    memory.setU64(pointer, clockNs(clock));
+    return ERRNO.success;
+  },
+};
+
+const ofStreams: HostFunctions = {
+  fd_read: (guest, fd: number, pointer: number, count: number, sizePointer: number) => {
+    const { run, memory } = guest;
+    if (fd !== FD.stdin) {
+      memory.setU32(sizePointer, run.files.read(fd, memory.placeParts(pointer, count)));
+      return ERRNO.success;
+    }
+    const read = (): number => {
+      memory.setU32(sizePointer, run.stdin.take(memory.placeParts(pointer, count)));
+      return ERRNO.success;
+    };
+    return run.stdin.ready ? read() : afterWaiting(guest, () => run.stdin.wait(), read);
+  },
+  fd_write: (guest, fd: number, pointer: number, count: number, sizePointer: number) => {
+    const { run, memory } = guest;
+    const parts = memory.readParts(pointer, count);
+    if (fd !== FD.stdout && fd !== FD.stderr) {
+      memory.setU32(sizePointer, run.files.write(fd, parts));
+      return ERRNO.success;
+    }
+    memory.setU32(
+      sizePointer,
+      parts.reduce((sum, { length }) => sum + length, 0),
+    );
+    if (fd === FD.stderr) {
+      for (const part of parts) run.state.log('stderr', part.slice());
+      return ERRNO.success;
+    }
+    try {
+      for (const part of parts) run.stdout.push(part);
+    } catch (error) {
+      run.fail(error);
+    }
+    if (!run.stdout.full) return ERRNO.success;
+    const flushed = run.stdout.flush();
+    return flushed ? afterWaiting(guest, () => flushed) : ERRNO.success;
+  },
+  poll_oneoff: (guest, input: number, output: number, count: number, countPointer: number) => {
+    const { memory, run, dialect } = guest;
+    const poll = readPoll(memory, { input, output, count, countPointer, unstable: dialect === UNSTABLE });
+    const finish = (): number => {
+      poll.finish(memory);
+      return ERRNO.success;
+    };
+    return poll.sleepMs === 0 ? finish() : afterWaiting(guest, () => sleep(run, poll.sleepMs), finish);
+  },
+  // A guest that yields in a loop still lets the others of its thread go first.
+  sched_yield: (guest) => afterWaiting(guest, () => new Promise((resolve) => setImmediate(resolve))),
+};
+
+const sockets: HostFunctions = Object.fromEntries(SOCKETS.map((name) => [name, () => ERRNO.notcapable]));
+
+const FUNCTIONS: HostFunctions = { ...ofProcess, ...ofStreams, ...sockets, ...FILE_FUNCTIONS };
+
+/** Ends early where nobody waits for the guest any more, so that no timer outlives it. */
 function sleep(run: Invocation, ms: number): Promise<void> {
   return new Promise((resolve) => {
-    const { signal } = run.context;
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
+    const timer = setTimeout(() => {
+      forget();
       resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
+    }, ms);
+    const forget = run.state.onEnd(() => {
+      clearTimeout(timer);
+      resolve();
+    });
   });
 }

@@ -1,125 +1,113 @@
 /** One run of a CGI program: its streams, its end, and the waiting that gives its thread to others. */
 import { FissiumError } from '../../../src/errors.ts';
-import type { InterruptControl, InvocationContext } from '../engine.ts';
-import { LOG_BYTES_CAP } from '../wasi/limits.ts';
-import { GuestMemory } from './guest-memory.ts';
+import type { EngineReceipt, InvocationContext } from '../engine.ts';
+import type { GuestState } from '../wasi/state.ts';
+import { Files } from './files.ts';
 import { Stdout, type Stdin } from './stdio.ts';
+import type { StringTable } from './string-table.ts';
 
-/** Byte 0 of the control memory (see `engine.ts`, InterruptControl). */
-const KILL_WORD = 0;
-
-/** Thrown through the guest to unwind it. A guest can catch it, but gets no further than its next check. */
-export class GuestUnwind extends Error {}
+export interface InvocationOptions {
+  readonly state: GuestState;
+  readonly stdin: Stdin;
+  readonly args: StringTable;
+  readonly environment: StringTable;
+}
 
 export class Invocation {
-  readonly context: InvocationContext;
-  readonly memory = new GuestMemory();
+  /** What it may use and has used, and whether it may go on. */
+  readonly state: GuestState;
   readonly stdin: Stdin;
   readonly stdout: Stdout;
-  /** Settles where the run is over without its guest: nobody waits any more, or a stream failed. */
-  readonly dropped: Promise<never>;
-  readonly #drop: (error: unknown) => void;
-  readonly #control: InterruptControl;
-  readonly #onAbort = (): void => this.#fail(clientGone());
-  #over = false;
-  #exitCode: number | null = null;
+  readonly args: StringTable;
+  readonly environment: StringTable;
+  #files: Files | null = null;
   #failure: unknown = null;
-  #logBytes = 0;
 
-  constructor(context: InvocationContext, stdin: Stdin, control: InterruptControl) {
-    this.context = context;
+  constructor({ state, stdin, args, environment }: InvocationOptions) {
+    this.state = state;
     this.stdin = stdin;
-    this.stdout = new Stdout(context.response);
-    this.#control = control;
-    const { promise, reject } = Promise.withResolvers<never>();
-    this.dropped = promise;
-    this.#drop = reject;
-    // Only a suspended run listens to it; a run that never waits would leave it unhandled.
-    promise.catch(() => undefined);
-    context.signal.addEventListener('abort', this.#onAbort, { once: true });
+    this.stdout = new Stdout(state.context.response);
+    this.args = args;
+    this.environment = environment;
+  }
+
+  get context(): InvocationContext {
+    return this.state.context;
+  }
+
+  get receipt(): EngineReceipt | null {
+    return this.state.context.receipt;
+  }
+
+  /** Its descriptors; made when it asks for one that is no standard stream. */
+  get files(): Files {
+    this.#files ??= new Files(this.state);
+    return this.#files;
   }
 
   /** What the guest gave to `proc_exit`, or null. */
   get exitCode(): number | null {
-    return this.#exitCode;
+    const { stop } = this.state;
+    return stop?.kind === 'exit' ? stop.exitCode : null;
   }
 
-  /** Why the host ended the guest, or null. */
+  /** Why the host ended the guest, where it was not for an exit, or null. */
   get failure(): unknown {
-    return this.#failure;
+    if (this.#failure !== null) return this.#failure;
+    const { stop, context } = this.state;
+    if (stop === null || stop.kind === 'exit') return null;
+    return stop.kind === 'ended' ? endedFailure(context) : stop;
   }
 
-  /** First in each host function: an ended guest gets nothing more, whatever it caught. */
-  check(): void {
-    if (this.#over) throw new GuestUnwind('the guest has ended');
+  /** The guest is gone: gives back what its files took. */
+  close(): void {
+    this.#files?.close();
   }
 
-  exit(code: number): never {
-    this.#exitCode = code;
-    return this.#unwind();
-  }
-
-  /** Ends the guest from within a host function. */
+  /** Ends the guest from within a host function, for a failure that is its caller's answer. */
   fail(error: unknown): never {
     this.#failure ??= error;
-    return this.#unwind();
+    this.state.end(error);
+    throw this.state.stop ?? error;
   }
 
   /**
-   * Suspends the guest while something is waited for. The guest is dropped where that fails or where nobody
-   * waits any more: it is never resumed then, and its stack and memory are the garbage collector's.
+   * Suspends the guest while something is waited for. Where that fails, or nobody waits for the guest any more,
+   * the guest goes on into its end.
    */
   async suspend(wait: () => Promise<void>): Promise<void> {
-    this.context.turn.release();
+    const { receipt } = this;
+    const startedMs = receipt ? performance.now() : 0;
+    const failed = (error: unknown): void => {
+      this.#failure ??= error;
+      this.state.end(error);
+    };
     try {
-      // What the guest has said so far should not wait with it.
-      await this.stdout.flush();
-      await wait();
-    } catch (error) {
-      this.#fail(error);
-    }
-    if (!this.#over) await this.context.turn.take();
-    if (!this.#over) return;
-    this.context.turn.release();
-    await new Promise<never>(() => undefined);
-  }
-
-  log(bytes: Uint8Array): void {
-    if (this.#logBytes >= LOG_BYTES_CAP) return;
-    this.#logBytes += bytes.length;
-    this.context.log('stderr', bytes.slice());
-    if (this.#logBytes >= LOG_BYTES_CAP) {
-      this.say(
-        `the rest of this request's output to stderr is dropped: it is more than ${LOG_BYTES_CAP / 1024} KiB`,
-      );
+      await this.state.suspend((wake) => {
+        // What the guest has said so far should not wait with it.
+        (this.stdout.flush() ?? Promise.resolve()).then(wait).then(wake, failed);
+        return () => undefined;
+      });
+    } finally {
+      if (receipt) receipt.waitingMs += performance.now() - startedMs;
     }
   }
 
-  /** A line of the platform's in the guest's log. */
-  say(line: string): void {
-    this.context.log('stderr', Buffer.from(`fissium: ${line}\n`));
-  }
-
-  close(): void {
-    this.#over = true;
-    this.context.signal.removeEventListener('abort', this.#onAbort);
-  }
-
-  #fail(error: unknown): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#failure ??= error;
-    this.#drop(error);
-  }
-
-  #unwind(): never {
-    this.#over = true;
-    // A `catch_all` of the guest's catches the exception, but not the trap at its next check.
-    Atomics.store(new Int32Array(this.#control.memory.buffer), KILL_WORD, this.context.turn.life);
-    throw new GuestUnwind('the guest has ended');
+  /** Resolves with `work`, or rejects when nobody waits any more. */
+  async orEnded(work: Promise<void>): Promise<void> {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const forget = this.state.onEnd(() => reject(this.failure ?? endedFailure(this.context)));
+    try {
+      await Promise.race([work, promise]);
+    } finally {
+      forget();
+      promise.catch(() => undefined);
+      work.catch(() => undefined);
+    }
   }
 }
 
-export function clientGone(): FissiumError {
+function endedFailure({ signal }: InvocationContext): FissiumError {
+  if (signal.reason instanceof FissiumError) return signal.reason;
   return new FissiumError('CLIENT_GONE', 'nobody waits for this answer any more');
 }

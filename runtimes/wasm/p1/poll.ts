@@ -3,7 +3,17 @@ import { CLOCK, clockNs } from './clock.ts';
 import { ERRNO } from './errno.ts';
 import { Errno, type GuestMemory } from './guest-memory.ts';
 
-const SUBSCRIPTION_BYTES = 48;
+interface Layout {
+  readonly bytes: number;
+  readonly clock: number;
+  readonly timeout: number;
+  readonly flags: number;
+}
+
+/** Where the parts of a subscription to a clock are. */
+const LAYOUT: Layout = { bytes: 48, clock: 16, timeout: 24, flags: 40 };
+/** In 2019 a clock had a name of its own before its number. */
+const UNSTABLE_LAYOUT: Layout = { bytes: 56, clock: 24, timeout: 32, flags: 48 };
 const EVENT_BYTES = 32;
 const MAX_SUBSCRIPTIONS = 1024;
 const TYPE = { clock: 0, fdRead: 1, fdWrite: 2 };
@@ -25,17 +35,22 @@ export interface Poll {
   finish(memory: GuestMemory): void;
 }
 
+export interface PollArguments {
+  readonly input: number;
+  readonly output: number;
+  readonly count: number;
+  readonly countPointer: number;
+  /** Whether the subscriptions are laid out as in 2019. */
+  readonly unstable: boolean;
+}
+
 /** @throws Errno inval for no subscriptions or unknown ones */
-export function readPoll(
-  memory: GuestMemory,
-  input: number,
-  output: number,
-  count: number,
-  countPointer: number,
-): Poll {
+export function readPoll(memory: GuestMemory, args: PollArguments): Poll {
+  const { input, output, count, countPointer } = args;
   if (count === 0 || count >>> 0 > MAX_SUBSCRIPTIONS) throw new Errno(ERRNO.inval);
+  const layout = args.unstable ? UNSTABLE_LAYOUT : LAYOUT;
   const subscriptions = Array.from({ length: count }, (_, index) =>
-    readSubscription(memory.view(input + index * SUBSCRIPTION_BYTES, SUBSCRIPTION_BYTES)),
+    readSubscription(memory, input + index * layout.bytes, layout),
   );
   const firstMs = Math.min(...subscriptions.map(({ dueMs }) => dueMs));
   return {
@@ -43,26 +58,26 @@ export function readPoll(
     finish: (after) => {
       const due = subscriptions.filter(({ dueMs }) => dueMs <= firstMs);
       for (const [index, { userdata, type }] of due.entries()) {
-        const event = after.view(output + index * EVENT_BYTES, EVENT_BYTES);
-        event.setBigUint64(0, userdata, true);
-        event.setUint16(8, ERRNO.success, true);
-        event.setUint8(10, type);
-        event.setBigUint64(16, type === TYPE.clock ? 0n : 1n, true);
-        event.setUint16(24, 0, true);
+        const event = output + index * EVENT_BYTES;
+        after.setU64(event, userdata);
+        after.setU16(event + 8, ERRNO.success);
+        after.setU8(event + 10, type);
+        after.setU64(event + 16, type === TYPE.clock ? 0n : 1n);
+        after.setU16(event + 24, 0);
       }
       after.setU32(countPointer, due.length);
     },
   };
 }
 
-function readSubscription(view: DataView): Subscription {
-  const userdata = view.getBigUint64(0, true);
-  const type = view.getUint8(8);
+function readSubscription(memory: GuestMemory, at: number, layout: Layout): Subscription {
+  const userdata = memory.getU64(at);
+  const type = memory.getU8(at + 8);
   if (type === TYPE.fdRead || type === TYPE.fdWrite) return { userdata, type, dueMs: 0 };
-  const clock = view.getUint32(16, true);
+  const clock = memory.getU32(at + layout.clock);
   if (type !== TYPE.clock || clock > CLOCK.monotonic) throw new Errno(ERRNO.inval);
-  const timeoutNs = view.getBigUint64(24, true);
-  const absolute = (view.getUint16(40, true) & ABSOLUTE) !== 0;
+  const timeoutNs = memory.getU64(at + layout.timeout);
+  const absolute = (memory.getU16(at + layout.flags) & ABSOLUTE) !== 0;
   const dueMs = Number(absolute ? timeoutNs - clockNs(clock) : timeoutNs) / 1e6;
   return { userdata, type, dueMs: Math.max(0, dueMs) };
 }

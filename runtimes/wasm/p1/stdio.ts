@@ -115,24 +115,30 @@ export class Stdout {
     this.#add(head.rest);
   }
 
-  /** Resolves when the client's side has room for more. */
-  async flush(): Promise<void> {
-    if (this.#pendingBytes === 0) return;
-    const bytes = new Uint8Array(Buffer.concat(this.#pending));
+  /** Sends what has come together; resolves when the client's side has room for more, undefined where it has now. */
+  flush(): Promise<void> | undefined {
+    if (this.#pendingBytes === 0) return undefined;
+    const [only] = this.#pending;
+    const bytes = this.#pending.length === 1 && only ? only : new Uint8Array(Buffer.concat(this.#pending));
     this.#pending = [];
     this.#pendingBytes = 0;
-    await this.#response.write(bytes);
+    return this.#response.write(bytes);
   }
 
   /**
-   * The program has ended by itself.
+   * The program has ended by itself: sends the rest. Undefined where nothing has to be waited for.
    * @throws FissiumError where its output is no whole answer
    */
-  async end(): Promise<void> {
+  end(): Promise<void> | undefined {
     if (!this.#hasHead) throw this.#head.atEnd();
-    await this.flush();
-    if (this.#announcedBytes !== null && this.#bodyBytes < this.#announcedBytes) throw this.#wrongLength();
-    this.#response.end([]);
+    const flushed = this.flush();
+    const finish = (): void => {
+      if (this.#announcedBytes !== null && this.#bodyBytes < this.#announcedBytes) throw this.#wrongLength();
+      this.#response.end([]);
+    };
+    if (flushed) return flushed.then(finish);
+    finish();
+    return undefined;
   }
 
   #add(bytes: Uint8Array): void {

@@ -14,7 +14,14 @@ const STAND_IN = Uint8Array.from(
   ),
 );
 
+/**
+ * What @wasmer/wasi answers. The rest is the same for every command: in @wasmer/wasi it would hold the thread, keep
+ * all output in memory, or end in a JavaScript frame below which nothing can be suspended.
+ */
+const FUNCTIONS = ['args_get', 'args_sizes_get', 'environ_get', 'environ_sizes_get', 'random_get'] as const;
+
 export interface WasmerRun {
+  /** Functions of preview 1, by name. */
   readonly imports: Record<string, (...args: number[]) => number>;
   /** Says which memory the functions work on; before the guest calls any. */
   attach(memory: WebAssembly.Memory): void;
@@ -35,8 +42,14 @@ export function wasmerRun(args: readonly string[], environment: ReadonlyMap<stri
   const module = standIn;
   const wasi = new WASI({ args: [...args], env: Object.fromEntries(environment), preopens: {} });
   const imports = wasi.getImports(module) as { wasi_snapshot_preview1: WasmerRun['imports'] };
+  const all = imports.wasi_snapshot_preview1;
   return {
-    imports: imports.wasi_snapshot_preview1,
+    imports: Object.fromEntries(
+      FUNCTIONS.flatMap((name) => {
+        const call = all[name];
+        return call ? [[name, call] as const] : [];
+      }),
+    ),
     attach: (memory) => {
       const instance = new WebAssembly.Instance(module, { ...imports, guest: { memory } });
       wasi.instantiate(instance, undefined);

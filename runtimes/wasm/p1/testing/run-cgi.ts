@@ -5,7 +5,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HeaderList } from '../../../../src/executors/executor.ts';
 import { ControlBlock } from '../../control.ts';
-import type { Deployment, GuestBodySource, GuestGrants, GuestRequest, Specialised } from '../../engine.ts';
+import type {
+  Deployment,
+  EngineReceipt,
+  GuestBodySource,
+  GuestGrants,
+  GuestRequest,
+  PreparedManifest,
+  Specialised,
+} from '../../engine.ts';
 import { runPrepareJob } from '../../prepare/job.ts';
 import { limitMemory } from '../../rewrite/index.ts';
 import { Turns } from '../../turns.worker.ts';
@@ -17,10 +25,12 @@ export interface Answer {
   readonly status: number;
   readonly headers: HeaderList;
   readonly body: string;
+  readonly bytes: Buffer;
   readonly log: string;
 }
 
 export interface CgiGuest {
+  readonly manifest: PreparedManifest;
   readonly control: ControlBlock;
   readonly turns: Turns;
   run(request?: Partial<GuestRequest>, options?: RunOptions): Promise<Answer>;
@@ -29,10 +39,16 @@ export interface CgiGuest {
 export interface RunOptions {
   readonly signal?: AbortSignal;
   readonly life?: number;
+  readonly receipt?: EngineReceipt;
   onChunk?(chunk: Uint8Array): Promise<void> | void;
 }
 
 const MIB = 1024 * 1024;
+
+/** A guest of `test/guests/built`. */
+export function guestBytes(name: string): Promise<Uint8Array> {
+  return readFile(join(GUESTS, name));
+}
 
 /** A guest of `test/guests/built` or any module, prepared, limited to 32 MiB and specialised. */
 export async function cgiGuest(
@@ -40,7 +56,7 @@ export async function cgiGuest(
   grants: Partial<GuestGrants> = {},
   bodyLimitBytes = MIB,
 ): Promise<CgiGuest> {
-  const wasm = typeof module === 'string' ? await readFile(join(GUESTS, module)) : module;
+  const wasm = typeof module === 'string' ? await guestBytes(module) : module;
   const cacheDir = await mkdtemp(join(tmpdir(), 'fissium-p1-'));
   try {
     const digest = createHash('sha256').update(wasm).digest('hex');
@@ -54,6 +70,7 @@ export async function cgiGuest(
       manifest,
       folder,
       modules: new Map([['main', await WebAssembly.compile(bytes)]]),
+      codeBytes: bytes.byteLength,
       grants: { env: [], args: [], allowedOutboundHosts: [], ...grants },
       limits: { memoryBytes: 32 * MIB, cpuTimeMs: 1000, bodyLimitBytes },
     };
@@ -62,6 +79,7 @@ export async function cgiGuest(
     const specialised = await p1Engine.specialise(deployment, { memory: control.memory, yield: turns.yield });
     let life = 0;
     return {
+      manifest,
       control,
       turns,
       run: (request = {}, options = {}) => run(specialised, turns, request, { life: ++life, ...options }),
@@ -108,11 +126,12 @@ async function run(
     log: (_stream, chunk) => log.push(chunk),
     signal: options.signal ?? new AbortController().signal,
     turn: turns.for(options.life),
-    receipt: null,
+    receipt: options.receipt ?? null,
   });
   const answered = head as Pick<Answer, 'status' | 'headers'> | null;
   if (!answered || !ended) throw new Error('handle resolved without a whole answer');
-  return { ...answered, body: Buffer.concat(chunks).toString(), log: Buffer.concat(log).toString() };
+  const bytes = Buffer.concat(chunks);
+  return { ...answered, body: bytes.toString(), bytes, log: Buffer.concat(log).toString() };
 }
 
 /** A body in chunks; `null` in it is a failure of its sender. */
