@@ -1,4 +1,4 @@
-/** Finds the .wasm in an archive: the archive itself, or one file of a zip. */
+/** Reads archives: a .wasm, or a zip with one and with other files. */
 import { createHash, randomUUID } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -50,13 +50,33 @@ export async function unpackWasm(archive: StoredArchive, options: UnpackOptions)
   if (startsWith(magic, [0x00, 0x61, 0x73, 0x6d])) {
     return { path: archive.path, digest: archive.digest, file: '', dispose: () => Promise.resolve() };
   }
-  if (startsWith(magic, [0x50, 0x4b, 0x03, 0x04]) || startsWith(magic, [0x50, 0x4b, 0x05, 0x06])) {
+  if (startsWithZip(magic)) {
     return fromZip(archive, options);
   }
   throw refused(`it is ${describe(magic)}. Supported are a .wasm file and a zip with one`);
 }
 
 async function fromZip(archive: StoredArchive, options: UnpackOptions): Promise<WasmFile> {
+  return withZip(archive, (zip, entries) => extract(zip, choose(entries, options), options.temporaryFolder));
+}
+
+/** Whether the archive is a zip, by its first bytes. */
+export async function isZip(archive: StoredArchive): Promise<boolean> {
+  return startsWithZip(await readStart(archive.path));
+}
+
+function startsWithZip(magic: Uint8Array): boolean {
+  return startsWith(magic, [0x50, 0x4b, 0x03, 0x04]) || startsWith(magic, [0x50, 0x4b, 0x05, 0x06]);
+}
+
+/**
+ * Opens a zip, checks what its entries say of themselves, and gives them to `use`, by their names.
+ * @throws FissiumError ARCHIVE_REFUSED with the reason, STORAGE_FULL
+ */
+export async function withZip<T>(
+  archive: StoredArchive,
+  use: (zip: ZipFile, entries: ReadonlyMap<string, Entry>) => Promise<T>,
+): Promise<T> {
   const { openPromise } = await import('yauzl');
   let zip: ZipFile | undefined;
   try {
@@ -65,8 +85,7 @@ async function fromZip(archive: StoredArchive, options: UnpackOptions): Promise<
       validateEntrySizes: true,
       autoClose: false,
     });
-    const entries = await readEntries(zip);
-    return await extract(zip, choose(entries, options), options.temporaryFolder);
+    return await use(zip, await readEntries(zip));
   } catch (error) {
     if (error instanceof FissiumError) throw error;
     const storage = asStorageError(error);
@@ -123,9 +142,7 @@ function checkEntry(entry: Entry): void {
 }
 
 function choose(files: ReadonlyMap<string, Entry>, { entrypoint, entrypointOptional }: UnpackOptions): Entry {
-  const wasm = [...files.keys()].filter(
-    (name) => /\.wasm$/i.test(name) && !/(^|\/)(__MACOSX\/|\._)/.test(name),
-  );
+  const wasm = [...files.keys()].filter((name) => isModule(name) && !isLitter(name));
   if (entrypoint !== '') {
     const plain = entrypoint.replace(/^(\.?\/)+/, '');
     const named = files.get(plain) ?? files.get(`${plain}.wasm`);
@@ -144,6 +161,15 @@ function choose(files: ReadonlyMap<string, Entry>, { entrypoint, entrypointOptio
   );
 }
 
+export function isModule(name: string): boolean {
+  return /\.wasm$/i.test(name);
+}
+
+/** What macOS puts beside the files of a zip. */
+export function isLitter(name: string): boolean {
+  return /(^|\/)(__MACOSX\/|\._)/.test(name);
+}
+
 function listing(wasm: readonly string[]): string {
   if (wasm.length === 0) return 'it holds no .wasm file';
   const shown = wasm.slice(0, 10).map((name) => JSON.stringify(name));
@@ -157,21 +183,16 @@ async function extract(zip: ZipFile, entry: Entry, folder: string): Promise<Wasm
   }
   const path = join(folder, `${randomUUID()}.wasm`);
   const hash = createHash('sha256');
-  let checksum = 0;
   const file = await open(path, 'wx', 0o600);
   try {
     try {
-      const content = await zip.openReadStreamPromise(entry);
-      for await (const chunk of content as AsyncIterable<Buffer>) {
+      for await (const chunk of readEntry(zip, entry)) {
         hash.update(chunk);
-        checksum = crc32(chunk, checksum);
         await file.writeFile(chunk);
       }
     } finally {
       await file.close();
     }
-    // yauzl leaves this to its user.
-    if (checksum !== entry.crc32) throw refused(`its file ${name} is damaged: the checksum does not fit`);
   } catch (error) {
     await rm(path, { force: true });
     throw error;
@@ -182,6 +203,19 @@ async function extract(zip: ZipFile, entry: Entry, folder: string): Promise<Wasm
     file: entry.fileName,
     dispose: () => rm(path, { force: true }),
   };
+}
+
+/** The content of an entry, in pieces; fails at its end where it is damaged. */
+export async function* readEntry(zip: ZipFile, entry: Entry): AsyncGenerator<Buffer> {
+  let checksum = 0;
+  for await (const chunk of (await zip.openReadStreamPromise(entry)) as AsyncIterable<Buffer>) {
+    checksum = crc32(chunk, checksum);
+    yield chunk;
+  }
+  // yauzl leaves this to its user.
+  if (checksum !== entry.crc32) {
+    throw refused(`its file ${JSON.stringify(entry.fileName)} is damaged: the checksum does not fit`);
+  }
 }
 
 async function readStart(path: string): Promise<Uint8Array> {
@@ -210,7 +244,7 @@ function describe(start: Uint8Array): string {
     : `of an unknown format (it starts with ${Buffer.from(start.subarray(0, 8)).toString('hex')})`;
 }
 
-function refused(why: string, cause?: unknown): FissiumError {
+export function refused(why: string, cause?: unknown): FissiumError {
   return new FissiumError(
     'ARCHIVE_REFUSED',
     `The archive cannot be used: ${why}.`,

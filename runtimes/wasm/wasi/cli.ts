@@ -30,7 +30,9 @@ export function exitWithCode(state: GuestState, code: number): never {
 /** Standard input is empty: a request comes as a request. */
 export function getStdin(state: GuestState): InputStream {
   state.check();
-  return new InputStream(state, new BodyReader(null, () => ({ message: 'standard input is empty' })));
+  const stdin = new InputStream(state, new BodyReader(null, () => ({ message: 'standard input is empty' })));
+  stdin.lasting = true;
+  return stdin;
 }
 
 /** Standard output or error: goes to the function's log. */
@@ -40,9 +42,11 @@ export function getLogStream(state: GuestState, stream: 'stdout' | 'stderr'): Ou
     ...ALWAYS_READY,
     room: () => OUTPUT_BUFFER_BYTES,
     takeFailure: () => null,
-    write: (chunk) => state.log(stream, chunk),
+    write: (chunk) => log.state.log(stream, chunk),
   };
-  return new OutputStream(state, sink);
+  const log = new OutputStream(state, sink);
+  log.lasting = true;
+  return log;
 }
 
 /** Never made: neither end is a terminal. The classes are there for components that link against them. */

@@ -6,7 +6,7 @@
 import * as cli from './cli.ts';
 import * as clocks from './clocks.ts';
 import * as config from './config.ts';
-import * as filesystem from './filesystem.ts';
+import * as filesystem from './filesystem/index.ts';
 import { Fields } from './http/fields.ts';
 import { FutureTrailers, IncomingBody, IncomingRequest, IncomingResponse } from './http/incoming.ts';
 import { FutureIncomingResponse, handle } from './http/outgoing-handler.ts';
@@ -65,6 +65,7 @@ export function createImports(at: StateSource): WasiImports {
     ...io(at),
     ...clocksAndRandom(at),
     ...commandLine(at),
+    ...files(at),
     ...http(at),
     ...refused(at),
   };
@@ -128,6 +129,24 @@ function commandLine(at: StateSource): WasiImports {
   };
 }
 
+function files(at: StateSource): WasiImports {
+  const configStore = {
+    get: (key: string) => config.get(at.state, key),
+    getAll: () => config.getAll(at.state),
+  };
+  return {
+    'wasi:filesystem/preopens': { getDirectories: () => filesystem.getDirectories(at.state) },
+    'wasi:filesystem/types': {
+      Descriptor: filesystem.Descriptor,
+      DirectoryEntryStream: filesystem.DirectoryEntryStream,
+      filesystemErrorCode: (error: IoError) => filesystem.filesystemErrorCode(at.state, error),
+    },
+    'wasi:config/store': configStore,
+    // Its name in earlier drafts.
+    'wasi:config/runtime': configStore,
+  };
+}
+
 function http(at: StateSource): WasiImports {
   return {
     'wasi:http/types': {
@@ -160,17 +179,7 @@ function http(at: StateSource): WasiImports {
 function refused(at: StateSource): WasiImports {
   const deny = (): ReturnType<typeof sockets.deny> => sockets.deny(at.state);
   const noStore = (): ReturnType<typeof keyvalue.refuse> => keyvalue.refuse(at.state);
-  const configStore = {
-    get: (key: string) => config.get(at.state, key),
-    getAll: () => config.getAll(at.state),
-  };
   return {
-    'wasi:filesystem/preopens': { getDirectories: () => filesystem.getDirectories(at.state) },
-    'wasi:filesystem/types': {
-      Descriptor: filesystem.Descriptor,
-      DirectoryEntryStream: filesystem.DirectoryEntryStream,
-      filesystemErrorCode: (error: IoError) => filesystem.filesystemErrorCode(at.state, error),
-    },
     'wasi:sockets/instance-network': { instanceNetwork: () => new sockets.Network(at.state) },
     'wasi:sockets/network': {
       Network: sockets.Network,
@@ -188,9 +197,6 @@ function refused(at: StateSource): WasiImports {
       ResolveAddressStream: sockets.ResolveAddressStream,
       resolveAddresses: deny,
     },
-    'wasi:config/store': configStore,
-    // Its name in earlier drafts.
-    'wasi:config/runtime': configStore,
     'wasi:keyvalue/store': {
       Bucket: keyvalue.Bucket,
       open: (identifier: string) => keyvalue.open(at.state, identifier),

@@ -1,3 +1,4 @@
+import type { FilesystemErrorCode } from './filesystem/error-code.ts';
 import type { ErrorCode } from './http/error-codes.ts';
 import { Resource } from './resource.ts';
 import type { GuestState } from './state.ts';
@@ -6,6 +7,7 @@ import type { GuestState } from './state.ts';
 export interface StreamFailure {
   readonly message: string;
   readonly httpErrorCode?: ErrorCode;
+  readonly filesystemErrorCode?: FilesystemErrorCode;
 }
 
 /** `wasi:io/error.error`. */
@@ -25,6 +27,11 @@ export class IoError extends Resource {
   /** For `wasi:http/types.http-error-code`. */
   get httpErrorCode(): ErrorCode | undefined {
     return this.#failure.httpErrorCode;
+  }
+
+  /** For `wasi:filesystem/types.filesystem-error-code`. */
+  get filesystemErrorCode(): FilesystemErrorCode | undefined {
+    return this.#failure.filesystemErrorCode;
   }
 }
 

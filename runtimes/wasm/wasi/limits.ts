@@ -24,6 +24,8 @@ export const HANDLE_CAPS = {
   'future-incoming-response': 256,
   'incoming-response': 256,
   network: 256,
+  descriptor: 1024,
+  'directory-entry-stream': 256,
 } as const satisfies Record<string, number>;
 
 export type ResourceKind = keyof typeof HANDLE_CAPS;
@@ -52,3 +54,15 @@ export const RANDOM_BYTES_CAP = MIB;
 export const OUTBOUND_PATH_BYTES_CAP = 64 * KIB;
 /** Blocking calls that need not wait which a guest may make before the thread looks after its other events. */
 export const CALLS_WITHOUT_WAITING = 64;
+/** Bytes in an instance's `/tmp`; less where a quarter of the function's memory limit is less. */
+export const TMP_BYTES_CAP = 16 * MIB;
+/** Files and folders in an instance's `/tmp`. */
+export const TMP_ENTRIES_CAP = 4096;
+/** Bytes that the tmp folders of all instances in one thread take together. */
+export const TMP_BYTES_OF_A_THREAD_CAP = 256 * MIB;
+/** One name in a path, UTF-8 bytes. */
+export const FILE_NAME_BYTES_CAP = 255;
+/** A whole path, UTF-8 bytes. */
+export const FILE_PATH_BYTES_CAP = 4096;
+/** Bytes that one read of a file gives. */
+export const FILE_READ_BYTES_CAP = MIB;

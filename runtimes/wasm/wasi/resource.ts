@@ -6,7 +6,9 @@ import type { GuestState } from './state.ts';
  * order: a parent that is dropped before its children traps the guest.
  */
 export abstract class Resource {
-  readonly state: GuestState;
+  /** Whether it goes on working in an instance that keeps its state, for whichever request runs. */
+  lasting = false;
+  #state: GuestState;
   readonly #kind: ResourceKind;
   readonly #parent: Resource | undefined;
   #children = 0;
@@ -14,10 +16,21 @@ export abstract class Resource {
 
   constructor(state: GuestState, kind: ResourceKind, parent?: Resource) {
     state.acquire(kind);
-    this.state = state;
+    this.#state = state;
     this.#kind = kind;
     this.#parent = parent;
     if (parent) parent.#children += 1;
+  }
+
+  /** For whom it works. */
+  get state(): GuestState {
+    return this.#state;
+  }
+
+  /** Works for another request from now on: only what is {@link lasting}. */
+  adopt(state: GuestState): void {
+    state.acquire(this.#kind);
+    this.#state = state;
   }
 
   /** Whether the guest holds it no more: dropped, or given to the host. */

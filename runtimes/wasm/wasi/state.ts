@@ -1,6 +1,7 @@
 /** Everything the host knows about one invocation. Each resource holds it; nothing about a guest is global. */
 import type { GuestGrants, GuestLimits, InvocationContext } from '../engine.ts';
 import type { Egress } from './egress.ts';
+import { GuestVolume, tmpQuotaBytes } from './filesystem/volume.ts';
 import { Answer } from './http/answer.ts';
 import {
   ALL_FIELDS_BYTES_CAP,
@@ -35,6 +36,8 @@ function noHandles(): Record<ResourceKind, number> {
     'future-incoming-response': 0,
     'incoming-response': 0,
     network: 0,
+    descriptor: 0,
+    'directory-entry-stream': 0,
   };
 }
 
@@ -52,6 +55,7 @@ export class GuestState {
   readonly egress: Egress;
   readonly answer: Answer;
   readonly #handles = noHandles();
+  #volume: GuestVolume | null = null;
   /** Made when somebody asks to be told. */
   #atEnd: Set<() => void> | null = null;
   readonly #onAbort: () => void;
@@ -80,6 +84,24 @@ export class GuestState {
   /** Itself: see `StateSource` in `imports.ts`. */
   get state(): this {
     return this;
+  }
+
+  /** The guest's files; made when it asks for them first. */
+  get volume(): GuestVolume {
+    this.#volume ??= new GuestVolume(this.grants.files, tmpQuotaBytes(this.limits.memoryBytes));
+    return this.#volume;
+  }
+
+  /** The files of an instance that keeps its state, left by the invocation before; closed with this one. */
+  takeVolume(volume: GuestVolume): void {
+    this.#volume = volume;
+  }
+
+  /** The files for the next invocation of the same instance, if any were made; whoever takes them closes them. */
+  giveVolume(): GuestVolume | null {
+    const volume = this.#volume;
+    this.#volume = null;
+    return volume;
   }
 
   /** Why the guest may not go on, or null. */
@@ -119,6 +141,7 @@ export class GuestState {
     this.#closed = true;
     this.context.signal.removeEventListener('abort', this.#onAbort);
     this.#stop ??= RETURNED;
+    this.#volume?.close();
     this.end(null);
   }
 

@@ -1,5 +1,4 @@
 /** `wasi:io/streams`. */
-import type { BodyReader } from './body-reader.ts';
 import { CLOSED, IoError, type StreamError, type StreamFailure } from './io-error.ts';
 import { BLOCKING_WRITE_BYTES_CAP } from './limits.ts';
 import { Pollable } from './poll.ts';
@@ -12,6 +11,18 @@ type StreamResult<Value> = Result<Value, StreamError>;
 /** What a blocking function gives: at once where it need not wait. */
 type MaybeLater<Value> = Value | Promise<Value>;
 
+/** Where an input stream's bytes come from. Ready when there are some, or it failed or ended. */
+export interface InputSource extends Readiness {
+  /** Nothing more will come, and whatever came was taken. */
+  readonly ended: boolean;
+  /** Why it failed, once; null where there is nothing new to tell. */
+  takeFailure(): StreamFailure | null;
+  /** At most `maxBytes` of what is there, the caller's own; empty where nothing is there yet. */
+  take(maxBytes: number): Uint8Array;
+  /** The stream was dropped. */
+  dropped?(): void;
+}
+
 /** Where an output stream's bytes go. Ready when it has room or is closed. */
 export interface OutputSink extends Readiness {
   /** Bytes that it takes now; null once it is closed. */
@@ -20,6 +31,8 @@ export interface OutputSink extends Readiness {
   takeFailure(): StreamFailure | null;
   /** Keeps the chunk, which must not be a view of guest memory. */
   write(chunk: Uint8Array): void;
+  /** The stream was dropped. */
+  dropped?(): void;
 }
 
 function failed(state: GuestState, failure: StreamFailure): { tag: 'err'; val: StreamError } {
@@ -31,14 +44,14 @@ function asNumber(length: bigint): number {
 }
 
 export class InputStream extends Resource {
-  readonly #reader: BodyReader;
+  readonly #reader: InputSource;
 
-  constructor(state: GuestState, reader: BodyReader, parent?: Resource) {
+  constructor(state: GuestState, reader: InputSource, parent?: Resource) {
     super(state, 'input-stream', parent);
     this.#reader = reader;
   }
 
-  get reader(): BodyReader {
+  get reader(): InputSource {
     return this.#reader;
   }
 
@@ -76,6 +89,10 @@ export class InputStream extends Resource {
     const bytes = this.#reader.take(maxBytes);
     // Asked after the take, which may be what finds the end.
     return bytes.byteLength === 0 && this.#reader.ended ? err(CLOSED) : ok(bytes);
+  }
+
+  protected override dropped(): void {
+    this.#reader.dropped?.();
   }
 }
 
@@ -161,6 +178,10 @@ export class OutputStream extends Resource {
   subscribe(): Pollable {
     this.state.check();
     return new Pollable(this.state, this.#sink, this);
+  }
+
+  protected override dropped(): void {
+    this.#sink.dropped?.();
   }
 
   #blockingPut(contents: Uint8Array): MaybeLater<StreamResult<undefined>> {

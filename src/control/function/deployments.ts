@@ -46,20 +46,27 @@ export class Deployments {
   ): { spec: DeploySpec; deployKey: string } {
     const { namespace, name } = fn;
     const { memoryBytes, cpuTimeMs, bodyLimitBytes } = fn.limits;
+    // The function's own secrets and config maps come last: they count where a package has files of their paths.
+    const files = [...(wasm.files === null ? [] : [wasm.files]), ...(grants.files ?? [])];
     const what = {
       manifest: wasm.manifest,
       folder: wasm.folder,
-      grants,
-      limits: { memoryBytes, cpuTimeMs, bodyLimitBytes },
+      limits: { memoryBytes, cpuTimeMs, bodyLimitBytes, ...lifeOf(fn) },
     };
     const onLog: DeploySpec['onLog'] = ({ requestId, stream, line }) => {
       this.#logs?.append({ namespace, function: name, requestId, stream, line, timeMs: Date.now() });
     };
     return {
-      spec: { namespace, name, ...what, onLog },
+      spec: {
+        namespace,
+        name,
+        ...what,
+        grants: { ...grants, ...(files.length === 0 ? {} : { files }) },
+        onLog,
+      },
       // Hashed: the grants hold secrets, which need not lie about in yet another place.
       deployKey: createHash('sha256')
-        .update(JSON.stringify([wasm.digest, what]))
+        .update(JSON.stringify([wasm.digest, what, { ...grants, files: files.map(({ digest }) => digest) }]))
         .digest('hex'),
     };
   }
@@ -98,4 +105,11 @@ export class Deployments {
       .finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
   }
+}
+
+/** How long instances live, where that is not the usual way: a clean one for each request. */
+function lifeOf({ wasm: { instance } }: ResolvedFunction): Pick<DeploySpec['limits'], 'instance'> {
+  if (instance.mode === 'fresh') return {};
+  const { mode, maxRequests, idleTimeoutMs, maxConcurrent } = instance;
+  return { instance: { mode, maxRequests, idleTimeoutMs, maxConcurrent } };
 }

@@ -1,6 +1,7 @@
 import type { ObjectName, ResolvedFunction } from '../../api/index.ts';
 import type { ConfigMap, Secret } from '../../kube/index.ts';
 import type { DeploySpec } from '../ports.ts';
+import { configOf, mountedFiles } from './mounts.ts';
 
 /** Where the objects that a function names are looked up. */
 export interface GrantSources {
@@ -13,8 +14,8 @@ export type GrantsResult =
   | { readonly ok: false; readonly reason: string; readonly message: string };
 
 /**
- * What a function may use: exactly the environment variables that its spec names. Later `envFrom` sources win
- * over earlier ones, and `env` over all of them (Kubernetes' order).
+ * What a function may use: exactly the environment variables, secrets and config maps that its spec names. Later
+ * `envFrom` sources win over earlier ones, and `env` over all of them (Kubernetes' order).
  */
 export function resolveGrants(fn: ResolvedFunction, sources: GrantSources): GrantsResult {
   const missing = missingMount(fn, sources);
@@ -43,9 +44,18 @@ export function resolveGrants(fn: ResolvedFunction, sources: GrantSources): Gran
     if (value !== undefined) values.set(name, value);
     else if (!optional) return data === undefined ? notFound(from, object) : keyNotFound(from, object, key);
   }
+  const mounted = mountedFiles(fn, sources);
+  if (!mounted.ok) return mounted;
+  const config = configOf(fn, sources);
   return {
     ok: true,
-    grants: { env: [...values], args: [], allowedOutboundHosts: fn.wasm.allowedOutboundHosts },
+    grants: {
+      env: [...values],
+      args: [],
+      allowedOutboundHosts: fn.wasm.allowedOutboundHosts,
+      ...(config.length === 0 ? {} : { config }),
+      ...(mounted.files === null ? {} : { files: [mounted.files] }),
+    },
   };
 }
 

@@ -1,10 +1,11 @@
 import type { Package, ResolvedEnvironment, ResolvedFunction } from '../../api/index.ts';
 import { FissiumError } from '../../errors.ts';
+import { requireRuntime } from '../../executors/process/index.ts';
+import { attempt, type Resolution } from '../resolutions.ts';
 import type { Verdict } from '../conditions.ts';
 import { isFinal } from '../package/failures.ts';
-import type { PackageState, ReadyPackage } from '../package/package-states.ts';
+import type { PackageState, ReadyPackage, StoredPackage } from '../package/package-states.ts';
 import type { DeploySpec } from '../ports.ts';
-import type { Resolution } from '../resolutions.ts';
 import { type GrantSources, resolveGrants } from './grants.ts';
 
 /** Everything that decides what becomes of a function. */
@@ -16,6 +17,8 @@ export interface FunctionFacts {
   /** What became of exactly this generation of the package. */
   readonly packageState: PackageState;
   readonly sources: GrantSources;
+  /** Whether functions of images that the platform knows run as local processes. */
+  readonly runsProcesses: boolean;
 }
 
 export type FunctionPlan =
@@ -23,6 +26,14 @@ export type FunctionPlan =
       readonly kind: 'deploy';
       readonly resolved: ResolvedFunction;
       readonly pkg: ReadyPackage;
+      readonly grants: DeploySpec['grants'];
+    }
+  /** Of a container environment: runs as a local process. */
+  | {
+      readonly kind: 'run';
+      readonly resolved: ResolvedFunction;
+      readonly environment: ResolvedEnvironment;
+      readonly fetch: NonNullable<StoredPackage['fetch']>;
       readonly grants: DeploySpec['grants'];
     }
   /** Goes on by itself in a moment. */
@@ -36,7 +47,7 @@ export type FunctionPlan =
     };
 
 export function planFunction(facts: FunctionFacts): FunctionPlan {
-  const { resolved, environment, pkg, packageState, sources } = facts;
+  const { resolved, environment, pkg, packageState, sources, runsProcesses } = facts;
   if (!resolved.ok) return refuse('Invalid', resolved.error);
   const fn = resolved.value;
   if (fn.strategy === 'container') {
@@ -50,7 +61,12 @@ export function planFunction(facts: FunctionFacts): FunctionPlan {
     );
   }
   if (!environment.ok) return refuse('EnvironmentInvalid', environment.error);
-  if (!environment.value.wasm) {
+  if (!environment.value.wasm && runsProcesses) {
+    const { image } = environment.value;
+    const runtime = attempt(() => requireRuntime(image));
+    if (!runtime.ok) return { ...refuse('EnvironmentNotServed', runtime.error), evenIfServed: true };
+  }
+  if (!environment.value.wasm && !runsProcesses) {
     return notServed(
       `Environment ${environmentName} of function ${fn.namespace}/${fn.name} is a container environment (image ${environment.value.image})`,
     );
@@ -75,11 +91,20 @@ export function planFunction(facts: FunctionFacts): FunctionPlan {
           message: `Package ${packageName} is being prepared.`,
         },
       };
-    case 'stored':
+    case 'stored': {
+      if (!environment.value.wasm) {
+        const { fetch } = packageState;
+        if (fetch === null)
+          return notReady('PackageEmpty', `Package ${packageName} has no archive: give it code.`);
+        const result = resolveGrants(fn, sources);
+        if (!result.ok) return notReady(result.reason, result.message);
+        return { kind: 'run', resolved: fn, environment: environment.value, fetch, grants: result.grants };
+      }
       return notReady(
         'PackageNotWasm',
         `Package ${packageName} belongs to a container environment. Use one of environment ${environmentName}.`,
       );
+    }
     case 'failed': {
       const message = `Package ${packageName}: ${packageState.error.message}`;
       return isFinal(packageState.error)
@@ -87,6 +112,12 @@ export function planFunction(facts: FunctionFacts): FunctionPlan {
         : notReady('PackageFailed', message);
     }
     case 'ready': {
+      if (!environment.value.wasm) {
+        return notReady(
+          'PackageIsWasm',
+          `Package ${packageName} belongs to a Wasm environment. Use one of environment ${environmentName}.`,
+        );
+      }
       const result = resolveGrants(fn, sources);
       if (!result.ok) return notReady(result.reason, result.message);
       return { kind: 'deploy', resolved: fn, pkg: packageState, grants: result.grants };
@@ -94,7 +125,7 @@ export function planFunction(facts: FunctionFacts): FunctionPlan {
   }
 }
 
-function refuse(reason: string, error: FissiumError): FunctionPlan {
+function refuse(reason: string, error: FissiumError): Extract<FunctionPlan, { kind: 'refuse' }> {
   return { kind: 'refuse', verdict: { ready: false, reason, message: error.message }, error };
 }
 

@@ -20,7 +20,7 @@ import type { ReconcilerContext } from '../context.ts';
 import { lookUp } from '../look-up.ts';
 import type { PackageState, PackageStates } from '../package/package-states.ts';
 import { isFinal } from '../package/failures.ts';
-import type { FunctionTablePort } from '../ports.ts';
+import type { DeployedFunction, FunctionTablePort, GuestLogPort, ProcessPort } from '../ports.ts';
 import { environmentOf, functionOf } from '../resolutions.ts';
 import type { Patience } from '../patience.ts';
 import { findCondition, isNewer } from '../status.ts';
@@ -28,7 +28,9 @@ import { referencedKeys } from '../watched.ts';
 import type { Deployments, LiveDeployment } from './deployments.ts';
 import type { GrantSources } from './grants.ts';
 import { planOwnedTrigger } from './owned-trigger.ts';
+import { filesToMount } from './mounts.ts';
 import { type FunctionFacts, type FunctionPlan, planFunction } from './plan.ts';
+import { processSpec } from './process-spec.ts';
 
 type FunctionStatus = NonNullable<FissionFunction['status']>;
 
@@ -36,6 +38,8 @@ export interface FunctionReconcilerParts {
   readonly context: ReconcilerContext;
   readonly packageStates: PackageStates;
   readonly deployments: Deployments;
+  readonly processes: ProcessPort | undefined;
+  readonly logs: GuestLogPort | undefined;
   readonly table: FunctionTablePort;
   /** Called when what the table says of a function changed. */
   readonly onTableChange: (key: string) => void;
@@ -66,15 +70,22 @@ export class FunctionReconciler {
     // At first sight: calls wait from now on instead of being told that there is no such function.
     if (table.get(namespace, name) === undefined) this.#setPreparing(fn, undefined);
     const route = resolved.ok ? await this.#reconcileRoute(fn, resolved.value) : null;
-    const plan = planFunction(await this.#factsFor(fn));
-    await this.#carryOut(key, fn, plan, route);
+    const facts = await this.#factsFor(fn);
+    await this.#carryOut(key, fn, planFunction(facts), facts.sources, route);
   }
 
   async #factsFor(fn: FissionFunction): Promise<FunctionFacts> {
     const { client, watched } = this.#parts.context;
     const resolved = functionOf(fn);
     if (!resolved.ok)
-      return { resolved, environment: undefined, pkg: undefined, packageState: PENDING, sources: NOTHING };
+      return {
+        resolved,
+        environment: undefined,
+        pkg: undefined,
+        packageState: PENDING,
+        sources: NOTHING,
+        runsProcesses: false,
+      };
     const environment = await lookUp(client, watched.environments, resolved.value.environment);
     const pkg = resolved.value.package && (await lookUp(client, watched.packages, resolved.value.package));
     return {
@@ -83,6 +94,7 @@ export class FunctionReconciler {
       pkg: pkg ?? undefined,
       packageState: await this.#packageState(fn, pkg ?? undefined),
       sources: await this.#sourcesFor(resolved.value),
+      runsProcesses: this.#parts.processes !== undefined,
     };
   }
 
@@ -130,6 +142,7 @@ export class FunctionReconciler {
     key: string,
     fn: FissionFunction,
     plan: FunctionPlan,
+    sources: GrantSources,
     route: RouteCondition | null,
   ): Promise<void> {
     const { deployments } = this.#parts;
@@ -145,24 +158,25 @@ export class FunctionReconciler {
         }
         return this.#write(fn, stillServed(plan.verdict, live), route);
       case 'deploy':
-        return this.#deploy(key, fn, plan, route);
+        return this.#deploy(key, fn, plan.resolved, route, () => this.#wasmCandidate(plan));
+      case 'run':
+        return this.#deploy(key, fn, plan.resolved, route, () => this.#processCandidate(fn, plan, sources));
     }
   }
 
   async #deploy(
     key: string,
     fn: FissionFunction,
-    plan: Extract<FunctionPlan, { kind: 'deploy' }>,
+    resolved: ResolvedFunction,
     route: RouteCondition | null,
+    candidate: () => Promise<Candidate>,
   ): Promise<void> {
     const { deployments } = this.#parts;
-    const { resolved } = plan;
     const live = deployments.get(key);
     this.#setPreparing(fn, live);
     try {
-      const wasm = await plan.pkg.select(resolved.entrypoint, resolved.entrypointOptional);
-      const { spec, deployKey } = deployments.specFor(resolved, wasm, plan.grants);
-      const invoker = live?.deployKey === deployKey ? live.invoker : await deployments.deploy(spec);
+      const { deployKey, deploy, message } = await candidate();
+      const invoker = live?.deployKey === deployKey ? live.invoker : await deploy();
       const next: LiveDeployment = {
         invoker,
         deployKey,
@@ -179,7 +193,7 @@ export class FunctionReconciler {
         {
           ready: true,
           reason: 'Deployed',
-          message: `Every thread serves it (engine ${wasm.manifest.engine}).`,
+          message,
         },
         route,
       );
@@ -194,6 +208,33 @@ export class FunctionReconciler {
       // A lost thread or a busy platform may pass.
       if (!isFinal(thrown) && thrown.fault === 'platform') throw thrown;
     }
+  }
+
+  async #wasmCandidate({
+    resolved,
+    pkg,
+    grants,
+  }: Extract<FunctionPlan, { kind: 'deploy' }>): Promise<Candidate> {
+    const { deployments } = this.#parts;
+    const wasm = await pkg.select(resolved.entrypoint, resolved.entrypointOptional);
+    const { spec, deployKey } = deployments.specFor(resolved, wasm, grants);
+    const message = `Every thread serves it (engine ${wasm.manifest.engine}).`;
+    return { deployKey, deploy: () => deployments.deploy(spec), message };
+  }
+
+  async #processCandidate(
+    object: FissionFunction,
+    { resolved, environment, fetch, grants }: Extract<FunctionPlan, { kind: 'run' }>,
+    sources: GrantSources,
+  ): Promise<Candidate> {
+    const { processes, logs } = this.#parts;
+    if (processes === undefined) throw new Error('planned to run a process where none can');
+    const archive = await fetch();
+    const files = filesToMount(resolved, sources);
+    const parts = { object, resolved, environment, archive, env: grants.env, files, logs };
+    const { spec, deployKey } = processSpec(parts);
+    const message = `Served by local processes (${environment.image} stands for one; its code is loaded).`;
+    return { deployKey, deploy: () => processes.deploy(spec), message };
   }
 
   /** Keeps the trigger of the short form; returns what is to be said about it. */
@@ -296,6 +337,15 @@ export class FunctionReconciler {
     );
     if (verdict.passing !== true) announce(events, RESOURCES.functions, fn, change);
   }
+}
+
+/** A version that could be served. */
+interface Candidate {
+  /** Changes when what would run does. */
+  readonly deployKey: string;
+  readonly deploy: () => Promise<DeployedFunction>;
+  /** For the `Ready` condition. */
+  readonly message: string;
 }
 
 const PENDING: PackageState = { phase: 'pending' };

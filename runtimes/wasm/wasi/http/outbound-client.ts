@@ -5,6 +5,7 @@ import { Agent, buildConnector, type Dispatcher } from 'undici';
 import { mayConnect, type EgressPolicy, type Reach } from '../egress.ts';
 import { OutboundFailure } from './error-codes.ts';
 import { parseAuthority } from './message-parts.ts';
+import { sendWithTrailers, type TrailerRequest } from './trailer-request.ts';
 
 /** A connection attempt that nobody limits otherwise ends after this. */
 const CONNECT_TIMEOUT_MS = 30_000;
@@ -13,12 +14,18 @@ const CONNECTIONS_PER_ORIGIN = 256;
 
 export class OutboundClient {
   readonly #agent: Agent;
+  readonly #connect: buildConnector.connector;
 
   constructor(policy: EgressPolicy) {
     const connectors: Record<Reach, buildConnector.connector> = {
       public: connector('public'),
       named: connector('named'),
       address: connector('address'),
+    };
+    this.#connect = (options, callback) => {
+      const reach = connectionReach(policy, options);
+      if (reach instanceof Error) callback(reach, null);
+      else connectors[reach](options, callback);
     };
     this.#agent = new Agent({
       // Environment proxies belong to EnvHttpProxyAgent, which this is not; redirects to an interceptor.
@@ -27,17 +34,18 @@ export class OutboundClient {
       // The guest's own timeouts apply, see Exchange.
       headersTimeout: 0,
       bodyTimeout: 0,
-      connect: (options, callback) => {
-        const reach = connectionReach(policy, options);
-        if (reach instanceof Error) callback(reach, null);
-        else connectors[reach](options, callback);
-      },
+      connect: this.#connect,
     });
   }
 
   /** Failures go to the handler. */
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
     this.#agent.dispatch(options, handler);
+  }
+
+  /** For a request whose body is followed by trailers. Ends with its handler's own abort, not with `close`. */
+  dispatchWithTrailers(options: TrailerRequest, handler: Dispatcher.DispatchHandler): void {
+    sendWithTrailers(options, this.#connect, handler);
   }
 
   async close(): Promise<void> {

@@ -4,6 +4,7 @@ import { createServer as createTcpServer, type Server as TcpServer, type Socket 
 import { afterEach, describe, expect, it } from 'vitest';
 import { createCa, createServerCertificate } from '../../../../src/apiserver/certificates.ts';
 import { OUTBOUND_REQUESTS_CAP } from '../limits.ts';
+import type { OutputStream } from '../streams.ts';
 import { MemoryInvocation } from '../testing/memory-invocation.ts';
 import { Fields } from './fields.ts';
 import { IncomingBody, type IncomingResponse } from './incoming.ts';
@@ -87,7 +88,117 @@ async function textOf(response: IncomingResponse): Promise<string> {
   }
 }
 
+/** A POST with a trailer, up to its body's end. */
+function trailing(
+  invocation: MemoryInvocation,
+  port: number,
+  headers: [string, string][],
+): { future: ReturnType<typeof handle>; stream: OutputStream; finish: () => unknown } {
+  const sent = request(invocation, `127.0.0.1:${port}`, { method: 'post', path: '/sum', headers });
+  const body = sent.body();
+  const stream = body.tag === 'ok' ? body.val.write() : body;
+  if (body.tag === 'err' || stream.tag === 'err') throw new Error('no body');
+  return {
+    future: handle(invocation.state, sent, undefined),
+    stream: stream.val,
+    finish: () => {
+      stream.val[Symbol.dispose]();
+      const trailers = new Fields(invocation.state);
+      trailers.append('x-sum', Buffer.from('it adds up'));
+      return OutgoingBody.finish(body.val, trailers);
+    },
+  };
+}
+
 describe('an outbound request', () => {
+  it('carries trailers where a Trailer field announces them', async () => {
+    const seen: IncomingMessage[] = [];
+    const port = await serve((message, response) => {
+      seen.push(message);
+      let length = 0;
+      message.on('data', (chunk: Buffer) => (length += chunk.length));
+      message.on('end', () => {
+        response.writeHead(200, [['Trailer', 'X-Back']]);
+        response.write(`${length} bytes`);
+        response.addTrailers([['X-Back', String(message.trailers['x-sum'])]]);
+        response.end();
+      });
+    });
+    const invocation = guest([`http://127.0.0.1:${port}`]);
+    const before = trailing(invocation, port, [['trailer', 'x-sum']]);
+    const chunk = Buffer.alloc(4096, 1);
+    for (let i = 0; i < 100; i += 1) await before.stream.blockingWriteAndFlush(chunk);
+    expect(before.finish()).toEqual({ tag: 'ok', val: undefined });
+    const response = await outcomeOf(before.future);
+    if (typeof response === 'string') throw new Error(response);
+    const consumed = response.consume();
+    const stream = consumed.tag === 'ok' ? consumed.val.stream() : consumed;
+    if (consumed.tag === 'err' || stream.tag === 'err') throw new Error('no body');
+    const read = await stream.val.blockingRead(100n);
+    expect(read.tag === 'ok' && Buffer.from(read.val).toString()).toBe('409600 bytes');
+    stream.val[Symbol.dispose]();
+    const trailers = IncomingBody.finish(consumed.val);
+    await trailers.subscribe().block();
+    const got = trailers.get();
+    if (got?.tag !== 'ok' || got.val.tag !== 'ok') throw new Error('no trailers');
+    expect(got.val.val?.entries()).toEqual([['x-back', Buffer.from('it adds up')]]);
+    const [message] = seen;
+    expect([message?.method, message?.url, message?.headers]).toEqual([
+      'POST',
+      '/sum',
+      { host: `127.0.0.1:${port}`, connection: 'close', 'transfer-encoding': 'chunked', trailer: 'x-sum' },
+    ]);
+    expect(invocation.state.outboundRequests).toBe(0);
+  });
+
+  it.each<[string, [string, string][]]>([
+    ['without a Trailer field', []],
+    [
+      'with a Content-Length',
+      [
+        ['trailer', 'x-sum'],
+        ['content-length', '0'],
+      ],
+    ],
+  ])('%s has no trailers, and says so', async (_, headers) => {
+    const port = await serve((_message, response) => response.end());
+    const sent = trailing(guest([`http://127.0.0.1:${port}`]), port, headers);
+    expect(sent.finish()).toMatchObject({
+      tag: 'err',
+      val: { tag: 'internal-error', val: expect.stringMatching(/Trailer header field/) as unknown },
+    });
+  });
+
+  it('with trailers is denied, fails and is broken off like any other', async () => {
+    const denied = trailing(guest([]), 1, [['trailer', 'x-sum']]);
+    expect(await outcomeOf(denied.future)).toBe('HTTP-request-denied');
+    const server = createTcpServer();
+    const port = await listen(server);
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+    const refused = trailing(guest([`http://127.0.0.1:${port}`]), port, [['trailer', 'x-sum']]);
+    expect(await outcomeOf(refused.future)).toBe('connection-refused');
+
+    const ended: boolean[] = [];
+    const begun = Promise.withResolvers<void>();
+    const closed = Promise.withResolvers<void>();
+    const other = await serve((message) => {
+      begun.resolve();
+      message.on('error', () => undefined);
+      message.on('close', () => {
+        ended.push(message.complete);
+        closed.resolve();
+      });
+      message.resume();
+    });
+    const invocation = guest([`http://127.0.0.1:${other}`]);
+    const broken = trailing(invocation, other, [['trailer', 'x-sum']]);
+    await broken.stream.blockingWriteAndFlush(Buffer.from('half'));
+    await begun.promise;
+    invocation.state.close();
+    await closed.promise;
+    expect(ended).toEqual([false]);
+  });
+
   it('carries method, path, headers and body, and brings status, headers, body and trailers', async () => {
     const seen: { message: IncomingMessage; body: string }[] = [];
     const port = await serve((message, response) => {

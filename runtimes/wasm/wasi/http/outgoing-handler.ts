@@ -82,7 +82,7 @@ export function handle(
   options?.[Symbol.dispose]();
   const [method, path] = [methodName(request.method()), request.pathWithQuery() ?? ''];
   const destination = destinationOf(request);
-  const { headers, body } = request.give();
+  const { headers, body, mayHaveTrailers } = request.give();
   const refusal = 'tag' in destination ? destination : refusalOf(state, method, destination);
   if (refusal) {
     body?.break({ message: 'the request was refused', httpErrorCode: refusal });
@@ -97,7 +97,8 @@ export function handle(
     future.settle(outcome);
   });
   future.start(exchange);
-  void send(state, exchange, { origin: originOf(destination), method, path: requestPath(path), headers });
+  const origin = originOf(destination);
+  void send(state, exchange, { origin, method, path: requestPath(path), headers, mayHaveTrailers });
   return ok(future);
 }
 
@@ -106,16 +107,26 @@ interface Sending {
   readonly method: string;
   readonly path: string;
   readonly headers: FieldStore;
+  readonly mayHaveTrailers: boolean;
 }
 
-async function send(state: GuestState, exchange: Exchange, { headers, ...options }: Sending): Promise<void> {
+async function send(
+  state: GuestState,
+  exchange: Exchange,
+  { headers, mayHaveTrailers, ...options }: Sending,
+): Promise<void> {
   // undici's own 100-continue handling is for HTTP/2 only; without the field a server just reads on.
   const fields = headers.toHeaderList().filter(([name]) => name !== 'expect');
   headers.free();
   try {
     const client = await state.egress.client();
     if (state.stop) return;
-    const request = { ...options, headers: fields.flat(), body: exchange.body };
+    const { body } = exchange;
+    if (mayHaveTrailers && body) {
+      client.dispatchWithTrailers({ ...options, headers: fields.flat(), body }, exchange);
+      return;
+    }
+    const request = { ...options, headers: fields.flat(), body };
     // undici's type for methods leaves out the ones that it sends all the same.
     client.dispatch(request as Dispatcher.DispatchOptions, exchange);
   } catch (error) {

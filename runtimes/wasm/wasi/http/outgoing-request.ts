@@ -15,6 +15,13 @@ import {
 } from './message-parts.ts';
 import { OutgoingBody } from './outgoing.ts';
 
+/**
+ * HTTP/1.1 carries trailers only behind a body of no announced length (RFC 9112, section 7.1.2); who sends some
+ * says so first (RFC 9110, section 6.6.2), and is sent by other means then.
+ */
+const NO_TRAILERS =
+  'a request has trailers only if it has a Trailer header field that names them, and no Content-Length';
+
 type SetResult = Result<undefined, undefined>;
 
 export class OutgoingRequest extends Resource {
@@ -41,8 +48,7 @@ export class OutgoingRequest extends Resource {
       contentLength,
       mayBeShort: false,
       sizeError: 'HTTP-request-body-size',
-      // undici cannot send them.
-      refuseTrailers: 'trailers of a request are not supported',
+      ...(this.#announcesTrailers() && contentLength === null ? {} : { refuseTrailers: NO_TRAILERS }),
     });
     this.#body = body.writer;
     return ok(body);
@@ -103,9 +109,15 @@ export class OutgoingRequest extends Resource {
   }
 
   /** The guest gives it to the outgoing handler. */
-  give(): { headers: FieldStore; body: BodyWriter | null } {
+  give(): { headers: FieldStore; body: BodyWriter | null; mayHaveTrailers: boolean } {
     this.giveAway();
-    return { headers: this.#headers, body: this.#body };
+    const mayHaveTrailers =
+      this.#body !== null && this.#announcesTrailers() && this.#headers.contentLength() === null;
+    return { headers: this.#headers, body: this.#body, mayHaveTrailers };
+  }
+
+  #announcesTrailers(): boolean {
+    return this.#headers.values('trailer').length > 0;
   }
 
   protected override dropped(): void {

@@ -1,8 +1,11 @@
+import type { HeaderList } from '../../../../src/executors/executor.ts';
 import type { BodyTarget } from '../body-writer.ts';
 import type { StreamFailure } from '../io-error.ts';
 
 /** A guest's request body on its way to undici: one chunk at a time, the next when the socket wants it. */
 export class RequestBody implements BodyTarget, AsyncIterable<Uint8Array> {
+  /** What follows the body; null until it has ended as it should. */
+  trailers: HeaderList | null = null;
   readonly #onAbort: (failure: StreamFailure) => void;
   #chunk: Uint8Array | null = null;
   #taken: (() => void) | null = null;
@@ -20,7 +23,8 @@ export class RequestBody implements BodyTarget, AsyncIterable<Uint8Array> {
     await taken;
   }
 
-  end(): void {
+  end(trailers: HeaderList): void {
+    this.trailers = trailers;
     this.#ended = true;
     this.#wanted?.();
   }
