@@ -6,9 +6,9 @@
  * Usage: node bench/guard.ts [--rounds N] [--count N]
  */
 import { parseArgs } from 'node:util';
+import { digits, mean, median, quantile } from '../src/bench/stats.ts';
 import { measureEngines } from './engines/run.ts';
 import { findProgram } from './programs.ts';
-import { digits, mean, median, quantile } from './stats.ts';
 
 const LEAST = 5;
 

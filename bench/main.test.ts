@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import type { RunResult } from './model.ts';
-import { cleanEnvironment } from './processes.ts';
+import type { RunResult } from '../src/bench/model.ts';
+import { cleanEnvironment } from '../src/bench/processes.ts';
 
 const run = promisify(execFile);
 
@@ -31,7 +31,6 @@ describe('npm run bench', () => {
 
   it.for([
     [['nosuch'], 'there is no scenario nosuch'],
-    [['pools'], 'needs a cluster'],
     [['--against', 'nosuch'], 'there is no rival nosuch'],
     [['--function', 'nosuch.wasm'], 'no such program or file'],
     [['--nosuch'], "Unknown option '--nosuch'"],
@@ -39,6 +38,13 @@ describe('npm run bench', () => {
     const { code, stderr } = await bench(...args);
     expect(code).toBe(2);
     expect(stderr).toContain(why);
+  });
+
+  it('says why what needs a cluster does not run without one', { timeout: 60_000 }, async () => {
+    const { code, stdout } = await bench('pools', '--quick', '--against', 'none');
+    expect(code).toBe(0);
+    for (const executor of ['poolmgr', 'newdeploy', 'container'])
+      expect(stdout).toContain(`not measured: fissium, ${executor}: needs a cluster: --kubeconfig FILE`);
   });
 
   it('measures the real platform and writes text, JSON and page', { timeout: 120_000 }, async () => {

@@ -1,14 +1,15 @@
 /** `npm run bench`: what is measured, against whom, and where the result goes. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { RivalRecord, RunResult, ScenarioResult } from '../src/bench/model.ts';
+import { htmlReport } from '../src/bench/report/html.ts';
+import { textReport } from '../src/bench/report/text.ts';
 import { BUSY_SHARE, describeMachine, machineWarnings } from './machine.ts';
-import type { RivalRecord, RunResult, ScenarioResult } from './model.ts';
-import { findProgram, PROGRAMS } from './programs.ts';
-import { htmlReport } from './report/html.ts';
-import { textReport } from './report/text.ts';
+import type { ClusterOptions } from './pool-cluster.ts';
+import { findProgram, PROGRAMS, type Program } from './programs.ts';
 import { RIVALS, type Rival } from './rivals/index.ts';
-import { NOT_YET, SCENARIOS, SUMMARY } from './scenarios/index.ts';
+import { SCENARIOS, SUMMARY, WITH_JAVASCRIPT, type Scenario } from './scenarios/index.ts';
 
 const USAGE = `Usage: npm run bench -- [scenario ...] [options]
 
@@ -22,11 +23,15 @@ Without a scenario: a summary in about two minutes (${SUMMARY.join(', ')}, quick
   --html FILE           a page with charts
   --from FILE           draw the page from an earlier run's JSON; measure nothing
 
+For \`pools\`, which needs a cluster:
+  --kubeconfig FILE     default: $KUBECONFIG
+  --router URL          the router's internal listener, as it is reached from here
+  --env-image IMAGE     environment of poolmgr and newdeploy, and
+  --code FILE           its function's code
+  --container-image IMAGE  for container: answers HTTP on port 8888
+
 Scenarios:
 ${SCENARIOS.map(({ name, title }) => `  ${name.padEnd(12)} ${title}`).join('\n')}
-${Object.entries(NOT_YET)
-  .map(([name, why]) => `  ${name.padEnd(12)} not yet: ${why}`)
-  .join('\n')}
 
 Rivals:
 ${RIVALS.map(({ name, title }) => `  ${name.padEnd(20)} ${title}`).join('\n')}
@@ -50,7 +55,6 @@ async function main(): Promise<void> {
   }
   const known = SCENARIOS.map(({ name }) => name);
   for (const name of positionals) {
-    if (NOT_YET[name] !== undefined) fail(`${name} ${NOT_YET[name]}`);
     if (name !== 'all' && !known.includes(name))
       fail(`there is no scenario ${name}; there are: ${known.join(', ')}, all`);
   }
@@ -66,10 +70,27 @@ async function main(): Promise<void> {
   for (const warning of warnings) say(`!! ${warning}`);
   for (const { title, why } of records.filter(({ available }) => !available))
     say(`not found: ${title}: ${why}`);
+  const cluster: ClusterOptions = {
+    kubeconfig: values.kubeconfig ?? process.env['KUBECONFIG'],
+    router: values.router,
+    image: values['env-image'],
+    code: values.code,
+    container: values['container-image'],
+  };
   const scenarios: ScenarioResult[] = [];
-  for (const scenario of SCENARIOS.filter(({ name }) => names.includes(name))) {
-    say(`\n${scenario.title}`);
-    const done = await scenario.run({ rivals, program, quick, say: (line) => say(`  ${line}`) });
+  for (const [scenario, own] of planned(names, program, quick)) {
+    say(`\n${scenario.title}${own === program ? '' : `: ${own?.title ?? ''}`}`);
+    const found = await scenario.run({
+      rivals,
+      program: own,
+      quick,
+      cluster,
+      say: (line) => say(`  ${line}`),
+    });
+    const done: ScenarioResult =
+      own === undefined || own === program
+        ? found
+        : { ...found, variant: own.name, title: `${found.title}: ${own.title}` };
     scenarios.push(done);
     if (done.othersBusy !== null && done.othersBusy > BUSY_SHARE) {
       warnings.push(
@@ -93,12 +114,27 @@ async function main(): Promise<void> {
       warnings,
       rivals: records,
       scenarios,
-      notYet: NOT_YET,
     };
     if (values.json !== undefined) writeFileSync(resolve(values.json), `${JSON.stringify(result)}\n`);
     if (values.html !== undefined) writeFileSync(resolve(values.html), htmlReport(result));
     if (last) process.stdout.write(textReport(result));
   }
+}
+
+/** The scenarios with the programs that they run; a full run has some of them once more with JavaScript. */
+function planned(
+  names: readonly string[],
+  program: Program | undefined,
+  quick: boolean,
+): (readonly [Scenario, Program | undefined])[] {
+  const wanted = SCENARIOS.filter(({ name }) => names.includes(name));
+  const usual = wanted.map((scenario) => [scenario, program] as const);
+  const js = PROGRAMS.find(({ kind }) => kind === 'hello-js');
+  if (quick || program !== undefined || js === undefined || !existsSync(js.file)) return usual;
+  return [
+    ...usual,
+    ...wanted.filter(({ name }) => WITH_JAVASCRIPT.includes(name)).map((scenario) => [scenario, js] as const),
+  ];
 }
 
 /** What was found of what was asked for. Fissium is always there: everything is compared with it. */
@@ -132,6 +168,11 @@ function options() {
         json: { type: 'string' },
         html: { type: 'string' },
         from: { type: 'string' },
+        kubeconfig: { type: 'string' },
+        router: { type: 'string' },
+        'env-image': { type: 'string' },
+        code: { type: 'string' },
+        'container-image': { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     });

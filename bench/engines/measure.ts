@@ -15,7 +15,7 @@ import type {
   InvocationContext,
   PreparedManifest,
 } from '../../runtimes/wasm/engine.ts';
-import { ModuleCache } from '../../runtimes/wasm/module-cache.ts';
+import { ModuleCache, sizeOf } from '../../runtimes/wasm/module-cache.ts';
 import { entryFolder } from '../../runtimes/wasm/prepare/cache.ts';
 import { runPrepareJob } from '../../runtimes/wasm/prepare/job.ts';
 import { Turns } from '../../runtimes/wasm/turns.worker.ts';
@@ -68,7 +68,7 @@ try {
   const { manifest, folder, prepareMs } = await prepare(name, await readFile(file), cacheDir);
 
   const compileStart = performance.now();
-  const modules = await new ModuleCache().load(manifest, folder, MEMORY_BYTES);
+  const modules = await new ModuleCache().load('bench', manifest, folder, MEMORY_BYTES);
   const compileMs = performance.now() - compileStart;
 
   const deployment: Deployment = {
@@ -78,6 +78,7 @@ try {
     manifest,
     folder,
     modules,
+    codeBytes: sizeOf(manifest),
     grants: { env: [], args: [], allowedOutboundHosts: [] },
     limits: { memoryBytes: MEMORY_BYTES, cpuTimeMs: 10_000, bodyLimitBytes: 2 ** 20 },
   };

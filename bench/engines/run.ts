@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { cleanEnvironment } from '../processes.ts';
+import { cleanEnvironment } from '../../src/bench/processes.ts';
 import type { EngineMeasurement } from './measure.ts';
 
 const run = promisify(execFile);

@@ -1,27 +1,35 @@
 /**
- * What the inserted interruption check costs guests that compute: each program as it is and rewritten, in one
- * process, interleaved; medians. And what it costs to give way once.
+ * What the inserted checks cost guests that compute: each program as it is, with the interruption check alone, and
+ * with all that is inserted for a reset as well (write check, virtual memory size). Short runs that take turns, in
+ * several processes since the compiler places code by chance; the lower quartile of each, which a busy machine moves
+ * least, and the median over the processes. The program as it is runs twice: that difference is the measure's own.
+ * And what it costs to give way once.
  *
- *   node bench/micro/checks.ts [rounds]      prints a table to stderr and JSON to stdout
+ *   node bench/micro/checks.ts [rounds] [processes]      prints a table to stderr and JSON to stdout
  */
-import { addInterruptionCheck } from '../../runtimes/wasm/rewrite/index.ts';
+import { execFileSync } from 'node:child_process';
+import { addInterruptionCheck, importMemory, makeResettable } from '../../runtimes/wasm/rewrite/index.ts';
 import { ControlBlock } from '../../runtimes/wasm/control.ts';
 import { yieldFunction } from '../../runtimes/wasm/yield.worker.ts';
 import { wat } from '../../runtimes/wasm/rewrite/testing/wat.ts';
-import { median } from '../stats.ts';
+import { mean, median, quantile } from '../../src/bench/stats.ts';
 
-const rounds = Number(process.argv[2] ?? 41);
+const MEASURE = '--measure';
+const [first, second] = process.argv.slice(2);
+const rounds = Number((first === MEASURE ? second : first) ?? 300);
+const processes = Number(second ?? 5);
+const WARM_UP_MS = 500;
 const MEMORY = '(memory 128)';
 
 const PROGRAMS: Readonly<Record<string, readonly [argument: number, text: string]>> = {
   fib: [
-    30,
+    20,
     `(func $fib (export "run") (param i32) (result i32)
       (if (result i32) (i32.lt_u (local.get 0) (i32.const 2)) (then (local.get 0))
         (else (i32.add (call $fib (i32.sub (local.get 0) (i32.const 1))) (call $fib (i32.sub (local.get 0) (i32.const 2)))))))`,
   ],
   sieve: [
-    2_000_000,
+    100_000,
     `${MEMORY} (func (export "run") (param $n i32) (result i32) (local $i i32) (local $j i32) (local $count i32)
       (memory.fill (i32.const 0) (i32.const 0) (local.get $n)) (local.set $i (i32.const 2))
       (loop $outer
@@ -33,7 +41,7 @@ const PROGRAMS: Readonly<Record<string, readonly [argument: number, text: string
         (br_if $outer (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n)))) (local.get $count))`,
   ],
   matmul: [
-    200,
+    60,
     `${MEMORY} (func (export "run") (param $n i32) (result i32) (local $i i32) (local $j i32) (local $k i32) (local $s f64)
       (loop $li (local.set $j (i32.const 0)) (loop $lj (local.set $s (f64.const 0)) (local.set $k (i32.const 0))
         (loop $lk (local.set $s (f64.add (local.get $s) (f64.mul
@@ -45,13 +53,13 @@ const PROGRAMS: Readonly<Record<string, readonly [argument: number, text: string
       (br_if $li (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n)))) (i32.const 0))`,
   ],
   hash: [
-    4_000_000,
+    200_000,
     `${MEMORY} (func (export "run") (param $n i32) (result i32) (local $i i32) (local $h i32) (local.set $h (i32.const -2128831035))
       (loop $l (local.set $h (i32.mul (i32.xor (local.get $h) (i32.load8_u (i32.and (local.get $i) (i32.const 0xffff)))) (i32.const 16777619)))
         (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (local.get $n)))) (local.get $h))`,
   ],
   'sort by an indirect comparison': [
-    200_000,
+    8000,
     `${MEMORY} (type $less (func (param i32 i32) (result i32))) (table 2 funcref) (elem (i32.const 1) $by_value)
       (func $by_value (type $less) (i32.lt_u (local.get 0) (local.get 1)))
       (func $sort (param $low i32) (param $high i32) (local $i i32) (local $j i32) (local $pivot i32) (local $swap i32)
@@ -76,7 +84,7 @@ const PROGRAMS: Readonly<Record<string, readonly [argument: number, text: string
         (call $sort (i32.const 0) (i32.shl (i32.sub (local.get $n) (i32.const 1)) (i32.const 2))) (i32.const 0))`,
   ],
   'a tree of allocations': [
-    18,
+    12,
     `${MEMORY} (global $top (mut i32) (i32.const 64))
       (func $allocate (param $bytes i32) (result i32) (local $at i32)
         (local.set $at (global.get $top)) (global.set $top (i32.add (local.get $at) (local.get $bytes))) (local.get $at))
@@ -105,47 +113,52 @@ const fissium = {
 
 function instantiate(bytes: Uint8Array): Run {
   const module = new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>);
-  return new WebAssembly.Instance(module, { fissium }).exports['run'] as Run;
+  const memory = new WebAssembly.Memory({ initial: 128, maximum: 1024 });
+  return new WebAssembly.Instance(module, { fissium: { ...fissium, memory } }).exports['run'] as Run;
 }
 
-function time(run: Run, argument: number): number {
-  const before = performance.now();
-  run(argument);
-  return performance.now() - before;
+const VARIANTS = ['again', 'interruption', 'all'] as const;
+type Variant = (typeof VARIANTS)[number];
+type Costs = Readonly<Record<Variant, number>>;
+
+/** The module as prepare leaves it: with the interruption check, and with everything. */
+function rewritten(source: Uint8Array): { interruption: Uint8Array; all: Uint8Array } {
+  const reset = makeResettable(source);
+  if ('blocker' in reset) throw new Error(reset.blocker);
+  return {
+    interruption: addInterruptionCheck(importMemory(source)?.wasm ?? source),
+    all: addInterruptionCheck(reset.wasm),
+  };
 }
 
-const results: {
-  program: string;
-  plainMs: number;
-  checkedMs: number;
-  costPercent: number;
-  bytes: number;
-  bytesChecked: number;
-}[] = [];
-for (const [program, [argument, text]] of Object.entries(PROGRAMS)) {
+async function measure(text: string, argument: number): Promise<{ plainMs: number; costs: Costs }> {
   const source = await wat(`(module ${text})`);
-  const rewritten = addInterruptionCheck(source);
-  const [plain, checked] = [instantiate(source), instantiate(rewritten)];
-  // Until both run in the better compiler's code.
-  for (let i = 0; i < 5; i++)
-    if (plain(argument) !== checked(argument)) throw new Error(`${program} changed its answer`);
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  const plainMs: number[] = [];
-  const checkedMs: number[] = [];
-  const ratios: number[] = [];
-  for (let i = 0; i < rounds; i++) {
-    plainMs.push(time(plain, argument));
-    checkedMs.push(time(checked, argument));
-    ratios.push((checkedMs.at(-1) ?? NaN) / (plainMs.at(-1) ?? NaN));
+  const { interruption, all } = rewritten(source);
+  const runs: readonly Run[] = [source, source, interruption, all].map(instantiate);
+  const times: number[][] = runs.map(() => []);
+  // Until all run in the better compiler's code.
+  for (const until = performance.now() + WARM_UP_MS; performance.now() < until;) {
+    const [plain, ...others] = runs.map((run) => run(argument));
+    if (others.some((answer) => answer !== plain)) throw new Error('a program changed its answer');
   }
-  results.push({
-    program,
-    plainMs: median(plainMs),
-    checkedMs: median(checkedMs),
-    costPercent: (median(ratios) - 1) * 100,
-    bytes: source.length,
-    bytesChecked: rewritten.length,
-  });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  for (let round = 0; round < rounds; round++) {
+    for (let turn = 0; turn < runs.length; turn++) {
+      const which = (round + turn) % runs.length;
+      const before = performance.now();
+      runs[which]?.(argument);
+      times[which]?.push(performance.now() - before);
+    }
+  }
+  const [plainMs = NaN, ...others] = times.map((list) => quantile(list, 0.25));
+  const [again, checked, whole] = others.map((ms) => (ms / plainMs - 1) * 100) as [number, number, number];
+  return { plainMs, costs: { again, interruption: checked, all: whole } };
+}
+
+interface Result {
+  readonly program: string;
+  readonly plainMs: number;
+  readonly costPercent: Costs;
 }
 
 async function yieldCostUs(): Promise<number> {
@@ -183,16 +196,37 @@ async function yieldCostUs(): Promise<number> {
   return (elapsed * 1000) / counted;
 }
 
-const giveWayUs = await yieldCostUs();
-const mean = results.reduce((sum, { costPercent }) => sum + costPercent, 0) / results.length;
-for (const { program, plainMs, checkedMs, costPercent } of results) {
-  process.stderr.write(
-    `${program.padEnd(32)} ${plainMs.toFixed(2).padStart(8)} ms ${checkedMs.toFixed(2).padStart(8)} ms ${costPercent.toFixed(1).padStart(6)} %\n`,
-  );
+if (first === MEASURE) {
+  const results: Result[] = [];
+  for (const [program, [argument, text]] of Object.entries(PROGRAMS)) {
+    const { plainMs, costs } = await measure(text, argument);
+    results.push({ program, plainMs, costPercent: costs });
+  }
+  process.stdout.write(JSON.stringify(results));
+} else {
+  const parts = Array.from({ length: processes }, () => {
+    const output = execFileSync(process.execPath, [import.meta.filename, MEASURE, String(rounds)]);
+    return JSON.parse(output.toString()) as Result[];
+  });
+  const over = (program: string, of: (result: Result) => number): number =>
+    median(parts.flatMap((part) => part.filter((result) => result.program === program).map(of)));
+  const results = Object.keys(PROGRAMS).map((program): Result => {
+    const cost = (variant: Variant): number => over(program, ({ costPercent }) => costPercent[variant]);
+    const costPercent = { again: cost('again'), interruption: cost('interruption'), all: cost('all') };
+    return { program, plainMs: over(program, ({ plainMs }) => plainMs), costPercent };
+  });
+  const meanOf = (variant: Variant): number => mean(results.map(({ costPercent }) => costPercent[variant]));
+  const meanPercent = { again: meanOf('again'), interruption: meanOf('interruption'), all: meanOf('all') };
+  const giveWayUs = await yieldCostUs();
+  const line = (name: string, ms: string, costs: readonly string[]): string =>
+    `${name.padEnd(32)}${ms.padStart(10)}${costs.map((cost) => cost.padStart(14)).join('')}\n`;
+  const percent = (costs: Costs): string[] => VARIANTS.map((variant) => `${costs[variant].toFixed(1)} %`);
+  process.stderr.write(line('', 'plain ms', VARIANTS));
+  for (const { program, plainMs, costPercent } of results) {
+    process.stderr.write(line(program, plainMs.toFixed(3), percent(costPercent)));
+  }
+  process.stderr.write(line('mean', '', percent(meanPercent)));
+  process.stderr.write(`giving way once, with a turn of the event loop: ${giveWayUs.toFixed(1)} µs\n`);
+  const report = { node: process.version, rounds, processes, results, meanPercent, giveWayUs };
+  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
 }
-process.stderr.write(
-  `mean ${mean.toFixed(1)} %; giving way once, with a turn of the event loop: ${giveWayUs.toFixed(1)} µs\n`,
-);
-process.stdout.write(
-  `${JSON.stringify({ node: process.version, rounds, results, meanPercent: mean, giveWayUs }, null, 2)}\n`,
-);

@@ -21,14 +21,26 @@ import { ModuleCache } from '../../runtimes/wasm/module-cache.ts';
 import { runPrepareJob } from '../../runtimes/wasm/prepare/job.ts';
 import { Turns } from '../../runtimes/wasm/turns.worker.ts';
 import { describeMachine, machineWarnings, ROOT } from '../machine.ts';
-import { mean, quantile } from '../stats.ts';
+import { mean, quantile } from '../../src/bench/stats.ts';
 
-const VARIANTS = ['reset', 'new', 'jco'] as const;
+const VARIANTS = ['reset', 'resetApart', 'new', 'newApart', 'jco'] as const;
 type Variant = (typeof VARIANTS)[number];
 
 const ROUNDS = 3;
-const CALLS: Readonly<Record<Variant, number>> = { reset: 100_000, new: 6000, jco: 4000 };
-const WARM_UP: Readonly<Record<Variant, number>> = { reset: 20_000, new: 1000, jco: 1000 };
+const CALLS: Readonly<Record<Variant, number>> = {
+  reset: 100_000,
+  resetApart: 20_000,
+  new: 6000,
+  newApart: 6000,
+  jco: 4000,
+};
+const WARM_UP: Readonly<Record<Variant, number>> = {
+  reset: 20_000,
+  resetApart: 5000,
+  new: 1000,
+  newApart: 1000,
+  jco: 1000,
+};
 const MEMORY_BYTES = 128 * 1024 * 1024;
 /** Calls between two turns of the event loop: so many requests arrive together under load. */
 const BATCH = 10;
@@ -42,12 +54,18 @@ interface Figures {
 async function deployment(variant: Variant, source: string, folder: string): Promise<Deployment> {
   const digest = createHash('sha256').update(readFileSync(source)).digest('hex');
   const componentEngine = variant === 'jco' ? 'jco' : 'component';
-  const manifest = await runPrepareJob({ source, digest, cacheDir: folder, componentEngine });
+  const manifest = await runPrepareJob({
+    source,
+    digest,
+    cacheDir: folder,
+    componentEngine,
+    steps: { merge: !variant.endsWith('Apart') },
+  });
   const entry = join(folder, `${digest}-${manifest.prepareVersion}`);
-  if (variant === 'new') {
+  if (variant.startsWith('new')) {
     const file = join(entry, manifest.plan ?? '');
     const plan = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
-    writeFileSync(file, JSON.stringify({ ...plan, reset: undefined }));
+    writeFileSync(file, JSON.stringify({ ...plan, reset: undefined, ahead: true }));
   }
   return {
     key: variant,
@@ -55,7 +73,8 @@ async function deployment(variant: Variant, source: string, folder: string): Pro
     name: variant,
     manifest,
     folder: entry,
-    modules: await new ModuleCache().load(manifest, entry, MEMORY_BYTES),
+    modules: await new ModuleCache().load(variant, manifest, entry, MEMORY_BYTES),
+    codeBytes: 0,
     grants: { env: [], args: [], allowedOutboundHosts: [] },
     limits: { memoryBytes: MEMORY_BYTES, cpuTimeMs: 10_000, bodyLimitBytes: 1 << 28 },
   };
@@ -153,7 +172,9 @@ async function print(
   process.stdout.write(line(`us a call, median of ${ROUNDS} rounds`, 'p50', 'mean', 'p99'));
   const names = {
     reset: 'own engine, reset in place',
+    resetApart: 'the same, modules not merged',
     new: 'own engine, new instances',
+    newApart: 'the same, modules not merged',
     jco: "jco's engine",
   };
   for (const { variant, p50, mean: average, p99 } of rows) {
@@ -169,7 +190,7 @@ if (first === '--measure') {
 } else {
   const source = first ?? join(ROOT, 'test/guests/built/hello.wasm');
   const path = second ?? '/';
-  const rounds: Record<Variant, Figures[]> = { reset: [], new: [], jco: [] };
+  const rounds: Record<Variant, Figures[]> = { reset: [], resetApart: [], new: [], newApart: [], jco: [] };
   for (let round = 0; round < ROUNDS; round++) {
     for (const variant of VARIANTS) {
       const output = execFileSync(process.execPath, [

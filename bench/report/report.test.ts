@@ -2,10 +2,10 @@ import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RunResult, Series } from '../model.ts';
-import { htmlReport } from './html.ts';
+import type { RunResult, Series } from '../../src/bench/model.ts';
+import { htmlReport } from '../../src/bench/report/html.ts';
 import { findChromium, screenshot } from './screenshot.ts';
-import { textReport } from './text.ts';
+import { textReport } from '../../src/bench/report/text.ts';
 
 const RIVALS = ['fissium', 'fissium-jco', 'wasmtime', 'jco-serve', 'workerd'];
 const scenario = (name: string, series: readonly Series[]) => ({
@@ -64,6 +64,11 @@ const RESULT: RunResult = {
   scenarios: [
     scenario('coldstart', [
       ...series('first request of a running server', {}, 'ms', 0.3),
+      ...['queue', 'specialise', 'instantiate', 'guest', 'host', 'wait', 'outside'].flatMap((part, i) =>
+        ['first request', 'usual request'].flatMap((request) =>
+          series(`${request}, from the receipt: ${part}`, {}, 'ms', i / 10),
+        ),
+      ),
       ...series('engine: mean of instantiate and answer', {}, 'ms', 0.03),
     ]),
     scenario(
@@ -74,9 +79,43 @@ const RESULT: RunResult = {
     ),
     scenario(
       'density',
-      [1, 100].flatMap((functions) => series('memory', { functions }, 'MiB', functions * 2)),
+      ['each its own', 'one for all'].flatMap((code) =>
+        [1, 100].flatMap((functions) => series('memory', { functions, code }, 'MiB', functions * 2)),
+      ),
     ),
     scenario('deploy', series('edit to answer', {}, 'ms', 400)),
+  ],
+};
+
+/** What `fissium bench` writes: one function, its latencies as histograms. */
+const SUBJECT: RunResult = {
+  ...RESULT,
+  subject: { title: 'my <function>', facts: ['GET http://localhost/fn', 'platform & version'] },
+  rivals: RESULT.rivals.slice(0, 1),
+  scenarios: [
+    scenario(
+      'throughput',
+      [1, 16].map((connections) => ({
+        rival: 'fissium',
+        metric: 'closed loop: p50',
+        at: { connections },
+        unit: 'ms',
+        better: 'less',
+        each: 'one run',
+        raw: [connections],
+        detail: {
+          rounds: [
+            {
+              buckets: [
+                [0.1, 0.2, 5],
+                [0.2, 0.4, 50],
+                [90, 100, 1],
+              ],
+            },
+          ],
+        },
+      })),
+    ),
   ],
 };
 
@@ -99,6 +138,16 @@ describe('the report', () => {
     expect(text).not.toMatch(/NaN|undefined|Infinity/);
   });
 
+  it('of one function has its facts and no comparison', () => {
+    const html = htmlReport(SUBJECT);
+    expect(html).toContain('<h1>Fissium: my &lt;function&gt;</h1>');
+    expect(html).toContain('platform &amp; version');
+    expect(html).not.toMatch(/Who is compared|In short|<script|NaN|undefined|Infinity/);
+    const text = textReport(SUBJECT);
+    expect(text).toContain('my <function>; GET http://localhost/fn');
+    expect(text).not.toMatch(/against each rival|not measured: there|NaN|undefined/);
+  });
+
   // Said in the test's own title where there is no browser.
   const browser = findChromium();
   it.skipIf(browser === null)(
@@ -113,7 +162,7 @@ describe('the report', () => {
         expect(found).toMatchObject({
           requests: [],
           complaints: [],
-          charts: 6,
+          charts: 9,
           cutOff: [],
           sideways: false,
           title: 'Fissium benchmarks',
@@ -124,6 +173,16 @@ describe('the report', () => {
       expect(backgrounds.size).toBe(2);
     },
   );
+
+  it.skipIf(browser === null)('of one function is drawn too', async () => {
+    const html = join(folder, 'subject.html');
+    await writeFile(html, htmlReport(SUBJECT));
+    expect(await screenshot(html, join(folder, 'subject.png'), 'dark')).toMatchObject({
+      complaints: [],
+      charts: 1,
+      cutOff: [],
+    });
+  });
 
   it.skipIf(browser === null)('fits a telephone', async () => {
     const html = join(folder, 'narrow.html');

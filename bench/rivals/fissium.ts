@@ -2,8 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import {
+  cleanEnvironment,
+  processTree,
+  startProcess,
+  type StartedProcess,
+} from '../../src/bench/processes.ts';
 import { ROOT } from '../machine.ts';
-import { cleanEnvironment, processTree, startProcess, type StartedProcess } from '../processes.ts';
 import { createAll } from './fissium-objects.ts';
 import type { Platform, RunningPlatform, StartOptions } from './rival.ts';
 
@@ -57,11 +62,12 @@ export function platform(variant: Variant): Platform {
       pids: () => processTree(started.pid),
       output: started.output,
       stop: started.stop,
-      async deploy(name, wasm) {
+      async deploy(name, wasm, settings = []) {
         const code = join(folder, `${name}.wasm`);
         await writeFile(code, wasm);
         const route = ['--prefix', `/${name}`, '--method', 'GET', '--method', 'POST'];
-        await cli(ready, ['function', 'create', '--name', name, '--env', 'wasm', '--code', code, ...route]);
+        const create = ['function', 'create', '--name', name, '--env', 'wasm', '--code', code];
+        await cli(ready, [...create, ...route, ...settings]);
         return `${ready.router}/${name}`;
       },
       async deployAll(functions) {

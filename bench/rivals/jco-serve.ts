@@ -1,8 +1,8 @@
 /** `jco serve`, as it comes and with an instance for each request. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort, startProcess } from '../../src/bench/processes.ts';
 import { ROOT } from '../machine.ts';
-import { freePort, startProcess } from '../processes.ts';
 import { runningAt, untilListening } from './listening.ts';
 import type { Rival } from './rival.ts';
 

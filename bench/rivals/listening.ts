@@ -1,9 +1,9 @@
 /** How to see that a server listens without making its first request for it. */
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { StartedProcess } from '../processes.ts';
+import type { StartedProcess } from '../../src/bench/processes.ts';
+import { processTree } from '../../src/bench/processes.ts';
 import type { Running } from './rival.ts';
-import { processTree } from '../processes.ts';
 
 /** Connects and hangs up: no request, so that the first one is still to come. */
 export function accepts(port: number): Promise<boolean> {

@@ -1,6 +1,6 @@
 /** Plain node:http, without any guest. */
 import { join } from 'node:path';
-import { startProcess } from '../processes.ts';
+import { startProcess } from '../../src/bench/processes.ts';
 import { runningAt } from './listening.ts';
 import { noPlainProgram } from './plain-programs.ts';
 import type { Rival } from './rival.ts';

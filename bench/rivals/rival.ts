@@ -41,8 +41,11 @@ export interface Rival {
 
 /** A platform: functions come and go while it runs. */
 export interface RunningPlatform extends Running {
-  /** Deploys the bytes as a function and resolves with its address when the platform says that it is ready. */
-  deploy(name: string, wasm: Uint8Array): Promise<string>;
+  /**
+   * Deploys the bytes as a function and resolves with its address when the platform says that it is ready.
+   * `settings` are more arguments of `fissium function create`.
+   */
+  deploy(name: string, wasm: Uint8Array, settings?: readonly string[]): Promise<string>;
   /** Deploys many, several at a time and without the CLI, and resolves with their addresses when all are ready. */
   deployAll(
     functions: readonly { readonly name: string; readonly wasm: () => Uint8Array }[],

@@ -1,18 +1,9 @@
 /** `wasmtime serve`, from PATH or `bench/.tools`; never built here. */
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
-import { startProcess } from '../processes.ts';
+import { startProcess } from '../../src/bench/processes.ts';
+import { findBinary, TOOLS } from '../binaries.ts';
 import { runningAt } from './listening.ts';
 import type { Rival } from './rival.ts';
-
-const TOOLS = join(import.meta.dirname, '../.tools');
-
-/** The first file of this name in `bench/.tools` or PATH. */
-export function findBinary(name: string): string | null {
-  const folders = [TOOLS, join(TOOLS, 'bin'), ...(process.env['PATH'] ?? '').split(delimiter)];
-  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null;
-}
 
 export const wasmtime: Rival = {
   name: 'wasmtime',
@@ -21,7 +12,7 @@ export const wasmtime: Rival = {
   find: () => {
     const binary = findBinary('wasmtime');
     if (binary === null) {
-      const why = `no wasmtime in PATH or ${TOOLS}: cargo install wasmtime-cli --locked --root ${TOOLS}`;
+      const why = `no wasmtime in PATH or ${TOOLS}: cargo install wasmtime-cli --version '^48' --locked --root ${TOOLS} (bench/README.md)`;
       return Promise.resolve({ available: false, why });
     }
     const version = execFileSync(binary, ['--version'], { encoding: 'utf8' }).trim();

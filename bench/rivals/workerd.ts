@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { freePort, startProcess } from '../processes.ts';
+import { freePort, startProcess } from '../../src/bench/processes.ts';
 import { runningAt, untilListening } from './listening.ts';
 import { noPlainProgram } from './plain-programs.ts';
 import type { Rival } from './rival.ts';

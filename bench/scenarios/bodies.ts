@@ -1,13 +1,13 @@
 /** Bodies of both directions, and answers that come bit by bit. */
-import { doubtsOf, load, type Target } from '../load/index.ts';
-import { ask } from './ask.ts';
+import { ask } from '../../src/bench/ask.ts';
+import { Collector } from '../../src/bench/collector.ts';
+import { doubtsOf, load, type Target } from '../../src/bench/load/index.ts';
 import { PUBLISHED } from './published.ts';
 import {
   able,
   ALTERNATED,
   alternated,
   attempt,
-  Collector,
   describeProgram,
   torture,
   withRunning,

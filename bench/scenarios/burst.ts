@@ -1,6 +1,7 @@
 /** Many first requests at once, before the server has answered any. */
 import { readFileSync } from 'node:fs';
-import { doubtsOf, get, load } from '../load/index.ts';
+import { Collector } from '../../src/bench/collector.ts';
+import { doubtsOf, get, load } from '../../src/bench/load/index.ts';
 import { findProgram, unique } from '../programs.ts';
 import { isPlatform } from '../rivals/rival.ts';
 import { PUBLISHED } from './published.ts';
@@ -9,7 +10,6 @@ import {
   ALTERNATED,
   alternated,
   attempt,
-  Collector,
   describeProgram,
   helloPath,
   withEmpty,
@@ -27,7 +27,7 @@ export const burst: Scenario = {
     const rivals = able(context, program, collector);
     const rounds = context.quick ? 2 : 5;
     const sizes = context.quick ? [10, 100] : [1, 10, 100, 1000];
-    const different = context.quick ? [10] : [10, 100, 1000];
+    const different = context.quick ? [10] : [1, 10, 100, 1000];
     const path = helloPath(program);
     const wasm = readFileSync(program.file);
 

@@ -1,25 +1,35 @@
 /** Cold starts: the whole way as a caller feels it, and the parts of it inside the platform. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { askOk, warmClient, type Asked } from '../../src/bench/ask.ts';
+import { Collector } from '../../src/bench/collector.ts';
+import { RECEIPT_REQUEST } from '../../src/bench/receipt.ts';
+import { addSplit, receiptOf } from '../../src/bench/split.ts';
+import { mean } from '../../src/bench/stats.ts';
 import { measureEngines } from '../engines/run.ts';
 import { findProgram, unique } from '../programs.ts';
-import { isPlatform } from '../rivals/rival.ts';
-import { mean } from '../stats.ts';
-import { askOk, warmClient } from './ask.ts';
+import { isPlatform, type Rival } from '../rivals/rival.ts';
 import { PUBLISHED } from './published.ts';
 import {
   able,
   ALTERNATED,
   alternated,
   attempt,
-  Collector,
   describeProgram,
   helloPath,
   inFolder,
   withEmpty,
   type Scenario,
 } from './scenario.ts';
+
+/** Every rival is sent the same bytes; those that know no receipt pass the header over. */
+const ASKING = { headers: RECEIPT_REQUEST };
+
+/** An instance that stays, and goes when it is idle for this long; it is waited for three times as long. */
+const IDLE_S = 1;
+const IDLE_DROP = ['--instance', 'reuse', '--idletimeout', String(IDLE_S)];
 
 const ENGINE_NAMES = { component: 'fissium', jco: 'fissium-jco' } as const;
 
@@ -30,12 +40,19 @@ export const coldstart: Scenario = {
   async run(context) {
     const { quick } = context;
     const program = context.program ?? findProgram('hello');
-    const rounds = quick ? 3 : 15;
+    // Ten megabytes deployed a hundred times would take hours and say nothing more.
+    const heavy = statSync(program.file).size > 2 ** 21;
+    const rounds = quick ? 3 : heavy ? 5 : 15;
     const collector = new Collector(coldstart);
     const rivals = able(context, program, collector);
     const path = helloPath(program);
     const wasm = readFileSync(program.file);
     const common = { unit: 'ms', better: 'less' } as const;
+
+    const receipts = new Set<string>();
+    const split = (rival: Rival, request: string, asked: Asked): void => {
+      if (addSplit(collector, rival.name, request, asked)) receipts.add(rival.name);
+    };
 
     await warmClient();
     await inFolder(async (all) => {
@@ -53,16 +70,20 @@ export const coldstart: Scenario = {
         await attempt(context, collector, rival, `cold start, round ${round + 1} of ${rounds}`, async () => {
           const running = await rival.start(program, { folder });
           try {
-            const first = await askOk(running.url + path);
+            const first = await askOk(running.url + path, ASKING);
             const doneMs = performance.now() - running.spawnedAt;
             const add = (metric: string, each: string, ...ms: number[]): void =>
               collector.add({ rival: rival.name, metric, each, ...common }, ...ms);
             add('restart to first answer', 'one process', doneMs);
             add('first request of a running server', 'one process', first.ms);
-            add('second request', 'one process', (await askOk(running.url + path)).ms);
-            for (let i = 0; i < 20; i++) await askOk(running.url + path);
-            for (let i = 0; i < (quick ? 30 : 100); i++)
-              add('usual request, new connection', 'one request', (await askOk(running.url + path)).ms);
+            split(rival, 'first request of a running server', first);
+            add('second request', 'one process', (await askOk(running.url + path, ASKING)).ms);
+            for (let i = 0; i < 20; i++) await askOk(running.url + path, ASKING);
+            for (let i = 0; i < (quick ? 30 : 100); i++) {
+              const usual = await askOk(running.url + path, ASKING);
+              add('usual request, new connection', 'one request', usual.ms);
+              split(rival, 'usual request', usual);
+            }
           } finally {
             await running.stop();
           }
@@ -70,9 +91,10 @@ export const coldstart: Scenario = {
         if (!isPlatform(rival)) continue;
         await attempt(context, collector, rival, 'first requests of functions just deployed', async () => {
           await withEmpty(rival, async (running) => {
-            for (let i = 0; i < (quick ? 2 : 10); i++) {
+            for (let i = 0; i < (quick || heavy ? 2 : 10); i++) {
               const url = await running.deploy(`f${i}`, unique(wasm, `${round}-${i}`));
-              const { ms } = await askOk(url + path);
+              const first = await askOk(url + path, ASKING);
+              split(rival, 'first request of a function just deployed', first);
               collector.add(
                 {
                   rival: rival.name,
@@ -80,7 +102,7 @@ export const coldstart: Scenario = {
                   each: 'one function',
                   ...common,
                 },
-                ms,
+                first.ms,
               );
             }
           });
@@ -94,16 +116,17 @@ export const coldstart: Scenario = {
         'serves one program, given at its start',
       );
     }
-    collector.skip(
-      'fissium',
-      'after an idle drop',
-      'the platform drops nothing when a function is idle: there is no such start',
-    );
-    collector.skip(
-      'fissium',
-      'split from the receipt',
-      'answers carry no receipt yet; the parts are measured on the engines themselves, without HTTP and threads',
-    );
+    for (const rival of rivals.filter((one) => isPlatform(one))) {
+      await attempt(context, collector, rival, 'first requests after an idle drop', () =>
+        afterIdleDrop(collector, rival, wasm, path, quick ? 1 : 5),
+      );
+      if (!receipts.has(rival.name))
+        collector.skip(
+          rival.name,
+          'split from the receipt',
+          'its answers carry none; the parts are measured on the engines themselves, without HTTP and threads',
+        );
+    }
 
     try {
       const measured = await measureEngines({
@@ -153,3 +176,41 @@ export const coldstart: Scenario = {
     );
   },
 };
+
+/**
+ * The first request after the platform has dropped an idle instance. Without a receipt that says why the start was
+ * cold, nobody knows whether it did, and nothing is measured.
+ */
+async function afterIdleDrop(
+  collector: Collector,
+  rival: Rival,
+  wasm: Uint8Array,
+  path: string,
+  count: number,
+): Promise<void> {
+  const metric = 'first request after an idle drop';
+  await withEmpty(rival, async (running) => {
+    const url = (await running.deploy('idle', unique(wasm, 'idle'), IDLE_DROP)) + path;
+    for (let i = 0; i < count; i++) {
+      await askOk(url, ASKING);
+      await sleep(IDLE_S * 3000);
+      const asked = await askOk(url, ASKING);
+      const receipt = receiptOf(asked);
+      if (receipt === null) {
+        collector.skip(rival.name, metric, 'without a receipt nobody knows whether anything was dropped');
+        return;
+      }
+      if (receipt.cold === null) {
+        collector.skip(
+          rival.name,
+          metric,
+          `nothing was dropped after ${IDLE_S * 3} s: its receipt says no cold start`,
+        );
+        return;
+      }
+      const each = `one request (${receipt.cold})`;
+      collector.add({ rival: rival.name, metric, each, unit: 'ms', better: 'less' }, asked.ms);
+      addSplit(collector, rival.name, metric, asked);
+    }
+  });
+}

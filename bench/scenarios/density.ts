@@ -1,28 +1,23 @@
 /** What many functions cost: memory, time to deploy, and the answer of any one of them. */
 import { readFileSync } from 'node:fs';
-import { memoryMiB } from '../processes.ts';
+import { askOk } from '../../src/bench/ask.ts';
+import { Collector } from '../../src/bench/collector.ts';
+import { memoryMiB } from '../../src/bench/processes.ts';
+import { quantile } from '../../src/bench/stats.ts';
 import { findProgram, unique } from '../programs.ts';
 import { isPlatform } from '../rivals/rival.ts';
-import { quantile } from '../stats.ts';
-import { askOk } from './ask.ts';
-import {
-  able,
-  Collector,
-  describeProgram,
-  helloPath,
-  inFolder,
-  attempt,
-  withEmpty,
-  type Scenario,
-} from './scenario.ts';
+import { able, describeProgram, helloPath, inFolder, attempt, withEmpty, type Scenario } from './scenario.ts';
 
 /** How many of each step are deployed by the CLI. */
 const BY_CLI = 3;
 
+/** Whether the functions share their code, and with it all that is kept by digest. */
+const CODES = ['each its own', 'one for all'] as const;
+
 export const density: Scenario = {
   name: 'density',
   title: 'Many functions',
-  what: 'Functions deployed into one platform, each with code of its own, so that nothing is shared by digest: memory of all its processes, time of each deploy as a user waits for it, and the answer of random ones. Rivals that serve one program need a process for each.',
+  what: 'Functions deployed into one platform, once with code of its own for each, so that nothing is shared by digest, and once with the same code for all: memory of all its processes, time of each deploy as a user waits for it, and the answer of random ones. Rivals that serve one program need a process for each.',
   async run(context) {
     const { quick } = context;
     const program = context.program ?? findProgram('hello');
@@ -30,70 +25,89 @@ export const density: Scenario = {
     const rivals = able(context, program, collector);
     const marks = quick ? [1, 10, 50] : [1, 10, 100, 1000, 10_000];
     const processes = [1, 10];
+    const asks = quick ? 200 : 1000;
     const path = helloPath(program);
     const wasm = readFileSync(program.file);
     for (const rival of rivals) {
       if (isPlatform(rival)) {
-        await attempt(context, collector, rival, `${marks.at(-1)} functions`, async () => {
-          await withEmpty(rival, async (running) => {
-            const urls: string[] = [];
-            for (const mark of marks) {
-              // A few by the CLI, as a user waits for them; the rest all together.
-              const one = (i: number) => ({ name: `f${i}`, wasm: () => unique(wasm, String(i)) });
-              const from = urls.length;
-              const many = Array.from({ length: Math.max(0, mark - from - BY_CLI) }, (_, i) => one(from + i));
-              if (many.length > 0) {
-                const startedAt = performance.now();
-                urls.push(...(await running.deployAll(many)));
+        for (const code of CODES)
+          await attempt(context, collector, rival, `${marks.at(-1)} functions, code: ${code}`, async () => {
+            await withEmpty(rival, async (running) => {
+              const urls: string[] = [];
+              let alone: number | null = null;
+              for (const mark of marks) {
+                // A few by the CLI, as a user waits for them; the rest all together.
+                const bytes = (i: number): Uint8Array =>
+                  code === 'one for all' ? wasm : unique(wasm, String(i));
+                const one = (i: number) => ({ name: `f${i}`, wasm: () => bytes(i) });
+                const from = urls.length;
+                const many = Array.from({ length: Math.max(0, mark - from - BY_CLI) }, (_, i) =>
+                  one(from + i),
+                );
+                if (many.length > 0) {
+                  const startedAt = performance.now();
+                  urls.push(...(await running.deployAll(many)));
+                  collector.add(
+                    {
+                      rival: rival.name,
+                      at: { functions: mark, code },
+                      unit: 'ms',
+                      better: 'less',
+                      metric: 'deploy, each of many at once through the API',
+                      each: 'time of all by their number',
+                    },
+                    (performance.now() - startedAt) / many.length,
+                  );
+                }
+                const deployMs: number[] = [];
+                while (urls.length < mark) {
+                  const { name, wasm: make } = one(urls.length);
+                  const startedAt = performance.now();
+                  urls.push(await running.deploy(name, make()));
+                  deployMs.push(performance.now() - startedAt);
+                }
+                for (const url of urls.slice(-20)) await askOk(url + path);
+                const answersMs: number[] = [];
+                for (let i = 0; i < asks; i++) {
+                  const url = urls[Math.floor(Math.random() * urls.length)] ?? '';
+                  answersMs.push((await askOk(url + path)).ms);
+                }
+                const common = { rival: rival.name, at: { functions: mark, code }, better: 'less' } as const;
+                collector.add(
+                  { ...common, metric: 'deploy, with the CLI', unit: 'ms', each: 'one deploy' },
+                  ...deployMs,
+                );
                 collector.add(
                   {
-                    rival: rival.name,
-                    at: { functions: mark },
+                    ...common,
+                    metric: 'p99 of a random function',
                     unit: 'ms',
-                    better: 'less',
-                    metric: 'deploy, each of many at once through the API',
-                    each: 'time of all by their number',
+                    each: `p99 of ${asks} requests`,
+                    detail: { answersMs },
                   },
-                  (performance.now() - startedAt) / many.length,
+                  quantile(answersMs, 0.99),
                 );
+                const memory = memoryMiB(running.pids());
+                if (memory !== null) {
+                  collector.add(
+                    { ...common, metric: 'memory', unit: 'MiB', each: 'all its processes' },
+                    memory,
+                  );
+                  if (mark === 1) alone = memory;
+                  else if (alone !== null)
+                    collector.add(
+                      {
+                        ...common,
+                        metric: 'memory, more than with one function',
+                        unit: 'MiB',
+                        each: 'all its processes',
+                      },
+                      memory - alone,
+                    );
+                }
               }
-              const deployMs: number[] = [];
-              while (urls.length < mark) {
-                const { name, wasm: make } = one(urls.length);
-                const startedAt = performance.now();
-                urls.push(await running.deploy(name, make()));
-                deployMs.push(performance.now() - startedAt);
-              }
-              for (const url of urls.slice(-20)) await askOk(url + path);
-              const answersMs: number[] = [];
-              for (let i = 0; i < 200; i++) {
-                const url = urls[Math.floor(Math.random() * urls.length)] ?? '';
-                answersMs.push((await askOk(url + path)).ms);
-              }
-              const common = { rival: rival.name, at: { functions: mark }, better: 'less' } as const;
-              collector.add(
-                { ...common, metric: 'deploy, with the CLI', unit: 'ms', each: 'one deploy' },
-                ...deployMs,
-              );
-              collector.add(
-                {
-                  ...common,
-                  metric: 'p99 of a random function',
-                  unit: 'ms',
-                  each: 'p99 of 200 requests',
-                  detail: { answersMs },
-                },
-                quantile(answersMs, 0.99),
-              );
-              const memory = memoryMiB(running.pids());
-              if (memory !== null)
-                collector.add(
-                  { ...common, metric: 'memory', unit: 'MiB', each: 'all its processes' },
-                  memory,
-                );
-            }
+            });
           });
-        });
         continue;
       }
       for (const count of processes) {
@@ -111,7 +125,7 @@ export const density: Scenario = {
                 collector.add(
                   {
                     rival: rival.name,
-                    at: { functions: count },
+                    at: { functions: count, code: CODES[0] },
                     better: 'less',
                     metric: 'memory',
                     unit: 'MiB',
@@ -131,7 +145,7 @@ export const density: Scenario = {
       program: describeProgram(program),
       rounds: 1,
       order: 'one after the other: nothing here is a race',
-      warmUp: 'the last 20 functions are asked once before the 200 random requests',
+      warmUp: 'the last 20 functions are asked once before the random requests',
     });
   },
 };

@@ -2,15 +2,15 @@
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { askOk, until } from '../../src/bench/ask.ts';
+import { Collector } from '../../src/bench/collector.ts';
 import { findProgram, withAnswer } from '../programs.ts';
 import { isPlatform } from '../rivals/rival.ts';
-import { askOk, until } from './ask.ts';
 import {
   able,
   ALTERNATED,
   alternated,
   attempt,
-  Collector,
   describeProgram,
   inFolder,
   withEmpty,

@@ -5,6 +5,7 @@ import { coldstart } from './coldstart.ts';
 import { density } from './density.ts';
 import { deploy } from './deploy.ts';
 import { neighbour } from './neighbour.ts';
+import { pools } from './pools.ts';
 import type { Scenario } from './scenario.ts';
 import { throughput } from './throughput.ts';
 import { waiting } from './waiting.ts';
@@ -18,13 +19,12 @@ export const SCENARIOS: readonly Scenario[] = [
   density,
   neighbour,
   deploy,
+  pools,
 ];
 
 /** What `npm run bench` runs without an argument: two minutes. */
 export const SUMMARY: readonly string[] = ['coldstart', 'throughput', 'deploy'];
 
-/** Scenarios that are planned and why they do not run. */
-export const NOT_YET: Readonly<Record<string, string>> = {
-  pools:
-    'needs a cluster (poolmgr, newdeploy, container): the platform does not serve container environments yet',
-};
+/** Scenarios that a full run measures once more with a component of JavaScript. */
+export const WITH_JAVASCRIPT: readonly string[] = ['coldstart', 'throughput'];
+export type { Scenario } from './scenario.ts';

@@ -1,7 +1,8 @@
 /** What a well-behaved function feels of its neighbours. */
-import { request } from 'node:http';
 import { readFileSync } from 'node:fs';
-import { doubtsOf, get, load } from '../load/index.ts';
+import { request } from 'node:http';
+import { Collector } from '../../src/bench/collector.ts';
+import { doubtsOf, get, load } from '../../src/bench/load/index.ts';
 import { findProgram } from '../programs.ts';
 import { isPlatform } from '../rivals/rival.ts';
 import {
@@ -9,7 +10,6 @@ import {
   ALTERNATED,
   alternated,
   attempt,
-  Collector,
   describeProgram,
   torture,
   withEmpty,
@@ -38,10 +38,46 @@ function pester(url: string, atOnce: number): () => void {
   };
 }
 
+/** Sends another one every now and then, whatever became of those before. */
+function keepSending(url: string, pauseMs: number): () => void {
+  const open = new Set<ReturnType<typeof request>>();
+  const timer = setInterval(() => {
+    const outgoing = request(url, { agent: false }, (response) => response.resume());
+    open.add(outgoing);
+    outgoing.on('error', () => {}).on('close', () => open.delete(outgoing));
+    outgoing.end();
+  }, pauseMs);
+  return () => {
+    clearInterval(timer);
+    for (const outgoing of open) outgoing.destroy();
+  };
+}
+
+/** The bad neighbours: a name, and what they do until they are stopped. */
+const NEIGHBOURS: readonly (readonly [beside: string, start: (guests: Guests) => () => void])[] = [
+  ['one that spins', ({ guest }) => pester(`${guest}/spin`, 1)],
+  ['four that spin', ({ guest }) => pester(`${guest}/spin`, 4)],
+  ['one that spins, without a limit of CPU time', ({ unlimited }) => pester(`${unlimited}/spin`, 1)],
+  [
+    'spinners that keep arriving, without a limit of CPU time',
+    ({ unlimited }) => keepSending(`${unlimited}/spin`, 500),
+  ],
+  ['one that eats memory', ({ guest }) => pester(`${guest}/alloc`, 1)],
+];
+
+interface Guests {
+  /** With the platform's usual limit of CPU time. */
+  readonly guest: string;
+  readonly unlimited: string;
+}
+
+/** Long enough to be none. */
+const UNLIMITED = ['--cpu-time', '1h'];
+
 export const neighbour: Scenario = {
   name: 'neighbour',
   title: 'Bad neighbours',
-  what: `A function is asked ${RATE} times a second, first alone, then beside another function of the same platform that spins without end, and beside one that takes all the memory it gets. The figure is what the first one's callers feel.`,
+  what: `A function is asked ${RATE} times a second, first alone, then beside another function of the same platform that spins without end (with the usual limit of CPU time, and without one), and beside one that takes all the memory it gets. The figure is what the first one's callers feel.`,
   async run(context) {
     const { quick } = context;
     const collector = new Collector(neighbour);
@@ -62,7 +98,9 @@ export const neighbour: Scenario = {
       await attempt(context, collector, rival, `neighbours, round ${round + 1} of ${rounds}`, async () => {
         await withEmpty(rival, async (running) => {
           const good = `${await running.deploy('good', readFileSync(program.file))}/hello`;
-          const guest = await running.deploy('bad', readFileSync(bad.file));
+          const wasm = readFileSync(bad.file);
+          const guest = await running.deploy('bad', wasm);
+          const unlimited = await running.deploy('unlimited', wasm, UNLIMITED);
           const measure = async (beside: string): Promise<void> => {
             const result = await load({
               mode: 'open',
@@ -89,12 +127,8 @@ export const neighbour: Scenario = {
             collector.add({ ...common, metric: 'slowest', each: 'slowest of one run' }, result.latency.max);
           };
           await measure('nobody');
-          for (const [beside, path, atOnce] of [
-            ['one that spins', '/spin', 1],
-            ['four that spin', '/spin', 4],
-            ['one that eats memory', '/alloc', 1],
-          ] as const) {
-            const stop = pester(guest + path, atOnce);
+          for (const [beside, start] of quick ? NEIGHBOURS.slice(0, 2) : NEIGHBOURS) {
+            const stop = start({ guest, unlimited });
             try {
               await measure(beside);
             } finally {

@@ -1,19 +1,31 @@
 /** How much a server takes: closed loop at several numbers of connections, open loop at fixed rates. */
-import { doubtsOf, get, load, wrk } from '../load/index.ts';
-import { cpuMs, memoryMiB } from '../processes.ts';
+import { Collector } from '../../src/bench/collector.ts';
+import { doubtsOf, get, load, type LoadResult } from '../../src/bench/load/index.ts';
+import { cpuMs, memoryMiB } from '../../src/bench/processes.ts';
+import { median } from '../../src/bench/stats.ts';
 import { findProgram } from '../programs.ts';
+import type { Running } from '../rivals/rival.ts';
+import { disagreement, wrk } from '../wrk.ts';
 import { PUBLISHED } from './published.ts';
 import {
   able,
   ALTERNATED,
   alternated,
   attempt,
-  Collector,
   describeProgram,
   helloPath,
   withRunning,
   type Scenario,
 } from './scenario.ts';
+
+/** Half of what this rival takes at most is one of the rates of the open loop. */
+const YARDSTICK = 'wasmtime';
+
+interface Plan {
+  readonly connections: readonly number[];
+  readonly warmUpMs: number;
+  readonly durationMs: number;
+}
 
 export const throughput: Scenario = {
   name: 'throughput',
@@ -25,148 +37,163 @@ export const throughput: Scenario = {
     const collector = new Collector(throughput);
     const rivals = able(context, program, collector);
     const rounds = quick ? 1 : 3;
-    const connections = quick ? [1, 16] : [1, 16, 50, 500];
-    const rates = quick ? [300] : [100, 300, 1000, 2000, 4000, 8000];
-    const warmUpMs = quick ? 1000 : 3000;
-    const durationMs = quick ? 2000 : 8000;
-    let checked = true;
-
+    const plan: Plan = {
+      connections: quick ? [1, 16] : [1, 16, 50, 500],
+      warmUpMs: quick ? 1000 : 3000,
+      durationMs: quick ? 2000 : 8000,
+    };
+    const closed = new ClosedLoops(collector, plan);
     for (const { round, rival } of alternated(rivals, rounds)) {
-      await attempt(context, collector, rival, `throughput, round ${round + 1} of ${rounds}`, () =>
-        withRunning(rival, program, async (running) => {
-          const url = running.url + helloPath(program);
-          for (const count of connections) {
-            const pids = running.pids();
-            const before = cpuMs(pids);
-            const result = await load({
-              mode: 'closed',
-              targets: [get(url)],
-              connections: count,
-              warmUpMs,
-              durationMs,
-            });
-            const after = cpuMs(pids);
-            const serverCpu =
-              before === null || after === null ? null : (after - before) / (warmUpMs + durationMs);
-            const common = {
-              rival: rival.name,
-              at: { connections: count },
-              doubts: doubtsOf(result),
-              detail: { ...result, serverCpu },
-            };
-            if (result.requests === 0) {
-              collector.skip(rival.name, `${count} connections`, common.doubts.join('; '));
-              continue;
-            }
-            collector.add(
-              { ...common, metric: 'closed loop: answers', unit: 'req/s', better: 'more', each: 'one run' },
-              result.perSecond,
-            );
-            collector.add(
-              { ...common, metric: 'closed loop: p50', unit: 'ms', better: 'less', each: 'p50 of one run' },
-              result.latency.p50,
-            );
-            collector.add(
-              { ...common, metric: 'closed loop: p99', unit: 'ms', better: 'less', each: 'p99 of one run' },
-              result.latency.p99,
-            );
-            if (quick && count === 1) continue;
-            const check = await wrk(url, count, Math.round(durationMs / 1000));
-            checked &&= check !== null;
-            if (
-              check !== null &&
-              Math.abs(check - result.perSecond) > 0.25 * Math.max(check, result.perSecond)
-            ) {
-              const doubt = `wrk counted ${Math.round(check)} answers per second, our generator ${Math.round(result.perSecond)}`;
-              collector.add({
-                ...common,
-                metric: 'closed loop: answers',
-                unit: 'req/s',
-                better: 'more',
-                each: 'one run',
-                doubts: [doubt],
-                detail: undefined,
-              });
-            }
-            if (check !== null) {
-              collector.add(
-                {
-                  rival: rival.name,
-                  at: { connections: count },
-                  metric: 'checked by wrk: answers',
-                  unit: 'req/s',
-                  better: 'more',
-                  each: 'one run',
-                },
-                check,
-              );
-            }
-          }
-          for (const ratePerS of rates) {
-            const result = await load({
-              mode: 'open',
-              targets: [get(url)],
-              ratePerS,
-              connections: 1000,
-              warmUpMs,
-              durationMs,
-            });
-            const doubts = doubtsOf(result);
-            if (result.perSecond < ratePerS * 0.98)
-              doubts.push(
-                `only ${Math.round(result.perSecond)} of ${ratePerS} answers per second: it does not keep up`,
-              );
-            const common = {
-              rival: rival.name,
-              at: { rate: ratePerS },
-              unit: 'ms',
-              better: 'less',
-              doubts,
-              detail: { ...result },
-            } as const;
-            if (result.requests > 0) {
-              collector.add(
-                { ...common, metric: 'open loop: p50', each: 'p50 of one run' },
-                result.latency.p50,
-              );
-              collector.add(
-                { ...common, metric: 'open loop: p99', each: 'p99 of one run' },
-                result.latency.p99,
-              );
-            }
-            // Far over what it can do, higher rates say nothing more and take minutes.
-            if (result.perSecond < ratePerS / 2) {
-              collector.skip(rival.name, `rates over ${ratePerS}/s`, 'it fell far behind already');
-              break;
-            }
-          }
-          const memory = memoryMiB(running.pids());
-          if (memory !== null)
-            collector.add(
-              {
-                rival: rival.name,
-                metric: 'memory after the load',
-                unit: 'MiB',
-                better: 'less',
-                each: 'one process tree',
-              },
-              memory,
-            );
-        }),
+      await attempt(context, collector, rival, `closed loops, round ${round + 1} of ${rounds}`, () =>
+        withRunning(rival, program, (running) => closed.measure(rival.name, running, helloPath(program))),
       );
     }
-    if (!checked)
+    const half = closed.halfOf(YARDSTICK);
+    const fixed = quick ? [300] : [100, 300, 1000, 2000, 4000, 8000, 16_000];
+    const rates = [...new Set([...fixed, ...(half === null ? [] : [half])])].toSorted((a, b) => a - b);
+    if (half === null)
+      collector.notes.push(`No open loop at half of the most that ${YARDSTICK} takes: it was not measured.`);
+    else
+      collector.notes.push(
+        `The rate of ${half}/s is half of the most that ${YARDSTICK} took in the closed loop.`,
+      );
+    for (const { round, rival } of alternated(rivals, rounds)) {
+      await attempt(context, collector, rival, `open loops, round ${round + 1} of ${rounds}`, () =>
+        withRunning(rival, program, (running) =>
+          openLoops(collector, rival.name, running.url + helloPath(program), rates, plan),
+        ),
+      );
+    }
+    if (!closed.checked)
       collector.notes.push(
         'wrk is not installed or got answers that were no 2xx: our own load generator stands unchecked there.',
       );
+    const cost = closed.cost();
+    if (cost !== null) collector.notes.push(cost);
     return collector.finish(
       {
         program: describeProgram(program),
         rounds,
-        order: ALTERNATED,
-        warmUp: `${warmUpMs / 1000} s before each closed or open loop of ${durationMs / 1000} s`,
+        order: `${ALTERNATED}; all closed loops before the open ones`,
+        warmUp: `${plan.warmUpMs / 1000} s before each closed or open loop of ${plan.durationMs / 1000} s`,
       },
       PUBLISHED['throughput'],
     );
   },
 };
+
+class ClosedLoops {
+  readonly #collector: Collector;
+  readonly #plan: Plan;
+  /** Answers per second of each rival, by connections. */
+  readonly #answers = new Map<string, Map<number, number[]>>();
+  readonly #costs: LoadResult[] = [];
+  /** Whether wrk measured all of them too. */
+  checked = true;
+
+  constructor(collector: Collector, plan: Plan) {
+    this.#collector = collector;
+    this.#plan = plan;
+  }
+
+  async measure(rival: string, running: Running, path: string): Promise<void> {
+    for (const count of this.#plan.connections) await this.#one(rival, running, running.url + path, count);
+    const memory = memoryMiB(running.pids());
+    if (memory === null) return;
+    this.#collector.add(
+      { rival, metric: 'memory after the load', unit: 'MiB', better: 'less', each: 'one process tree' },
+      memory,
+    );
+  }
+
+  async #one(rival: string, running: Running, url: string, connections: number): Promise<void> {
+    const { warmUpMs, durationMs } = this.#plan;
+    const pids = running.pids();
+    const before = cpuMs(pids);
+    const result = await load({ mode: 'closed', targets: [get(url)], connections, warmUpMs, durationMs });
+    const after = cpuMs(pids);
+    const serverCpu = before === null || after === null ? null : (after - before) / (warmUpMs + durationMs);
+    const doubts = doubtsOf(result);
+    if (result.requests === 0) {
+      this.#collector.skip(rival, `${connections} connections`, doubts.join('; '));
+      return;
+    }
+    this.#costs.push(result);
+    const of = this.#answers.get(rival) ?? new Map<number, number[]>();
+    this.#answers.set(rival, of.set(connections, [...(of.get(connections) ?? []), result.perSecond]));
+    const byWrk = await wrk(url, connections, durationMs / 1000);
+    this.checked &&= byWrk !== null;
+    const differs = byWrk === null ? null : disagreement(byWrk, result.perSecond);
+    const at = { connections };
+    const common = { rival, at, doubts, detail: { ...result, serverCpu } };
+    this.#collector.add(
+      {
+        ...common,
+        doubts: [...doubts, ...(differs === null ? [] : [differs])],
+        metric: 'closed loop: answers',
+        unit: 'req/s',
+        better: 'more',
+        each: 'one run',
+      },
+      result.perSecond,
+    );
+    const times = { ...common, unit: 'ms', better: 'less' } as const;
+    this.#collector.add({ ...times, metric: 'closed loop: p50', each: 'p50 of one run' }, result.latency.p50);
+    this.#collector.add({ ...times, metric: 'closed loop: p99', each: 'p99 of one run' }, result.latency.p99);
+    if (byWrk === null) return;
+    this.#collector.add(
+      { rival, at, metric: 'checked by wrk: answers', unit: 'req/s', better: 'more', each: 'one run' },
+      byWrk,
+    );
+  }
+
+  /** Half of the most answers per second that the rival gave; null where it gave none. */
+  halfOf(rival: string): number | null {
+    const medians = [...(this.#answers.get(rival)?.values() ?? [])].map((values) => median(values));
+    return medians.length === 0 ? null : Math.round(Math.max(...medians) / 2);
+  }
+
+  /** What the load generator itself took; null where nothing was measured. */
+  cost(): string | null {
+    if (this.#costs.length === 0) return null;
+    const most = Math.max(...this.#costs.map(({ generatorCpu }) => generatorCpu));
+    const each = median(this.#costs.map(({ generatorUsPerRequest }) => generatorUsPerRequest));
+    return `The load generator took ${Math.round(each)} µs of CPU time for a request (median), and ${Math.round(most * 100)} % of a core at most.`;
+  }
+}
+
+async function openLoops(
+  collector: Collector,
+  rival: string,
+  url: string,
+  rates: readonly number[],
+  { warmUpMs, durationMs }: Plan,
+): Promise<void> {
+  for (const ratePerS of rates) {
+    const job = {
+      mode: 'open',
+      targets: [get(url)],
+      ratePerS,
+      connections: 1000,
+      warmUpMs,
+      durationMs,
+    } as const;
+    const result = await load(job);
+    const doubts = doubtsOf(result);
+    if (result.perSecond < ratePerS * 0.98)
+      doubts.push(
+        `only ${Math.round(result.perSecond)} of ${ratePerS} answers per second: it does not keep up`,
+      );
+    const at = { rate: ratePerS };
+    const common = { rival, at, unit: 'ms', better: 'less', doubts, detail: { ...result } } as const;
+    if (result.requests > 0) {
+      collector.add({ ...common, metric: 'open loop: p50', each: 'p50 of one run' }, result.latency.p50);
+      collector.add({ ...common, metric: 'open loop: p99', each: 'p99 of one run' }, result.latency.p99);
+    }
+    // Far over what it can do, higher rates say nothing more and take minutes.
+    if (result.perSecond < ratePerS / 2) {
+      collector.skip(rival, `rates over ${ratePerS}/s`, 'it fell far behind already');
+      return;
+    }
+  }
+}

@@ -47,11 +47,11 @@ test('update changes what the flags name and keeps the rest', async () => {
 });
 
 test('lists with the columns of Fission', async () => {
-  await cli('env wait node --for condition=Ready=False');
+  await cli('env wait node --for condition=Ready');
   await cli('env wait wasm --for condition=Ready');
   expect((await cli('environment list')).stdout).toMatchInlineSnapshot(`
     "NAME   IMAGE              BUILDER_IMAGE          POOLSIZE   MINCPU   MAXCPU   MINMEMORY   MAXMEMORY   EXTNET   GRACETIME   READY   NAMESPACE
-    node   fission/node-env   fission/node-builder   5          100m     200m     64Mi        128Mi       true     120         False   default
+    node   fission/node-env   fission/node-builder   5          100m     200m     64Mi        128Mi       true     120         True    default
     wasm   wasm                                                                                           false    90          True    default
     "
   `);

@@ -1,5 +1,6 @@
 /** `fissium environment`: how code of a kind runs. */
 import type { Environment, FissionFunction } from '../api/index.ts';
+import { runtimeOf } from '../executors/process/images.ts';
 import { RESOURCES } from './cluster.ts';
 import { defineCommand, notServedCommand, type CommandContext, type Noun } from './command.ts';
 import {
@@ -103,12 +104,12 @@ const create = defineCommand({
   },
 });
 
-/** Fission's own images run in containers, which come later: said at once, not at the first call. */
+/** Images that nothing stands for in standalone: said at once, not at the first call. */
 function warnContainer(context: CommandContext, environment: Environment): void {
   const { image } = environment.spec.runtime;
-  if (image === 'wasm') return;
+  if (image === 'wasm' || runtimeOf(image) !== null) return;
   context.out.warn(
-    `functions of environment '${environment.metadata.name}' are stored but not run yet: image ${image} is a container; image \`wasm\` runs WebAssembly`,
+    `functions of environment '${environment.metadata.name}' are not run in standalone: no local runtime stands for image ${image}; images named like python-env and node-env have one, and image \`wasm\` runs WebAssembly`,
   );
 }
 

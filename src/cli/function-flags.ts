@@ -35,12 +35,10 @@ export const functionOptions = {
   }),
   secret: texts('secret', 'Secret that the function may read as files', {
     aliases: ['secrets'],
-    notServed: 'kept',
     split: true,
     placeholder: 'name',
   }),
   configmap: texts('configmap', 'ConfigMap that the function may read as files', {
-    notServed: 'kept',
     split: true,
     placeholder: 'name',
   }),

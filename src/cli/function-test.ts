@@ -47,7 +47,7 @@ export const test = defineCommand({
     try {
       const answer = await cluster.service('router-internal', functionPath(cluster.namespace, values), {
         method: methods[0]?.toUpperCase() ?? (body === undefined ? 'GET' : 'POST'),
-        headers: headers(values.header ?? []),
+        headers: headersOf(values.header ?? []),
         ...(body === undefined ? {} : { body }),
         ...(signal === undefined ? {} : { signal }),
       });
@@ -96,7 +96,8 @@ function functionPath(
   return `/fission-function/${path}${below}${query.size === 0 ? '' : `?${query.toString()}`}`;
 }
 
-function headers(list: readonly string[]): Record<string, string> {
+/** `name: value` or `name=value` each; of the same name, joined as lists are. Names in lower case. */
+export function headersOf(list: readonly string[]): Record<string, string> {
   const result: Record<string, string> = {};
   for (const header of list) {
     const [, name, value] = /^([^:=\s]+)\s*[:=]\s*([\s\S]*)$/.exec(header) ?? [];

@@ -68,6 +68,12 @@ export const ENTRIES: readonly Entry[] = [
     load: async () => (await import('./check.ts')).check,
   },
   {
+    name: 'bench',
+    aliases: [],
+    summary: 'Measure cold starts, throughput and latency of a function',
+    load: async () => (await import('./bench.ts')).bench,
+  },
+  {
     name: 'completion',
     aliases: [],
     summary: 'Print a completion script for bash, zsh or fish',

@@ -42,6 +42,10 @@ export const up = defineCommand({
       }),
       'component',
     ),
+    noSnapshot: withDefault(
+      flag('no-snapshot', 'Initialise each new instance, instead of once when its package is prepared'),
+      false,
+    ),
     example: withDefault(flag('example', 'Deploy an example function and its route'), false),
   },
   async handler(values, { io, out }) {

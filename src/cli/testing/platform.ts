@@ -11,6 +11,7 @@ import { pino } from 'pino';
 import { startApiServer } from '../../apiserver/index.ts';
 import { ensureDefaults, startControl, type HostPort, type PreparerPort } from '../../control/index.ts';
 import { FissiumError } from '../../errors.ts';
+import { ProcessExecutor } from '../../executors/process/index.ts';
 import { KubeClient, loadKubeConfig } from '../../kube/index.ts';
 import { createMetrics, LogStore } from '../../observe/index.ts';
 import { ArchiveStore, createStorageHandler } from '../../packages/index.ts';
@@ -158,7 +159,19 @@ export async function startTestPlatform(): Promise<TestPlatform> {
   api.setUpstreams({ router: routerUrl, 'router-internal': internalUrl, storage: internalUrl });
 
   await ensureDefaults(client);
-  const control = await startControl({ client, functions, routes, host, preparer, archives, logs, logger });
+  const processes = new ProcessExecutor({ folder: join(folder, 'processes'), logger, spares: 0 });
+  parts.defer(() => processes.close());
+  const control = await startControl({
+    client,
+    functions,
+    routes,
+    host,
+    preparer,
+    processes,
+    archives,
+    logs,
+    logger,
+  });
   parts.defer(() => control.close());
   await control.synced();
 

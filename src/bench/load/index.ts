@@ -1,29 +1,33 @@
-/** Puts load on an address: with our generator, or with wrk as a check on it. */
+/** Puts load on an address with the generator, which runs in a process of its own. */
 import { execFile } from 'node:child_process';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { cleanEnvironment } from '../processes.ts';
-import { findBinary } from '../rivals/wasmtime.ts';
 import type { Job, LoadResult, Target } from './job.ts';
 
 export type { Job, LoadResult, Target } from './job.ts';
 
 const run = promisify(execFile);
 
+/** Compiled in the published package, where Node strips no types. */
+const GENERATOR = join(import.meta.dirname, `generator${extname(import.meta.filename)}`);
+
 /** A generator that uses more of a core than this measures itself. */
 export const GENERATOR_LIMIT = 0.85;
 
-/** @throws Error where the generator ends without a result: nothing listens, or it ran out of time */
-export async function load(job: Job): Promise<LoadResult> {
-  const { stdout } = await run(
-    process.execPath,
-    [join(import.meta.dirname, 'generator.ts'), JSON.stringify(job)],
-    {
-      env: cleanEnvironment(),
-      maxBuffer: 16 * 2 ** 20,
-      timeout: 300_000,
-    },
-  );
+const LIMIT_MS = 300_000;
+
+/**
+ * Runs the job in a process of its own, which an abort ends.
+ * @throws Error where the generator ends without a result: nothing listens, or it ran out of time
+ */
+export async function load(job: Job, signal?: AbortSignal): Promise<LoadResult> {
+  const { stdout } = await run(process.execPath, [GENERATOR, JSON.stringify(job)], {
+    env: cleanEnvironment(),
+    maxBuffer: 16 * 2 ** 20,
+    timeout: LIMIT_MS + ('durationMs' in job ? job.durationMs : job.limitMs),
+    ...(signal === undefined ? {} : { signal }),
+  });
   return JSON.parse(stdout) as LoadResult;
 }
 
@@ -53,16 +57,4 @@ export function doubtsOf(result: LoadResult): string[] {
     );
   }
   return doubts;
-}
-
-/** Answers per second by wrk, one thread; null where it is not installed. */
-export async function wrk(url: string, connections: number, seconds: number): Promise<number | null> {
-  const binary = findBinary('wrk');
-  if (binary === null) return null;
-  const { stdout } = await run(binary, ['-t1', `-c${connections}`, `-d${seconds}s`, url], {
-    timeout: 120_000,
-  });
-  if (/Non-2xx or 3xx responses: [1-9]/.test(stdout)) return null;
-  const rate = /Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1];
-  return rate === undefined ? null : Number(rate);
 }

@@ -1,8 +1,10 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import { createServer as createTcpServer, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { Connection, type Answer } from './connection.ts';
-import { doubtsOf, get, load } from './index.ts';
+import { doubtsOf, get, load } from '../src/bench/load/index.ts';
 
 const servers: { close: () => void }[] = [];
 afterEach(() => {
@@ -17,6 +19,41 @@ async function serve(listener: RequestListener): Promise<string> {
 }
 
 describe('the load generator', () => {
+  it('sends the headers and the body that it was given', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'fissium-bench-load-'));
+    const seen = Promise.withResolvers<string>();
+    const url = await serve((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        seen.resolve(
+          `${request.method} ${String(request.headers['x-a'])} ${Buffer.concat(chunks).toString()}`,
+        );
+        response.end();
+      });
+    });
+    try {
+      const bodyFile = join(folder, 'body');
+      await writeFile(bodyFile, 'a body, ü');
+      const target = { url, method: 'PUT', bodyBytes: 0, bodyFile, headers: { 'x-a': 'b' } };
+      const result = await load({ mode: 'burst', targets: [target], connections: 1, limitMs: 5000 });
+      expect(result.requests).toBe(1);
+      expect(await seen.promise).toBe('PUT b a body, ü');
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('refuses what is not plain HTTP', async () => {
+    const job = {
+      mode: 'burst',
+      targets: [get('https://localhost/')],
+      connections: 1,
+      limitMs: 1000,
+    } as const;
+    await expect(load(job)).rejects.toThrow('speaks http only');
+  });
+
   it('counts what a server answered, and its bytes', async () => {
     let asked = 0;
     const url = await serve((_request, response) => {
@@ -34,6 +71,8 @@ describe('the load generator', () => {
     expect(result.bytes).toBe(asked * 12);
     expect(result.errors).toEqual({});
     expect(result.latency.count).toBe(asked);
+    expect(result.buckets.reduce((sum, [, , count]) => sum + count, 0)).toBe(asked);
+    expect(result.generatorUsPerRequest).toBeGreaterThan(0);
   });
 
   it('keeps the rate of an open loop, and sees a stall that the time of one request hides', async () => {
@@ -77,46 +116,5 @@ describe('the load generator', () => {
     const result = await load({ mode: 'burst', targets: [get(url)], connections: 2, limitMs: 5000 });
     expect(result.requests).toBe(0);
     expect(Object.values(result.errors)).toEqual([2]);
-  });
-});
-
-describe('a connection', () => {
-  const ANSWERS: readonly (readonly [name: string, text: string, expected: Answer])[] = [
-    ['a length', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello', { status: 200, bytes: 5 }],
-    ['no body', 'HTTP/1.1 204 No Content\r\n\r\n', { status: 204, bytes: 0 }],
-    [
-      'chunks',
-      'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1;x=y\r\n!\r\n0\r\n\r\n',
-      { status: 200, bytes: 6 },
-    ],
-    [
-      'trailers',
-      'HTTP/1.1 201 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nx-a: b\r\nx-c: d\r\n\r\n',
-      { status: 201, bytes: 2 },
-    ],
-  ];
-
-  it.for(ANSWERS)('reads an answer with %s, however it arrives', async ([, text, expected]) => {
-    for (const size of [1, 3, text.length]) {
-      const server = createTcpServer((socket) => {
-        socket.setNoDelay(true);
-        socket.once('data', () => {
-          for (let at = 0; at < text.length; at += size)
-            setTimeout(() => socket.write(text.slice(at, at + size)), at / 10);
-        });
-        socket.on('error', () => {});
-      });
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      const { port } = server.address() as AddressInfo;
-      const answered = Promise.withResolvers<Answer>();
-      const connection = await Connection.open('127.0.0.1', port, {
-        answered: answered.resolve,
-        failed: (reason) => answered.reject(new Error(reason)),
-      });
-      connection.send(Buffer.from('GET / HTTP/1.1\r\nhost: x\r\n\r\n'));
-      expect(await answered.promise).toEqual(expected);
-      connection.close();
-      server.close();
-    }
   });
 });

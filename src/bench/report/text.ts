@@ -8,9 +8,11 @@ export function textReport(result: RunResult): string {
   const { machine } = result;
   const out: string[] = ['', ...result.warnings.map((warning) => `!! ${warning}`), ''];
   out.push(
-    `Fissium ${machine.fissium} (${machine.commit}) on ${machine.cores} × ${machine.cpu}, ${machine.memoryGiB} GiB, ${machine.os}, Node ${machine.node}; load average ${machine.loadAverage.toFixed(2)}`,
+    `Fissium ${machine.fissium}${machine.commit === '' ? '' : ` (${machine.commit})`} on ${machine.cores} × ${machine.cpu}, ${machine.memoryGiB} GiB, ${machine.os}, Node ${machine.node}; load average ${machine.loadAverage.toFixed(2)}`,
     '',
-    'Fissium against each rival (medians; ~ where the ranges of the two overlap or fewer than three values were taken, ? where a figure is doubtful):',
+    result.subject !== undefined
+      ? [result.subject.title, ...result.subject.facts].join('; ')
+      : 'Fissium against each rival (medians; ~ where the ranges of the two overlap or fewer than three values were taken, ? where a figure is doubtful):',
   );
   for (const { title, at, ratios } of headlines(result)) {
     const [first] = ratios;
@@ -49,13 +51,15 @@ export function textReport(result: RunResult): string {
         );
       }
     }
+    for (const note of scenario.notes) out.push(`  note: ${note}`);
     for (const { rival, what, why } of scenario.notRun) out.push(`  not measured: ${rival}, ${what}: ${why}`);
   }
-  for (const [name, why] of Object.entries(result.notYet ?? {}))
-    out.push('', `not measured: ${name}: ${why}`);
   const missing = result.rivals.filter(({ available }) => !available);
   if (missing.length > 0) out.push('', ...missing.map(({ title, why }) => `not found: ${title}: ${why}`));
-  if (!result.rivals.some(({ name, available }) => name === OURS && available))
+  if (
+    result.subject === undefined &&
+    !result.rivals.some(({ name, available }) => name === OURS && available)
+  )
     out.push('Fissium was not measured: there are no ratios.');
   return `${out.join('\n')}\n`;
 }

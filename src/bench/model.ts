@@ -49,6 +49,8 @@ export interface Published {
 
 export interface ScenarioResult {
   readonly name: string;
+  /** The program, where a run has the scenario once more for another one than usual. */
+  readonly variant?: string;
   readonly title: string;
   readonly what: string;
   readonly method: Method;
@@ -75,8 +77,17 @@ export interface RivalRecord {
   readonly isolation: string;
 }
 
+/** What `fissium bench` measured: one function, without rivals. */
+export interface SubjectRecord {
+  readonly title: string;
+  /** What a reader must know of it: its address, its executor, its package. */
+  readonly facts: readonly string[];
+}
+
 export interface RunResult {
   readonly format: 1;
+  /** Absent where programs were compared with each other. */
+  readonly subject?: SubjectRecord;
   readonly command: string;
   readonly startedAt: string;
   readonly durationS: number;
@@ -86,8 +97,6 @@ export interface RunResult {
   readonly warnings: readonly string[];
   readonly rivals: readonly RivalRecord[];
   readonly scenarios: readonly ScenarioResult[];
-  /** Scenarios that do not exist yet, and why. */
-  readonly notYet?: Readonly<Record<string, string>>;
 }
 
 /** `connections 16`, in the order in which the scenario wrote it. */

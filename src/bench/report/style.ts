@@ -18,6 +18,6 @@ td.none{color:var(--soft)}.better{color:var(--better);font-weight:600}.worse{col
 .ratios td{white-space:nowrap}.swatch{display:inline-block;width:11px;height:11px;border-radius:3px;background:var(--c);margin-right:7px}
 figure{margin:16px 0;padding:16px;background:var(--card);border-radius:8px}figcaption{color:var(--soft);font-size:14px;margin-top:6px}svg{display:block;width:100%;height:auto;font:13px system-ui,sans-serif}
 svg text{fill:var(--fg)}svg .tick,svg .label{fill:var(--soft);font-size:12px}svg .group{font-weight:600}svg .value{font-size:12px;font-weight:600}svg .grid{stroke:var(--line)}svg .row{stroke:var(--line);stroke-dasharray:2 4}
-svg .dot{fill:var(--c);fill-opacity:.55}svg .median{stroke:var(--c);stroke-width:3}svg .line{fill:none;stroke:var(--c);stroke-width:2}svg .range{stroke:var(--c);stroke-width:1.5;opacity:.6}svg text.name{fill:var(--c);font-size:12px;font-weight:600}
+svg .part{fill:var(--c)}svg .dot{fill:var(--c);fill-opacity:.55}svg .median{stroke:var(--c);stroke-width:3}svg .line{fill:none;stroke:var(--c);stroke-width:2}svg .range{stroke:var(--c);stroke-width:1.5;opacity:.6}svg text.name{fill:var(--c);font-size:12px;font-weight:600}
 details{margin:10px 0}summary{cursor:pointer;font-weight:600}
 `;

@@ -1,9 +1,16 @@
 /** What the load generator is told, and what it says. */
+import type { Bucket } from './latencies.ts';
+
 export interface Target {
+  /** `http:` only. */
   readonly url: string;
-  readonly method: 'GET' | 'POST';
-  /** Bytes of the request body; 0 for none. */
+  readonly method: string;
+  /** Bytes of the request body, all the same; 0 for none. */
   readonly bodyBytes: number;
+  /** A file that is the request body, instead. */
+  readonly bodyFile?: string;
+  /** More headers; names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export type Job =
@@ -33,7 +40,7 @@ export type Job =
       readonly limitMs: number;
     };
 
-/** Latencies in ms, from an HdrHistogram of three significant digits. */
+/** Latencies in ms, from a histogram of three significant digits. */
 export interface Latency {
   readonly count: number;
   readonly p50: number;
@@ -50,6 +57,8 @@ export interface LoadResult {
   readonly perSecond: number;
   /** From the intended start (open), or from sending (closed, burst), to the last byte. */
   readonly latency: Latency;
+  /** The same as a histogram that can be drawn. */
+  readonly buckets: readonly Bucket[];
   /** From sending to the last byte: what hides a stall from an open loop. */
   readonly service: Latency;
   /** How late the generator was itself: from the intended start to sending, where a connection was free. */
@@ -57,8 +66,10 @@ export interface LoadResult {
   readonly bytes: number;
   /** Answers that were no 2xx, by status, and failures, by what happened. */
   readonly errors: Readonly<Record<string, number>>;
-  /** CPU time that the generator used per second, of one core: from about 0.9 on it measures itself. */
+  /** CPU time that the generator used per second while it measured, of one core: from about 0.9 on it measures itself. */
   readonly generatorCpu: number;
+  /** CPU time that the generator used for each request, µs. */
+  readonly generatorUsPerRequest: number;
   /** Burst: until the last answer was complete, ms. */
   readonly allDoneMs: number;
 }

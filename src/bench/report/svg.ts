@@ -1,4 +1,4 @@
-/** The two kinds of chart that the page has, as SVG text. Colours are classes, so that the page's theme sets them. */
+/** The kinds of chart that the page has, as SVG text. Colours are classes, so that the page's theme sets them. */
 import { digits } from '../stats.ts';
 
 export interface StripRow {
@@ -160,4 +160,110 @@ export function lines(all: readonly Line[], axes: LineAxes): string {
     );
   }
   return `<svg viewBox="0 0 ${WIDTH} ${bottom + 44}" role="img" aria-label="${escape(axes.label)}">${parts.join('')}</svg>`;
+}
+
+export interface Stack {
+  readonly label: string;
+  /** In the order in which they happen; all stacks have the same names at the same places. */
+  readonly parts: readonly { readonly name: string; readonly value: number }[];
+}
+
+/** One bar for each stack, its parts beside each other on one linear axis of time; the names of the parts below. */
+export function stacks(all: readonly Stack[], label: string): string {
+  const totals = all.map(({ parts }) => parts.reduce((sum, { value }) => sum + value, 0));
+  const most = Math.max(...totals, 0);
+  if (!(most > 0)) return '';
+  const names = [...new Set(all.flatMap(({ parts }) => parts.map(({ name }) => name)))];
+  const right = WIDTH - RIGHT;
+  const x = (value: number): number => (value / most) * right;
+  const parts: string[] = [];
+  let y = 8;
+  all.forEach((stack, i) => {
+    parts.push(`<text class="label" x="0" y="${y + 12}">${escape(stack.label)}</text>`);
+    y += 18;
+    let from = 0;
+    for (const { name, value } of stack.parts) {
+      const width = x(from + value) - x(from);
+      parts.push(
+        `<rect class="r${names.indexOf(name) % 8} part" x="${x(from).toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="26"><title>${escape(`${stack.label}, ${name}: ${duration(value)}`)}</title></rect>`,
+      );
+      from += value;
+    }
+    parts.push(
+      `<text class="value" x="${(x(from) + 8).toFixed(1)}" y="${y + 18}">${duration(totals[i] ?? 0)}</text>`,
+    );
+    y += 38;
+  });
+  const { svg, height } = legend(names, y + 8);
+  return `<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escape(label)}">${parts.join('')}${svg}</svg>`;
+}
+
+/** Names with their colours, in rows. */
+function legend(names: readonly string[], top: number): { svg: string; height: number } {
+  const parts: string[] = [];
+  let [left, y] = [0, top];
+  names.forEach((name, i) => {
+    // A letter is about seven wide; it need only be enough.
+    const width = 34 + name.length * 7;
+    if (left + width > WIDTH && left > 0) [left, y] = [0, y + 22];
+    parts.push(
+      `<rect class="r${i % 8} part" x="${left}" y="${y}" width="12" height="12"/><text class="tick" x="${left + 18}" y="${y + 11}">${escape(name)}</text>`,
+    );
+    left += width;
+  });
+  return { svg: parts.join(''), height: y + 24 };
+}
+
+export interface Distribution {
+  readonly label: string;
+  /** `[from, to, count]`, ms, in rising order. */
+  readonly buckets: readonly (readonly [fromMs: number, toMs: number, count: number])[];
+}
+
+/** Latency on a logarithmic axis against the share of the requests, a line for each distribution. */
+export function distributions(all: readonly Distribution[], label: string): string {
+  const drawn = all
+    .map(({ label: name, buckets }) => {
+      const total = buckets.reduce((sum, [, , count]) => sum + count, 0);
+      // Only buckets that can be seen: one request in a million would stretch the axis.
+      const shown = buckets.filter(([, , count]) => count / total >= 1e-4);
+      return { name, bars: shown.map(([from, to, count]) => ({ from, to, share: count / total })) };
+    })
+    .filter(({ bars }) => bars.length > 0);
+  if (drawn.length === 0) return '';
+  const [top, bottom, left, right] = [20, 240, 60, WIDTH - 40];
+  const edges = drawn.flatMap(({ bars }) => bars.flatMap(({ from, to }) => [from, to]));
+  const scale = logScale(edges, left, right);
+  const most = Math.max(...drawn.flatMap(({ bars }) => bars.map(({ share }) => share)));
+  const y = (share: number): string => (bottom - (share / most) * (bottom - top)).toFixed(1);
+  const parts = scale.ticks.map((tick) => {
+    const at = scale.at(tick).toFixed(1);
+    return `<line class="grid" x1="${at}" x2="${at}" y1="${top}" y2="${bottom}"/><text class="tick" x="${at}" y="${bottom + 18}" text-anchor="middle">${duration(tick)}</text>`;
+  });
+  parts.push(
+    `<text class="tick" x="${left - 8}" y="${top + 4}" text-anchor="end">${digits(most * 100)} %</text>`,
+  );
+  drawn.forEach(({ name, bars }, i) => {
+    const points: string[] = [];
+    let before = -1;
+    for (const { from, to, share } of bars) {
+      const [a, b] = [scale.at(from).toFixed(1), scale.at(to).toFixed(1)];
+      // A gap is a part of the axis where nothing was answered: the line goes down to nothing there.
+      if (from > before * 1.001) {
+        if (before > 0) points.push(`${scale.at(before).toFixed(1)},${bottom}`);
+        points.push(`${a},${bottom}`);
+      }
+      points.push(`${a},${y(share)}`, `${b},${y(share)}`);
+      before = to;
+    }
+    points.push(`${scale.at(before).toFixed(1)},${bottom}`);
+    parts.push(
+      `<polyline class="r${i % 8} line" points="${points.join(' ')}"><title>${escape(name)}</title></polyline>`,
+    );
+  });
+  const { svg, height } = legend(
+    drawn.map(({ name }) => name),
+    bottom + 34,
+  );
+  return `<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escape(label)}">${parts.join('')}${svg}</svg>`;
 }

@@ -1,26 +1,26 @@
 /**
  * One HTTP/1.1 connection of the load generator: a request at a time, kept alive. It reads only as much of an answer as
- * it must to find its end; a general client would cost more than most of what is measured.
+ * it must to find its end, into one buffer for all connections, and makes no objects for an answer: what a general
+ * client costs is more than most of what is measured.
  */
 import { connect, type Socket } from 'node:net';
 
-export interface Answer {
-  readonly status: number;
-  /** Of the body. */
-  readonly bytes: number;
-}
-
 export interface Callbacks {
-  answered(answer: Answer): void;
+  /** `bytes` are those of the body. */
+  answered(status: number, bytes: number): void;
   /** The connection is gone, and with it the request. */
   failed(reason: string): void;
 }
 
 type State = 'idle' | 'head' | 'length' | 'chunk-size' | 'chunk' | 'trailers' | 'until-close';
 
-const HEAD_END = Buffer.from('\r\n\r\n');
-const LINE_END = Buffer.from('\r\n');
 const NOTHING: Buffer = Buffer.alloc(0);
+/** Shared: what is read is used up, or copied, before the next read. */
+const SHARED = Buffer.allocUnsafeSlow(256 * 1024);
+/** An answer's head, a chunk's size or a trailer that is longer than this is not one. */
+const LINE_LIMIT_BYTES = 64 * 1024;
+const LF = 10;
+const LOWER = 0x20;
 
 export class Connection {
   readonly #socket: Socket;
@@ -36,11 +36,24 @@ export class Connection {
   /** Resolves when it is connected. @throws Error where it cannot */
   static open(host: string, port: number, callbacks: Callbacks): Promise<Connection> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ host, port, noDelay: true });
+      let connection: Connection | undefined;
+      const socket = connect({
+        host,
+        port,
+        noDelay: true,
+        onread: {
+          buffer: SHARED,
+          callback: (length) => {
+            connection?.received(SHARED.subarray(0, length));
+            return true;
+          },
+        },
+      });
       socket.once('error', reject);
       socket.once('connect', () => {
         socket.off('error', reject);
-        resolve(new Connection(socket, callbacks));
+        connection = new Connection(socket, callbacks);
+        resolve(connection);
       });
     });
   }
@@ -48,7 +61,6 @@ export class Connection {
   private constructor(socket: Socket, callbacks: Callbacks) {
     this.#socket = socket;
     this.#callbacks = callbacks;
-    socket.on('data', (chunk: Buffer) => this.#received(chunk));
     socket.on('error', (error: NodeJS.ErrnoException) => this.#lost(error.code ?? error.message));
     socket.on('close', () => (this.#state === 'until-close' ? this.#done() : this.#lost('closed')));
   }
@@ -57,11 +69,12 @@ export class Connection {
     return !this.#closed;
   }
 
-  /** Sends a whole request; the connection must be idle. */
-  send(request: Buffer): void {
+  /** Sends a whole request, text as Latin-1; the connection must be idle. */
+  send(request: string | Buffer): void {
     this.#state = 'head';
     this.#bytes = 0;
-    this.#socket.write(request);
+    if (typeof request === 'string') this.#socket.write(request, 'latin1');
+    else this.#socket.write(request);
   }
 
   close(): void {
@@ -77,13 +90,15 @@ export class Connection {
     if (this.#state !== 'idle') this.#callbacks.failed(reason);
   }
 
-  #received(chunk: Buffer): void {
+  /** Takes what was read; `chunk` may be overwritten afterwards. */
+  received(chunk: Buffer): void {
     let data = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     this.#rest = NOTHING;
-    while (data.length > 0) {
+    while (data.length > 0 && !this.#closed) {
       const used = this.#step(data);
       if (used < 0) {
-        this.#rest = data;
+        if (data.length > LINE_LIMIT_BYTES) this.#lost('a line without an end');
+        else this.#rest = Buffer.from(data);
         return;
       }
       data = data.subarray(used);
@@ -93,12 +108,8 @@ export class Connection {
   /** How many bytes it took, or -1 where it needs more. */
   #step(data: Buffer): number {
     switch (this.#state) {
-      case 'head': {
-        const end = data.indexOf(HEAD_END);
-        if (end < 0) return -1;
-        this.#head(data.toString('latin1', 0, end));
-        return end + 4;
-      }
+      case 'head':
+        return this.#head(data);
       case 'length':
       case 'chunk': {
         const used = Math.min(this.#left, data.length);
@@ -111,10 +122,10 @@ export class Connection {
         return used;
       }
       case 'chunk-size': {
-        const end = data.indexOf(LINE_END);
+        const end = data.indexOf(LF);
         if (end < 0) return -1;
         const size = Number.parseInt(data.toString('latin1', 0, end), 16);
-        if (!Number.isSafeInteger(size)) {
+        if (!Number.isSafeInteger(size) || size < 0) {
           this.#lost('bad chunk size');
           return data.length;
         }
@@ -122,13 +133,13 @@ export class Connection {
         // The line end after the chunk belongs to it.
         this.#left = size + 2;
         this.#state = size === 0 ? 'trailers' : 'chunk';
-        return end + 2;
+        return end + 1;
       }
       case 'trailers': {
-        const end = data.indexOf(LINE_END);
+        const end = data.indexOf(LF);
         if (end < 0) return -1;
-        if (end === 0) this.#done();
-        return end + 2;
+        if (end <= 1) this.#done();
+        return end + 1;
       }
       case 'until-close':
         this.#bytes += data.length;
@@ -140,17 +151,40 @@ export class Connection {
     }
   }
 
-  #head(head: string): void {
-    this.#status = Number(head.slice(9, 12));
-    const lower = head.toLowerCase();
-    this.#keepAlive = !lower.includes('\r\nconnection: close');
-    const length = /\r\ncontent-length: *(\d+)/.exec(lower)?.[1];
-    if (this.#status === 204 || this.#status === 304) this.#done();
-    else if (lower.includes('\r\ntransfer-encoding: chunked')) this.#state = 'chunk-size';
-    else if (length === undefined) this.#state = 'until-close';
-    else if (length === '0') this.#done();
+  /** One pass over the bytes; only the lines that tell where the body ends are looked at. */
+  #head(data: Buffer): number {
+    let length = -1;
+    let chunked = false;
+    let line = 0;
+    for (let i = 0; i < data.length; i++) {
+      if (data[i] !== LF) continue;
+      if (i - line <= 1) {
+        this.#status = Number(data.toString('latin1', 9, 12));
+        this.#begin(length, chunked);
+        return i + 1;
+      }
+      const first = (data[line] ?? 0) | LOWER;
+      if (first === 0x63 || first === 0x74) {
+        const [name = '', value = ''] = data.toString('latin1', line, i).toLowerCase().split(':', 2);
+        if (name === 'content-length') length = Number(value);
+        else if (name === 'transfer-encoding') chunked = value.includes('chunked');
+        else if (name === 'connection') this.#keepAlive = !value.includes('close');
+      }
+      line = i + 1;
+    }
+    return -1;
+  }
+
+  #begin(length: number, chunked: boolean): void {
+    // An interim answer (RFC 9110, section 15.2): the answer itself is still to come.
+    if (this.#status >= 100 && this.#status < 200) return;
+    if (!(this.#status >= 200 && this.#status <= 599) || Number.isNaN(length)) this.#lost('no HTTP answer');
+    else if (this.#status === 204 || this.#status === 304) this.#done();
+    else if (chunked) this.#state = 'chunk-size';
+    else if (length < 0) this.#state = 'until-close';
+    else if (length === 0) this.#done();
     else {
-      this.#left = Number(length);
+      this.#left = length;
       this.#state = 'length';
     }
   }
@@ -158,6 +192,6 @@ export class Connection {
   #done(): void {
     this.#state = 'idle';
     if (!this.#keepAlive) this.close();
-    this.#callbacks.answered({ status: this.#status, bytes: this.#bytes });
+    this.#callbacks.answered(this.#status, this.#bytes);
   }
 }

@@ -8,12 +8,26 @@ export interface Asked {
   /** When each chunk of the body came, ms since the request began. */
   readonly chunksAtMs: readonly number[];
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** What came behind the body (RFC 9110, section 6.5). */
+  readonly trailers: Readonly<Record<string, string | undefined>>;
 }
 
-export function ask(url: string): Promise<Asked> {
+export interface AskInit {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+}
+
+export function ask(url: string, { method, headers, body }: AskInit = {}): Promise<Asked> {
   return new Promise((resolve, reject) => {
     const startedAt = performance.now();
-    const outgoing = request(url, { agent: false, timeout: 30_000 }, (response) => {
+    const settings = {
+      agent: false as const,
+      timeout: 30_000,
+      ...(method === undefined ? {} : { method }),
+      headers: { ...headers, ...(body === undefined ? {} : { 'content-length': String(body.length) }) },
+    };
+    const outgoing = request(url, settings, (response) => {
       const chunks: Buffer[] = [];
       const chunksAtMs: number[] = [];
       response.on('data', (chunk: Buffer) => {
@@ -28,19 +42,21 @@ export function ask(url: string): Promise<Asked> {
           text: Buffer.concat(chunks).toString(),
           chunksAtMs,
           headers: response.headers,
+          trailers: response.trailers,
         }),
       );
     });
     outgoing.on('error', reject);
     outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer from ${url} within 30 s`)));
-    outgoing.end();
+    outgoing.end(body);
   });
 }
 
-/** @throws Error where the answer is no 200: then there is no figure */
-export async function askOk(url: string): Promise<Asked> {
-  const asked = await ask(url);
-  if (asked.status !== 200) throw new Error(`${url} answered ${asked.status} ${asked.text.slice(0, 200)}`);
+/** @throws Error where the answer is no success (2xx): then there is no figure */
+export async function askOk(url: string, init: AskInit = {}): Promise<Asked> {
+  const asked = await ask(url, init);
+  if (asked.status < 200 || asked.status > 299)
+    throw new Error(`${url} answered ${asked.status} ${asked.text.slice(0, 200)}`);
   return asked;
 }
 
