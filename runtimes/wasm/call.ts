@@ -1,7 +1,8 @@
 /** One call on the main thread's side: bodies both ways by credit, and the promise of the answer's head. */
 import { Readable } from 'node:stream';
 import { FissiumError, fromErrorData, toErrorData, type ErrorData } from '../../src/errors.ts';
-import type { HeaderList, InvokeRequest, InvokeResponse } from '../../src/executors/executor.ts';
+import type { HeaderList, InvokeRequest, StreamedResponse } from '../../src/executors/executor.ts';
+import { nextChunk } from './next-chunk.ts';
 import { TAKEN_STEP_BYTES, type FromExecutor, type ToExecutor } from './protocol.ts';
 
 /** The answer's body: hands chunks on and tells the thread what the client took. */
@@ -55,22 +56,18 @@ export type CallMessage = Extract<FromExecutor, { call: number }>;
 
 export class Call {
   readonly number: number;
-  readonly life: number;
-  readonly cpuTimeMs: number;
-  readonly response: Promise<InvokeResponse>;
-  /** Set when this guest is to end at its next check, with the reason that its caller gets. */
+  readonly response: Promise<StreamedResponse>;
+  /** Why nobody waits for this call any more; null while somebody does. */
   ending: FissiumError | null = null;
-  /** The watchdog's clock when it wrote the kill word for this call. */
-  killedAtMs = 0;
-  started = false;
+  /** Names the guest in the thread's control block; 0 until it is entered. */
+  life = 0;
   readonly #thread: CallThread;
   readonly #request: InvokeRequest;
   readonly #onLog: (stream: 'stdout' | 'stderr', lines: readonly string[]) => void;
   readonly #onDone: (call: Call) => void;
-  readonly #resolve: (response: InvokeResponse) => void;
+  readonly #resolve: (response: StreamedResponse) => void;
   readonly #reject: (error: unknown) => void;
   readonly #body: AnswerBody;
-  readonly #coldStart: boolean;
   #trailers: (trailers: HeaderList) => void = () => {};
   #headSent = false;
   #bodyCancelled = false;
@@ -83,23 +80,17 @@ export class Call {
 
   constructor(options: {
     number: number;
-    life: number;
-    cpuTimeMs: number;
     request: InvokeRequest;
     thread: CallThread;
-    coldStart: boolean;
     onLog: (stream: 'stdout' | 'stderr', lines: readonly string[]) => void;
     onDone: (call: Call) => void;
   }) {
     this.number = options.number;
-    this.life = options.life;
-    this.cpuTimeMs = options.cpuTimeMs;
     this.#thread = options.thread;
     this.#request = options.request;
     this.#onLog = options.onLog;
     this.#onDone = options.onDone;
-    this.#coldStart = options.coldStart;
-    const { promise, resolve, reject } = Promise.withResolvers<InvokeResponse>();
+    const { promise, resolve, reject } = Promise.withResolvers<StreamedResponse>();
     this.response = promise;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -121,7 +112,7 @@ export class Call {
   receive(message: CallMessage): void {
     switch (message.type) {
       case 'started':
-        this.started = true;
+        this.life = message.life;
         return;
       case 'want':
         this.#credit += message.bytes;
@@ -132,7 +123,7 @@ export class Call {
         this.#request.body?.resume();
         return;
       case 'head':
-        this.#head(message.status, message.headers);
+        this.#head(message.status, message.headers, message.coldStart);
         return;
       case 'chunk':
         if (!this.#body.destroyed) this.#body.add(message.chunk);
@@ -146,6 +137,7 @@ export class Call {
         this.#onLog(message.stream, message.lines);
         return;
       case 'done':
+        this.#request.onReceipt?.(message.receipt);
         this.finish(message.error);
         return;
       default:
@@ -192,7 +184,7 @@ export class Call {
     );
   }
 
-  #head(status: number, headers: HeaderList): void {
+  #head(status: number, headers: HeaderList, coldStart: boolean): void {
     if (this.ending) return;
     this.#headSent = true;
     // A guest may read on after its head. A client that waits for `100 Continue` has to be told before that head
@@ -200,7 +192,7 @@ export class Call {
     if (status < 300 && !this.#bodyCancelled) this.#request.body?.read(0);
     const { promise, resolve } = Promise.withResolvers<HeaderList>();
     this.#trailers = resolve;
-    this.#resolve({ status, headers, body: this.#body, trailers: promise, coldStart: this.#coldStart });
+    this.#resolve({ status, headers, body: this.#body, trailers: promise, coldStart });
   }
 
   /** Sends the request's body as far as the guest has asked for it. */
@@ -228,23 +220,5 @@ export class Call {
         this.#thread.send({ type: 'body-failed', call: this.number, error: toErrorData(error) });
       }
     }
-  }
-}
-
-/** The next chunk of a stream, or null at its end; rejects when it fails. */
-async function nextChunk(stream: Readable): Promise<Uint8Array<ArrayBuffer> | null> {
-  for (;;) {
-    const chunk: unknown = stream.read();
-    if (chunk !== null) return chunk as Uint8Array<ArrayBuffer>;
-    if (stream.readableEnded || (stream.destroyed && !stream.errored)) return null;
-    if (stream.errored) throw stream.errored;
-    await new Promise<void>((resolve) => {
-      const settle = (): void => {
-        for (const event of ['readable', 'end', 'close', 'error'] as const)
-          stream.removeListener(event, settle);
-        resolve();
-      };
-      for (const event of ['readable', 'end', 'close', 'error'] as const) stream.once(event, settle);
-    });
   }
 }

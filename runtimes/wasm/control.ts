@@ -13,6 +13,9 @@ const REQUEST = 0;
 const RUNNING = 1;
 const SINCE = 2;
 const USED_US = 3;
+const LIMIT_MS = 4;
+const CALLS = 5;
+const WATCHED = 6;
 
 /** What the watchdog sees of a thread. */
 export interface RunningGuest {
@@ -20,15 +23,22 @@ export interface RunningGuest {
   readonly life: number;
   /** CPU time that this life has used up to now, ms. */
   readonly usedMs: number;
+  /** CPU time that it may use, ms. */
+  readonly limitMs: number;
   /** How long it has held the thread without giving its turn back, ms. */
   readonly heldMs: number;
 }
 
-const MASK = 0x7fffffffn;
+const MASK = 0x7fffffff;
+
+/** What this thread's `performance.now()` lags behind the clock that all threads share, ms. */
+const BEHIND_MS = Number(process.hrtime.bigint() / 1_000n) / 1000 - performance.now();
 
 function nowMs(): number {
-  return Number((process.hrtime.bigint() / 1_000_000n) & MASK);
+  return Math.floor((performance.now() + BEHIND_MS) % MASK);
 }
+
+const NOBODY: RunningGuest = { life: 0, usedMs: 0, limitMs: 0, heldMs: 0 };
 
 export class ControlBlock {
   readonly memory: WebAssembly.Memory;
@@ -50,6 +60,11 @@ export class ControlBlock {
     Atomics.compareExchange(this.#words, REQUEST, 0, -life);
   }
 
+  /** In the thread, before another guest is entered: whether this one was to end. */
+  isKilled(life: number): boolean {
+    return Atomics.load(this.#words, REQUEST) === life;
+  }
+
   /** In the thread: what is asked of the guest with this life. To give way is asked only once. */
   asked(life: number): 'end' | 'yield' | 'nothing' {
     const request = Atomics.load(this.#words, REQUEST);
@@ -63,12 +78,14 @@ export class ControlBlock {
     Atomics.store(this.#words, REQUEST, 0);
   }
 
-  /** The thread enters or resumes a guest that has used `usedUs` microseconds so far. */
-  enter(life: number, usedUs: number): void {
-    Atomics.store(this.#words, SINCE, nowMs());
-    Atomics.store(this.#words, USED_US, usedUs);
-    Atomics.store(this.#words, REQUEST, 0);
-    Atomics.store(this.#words, RUNNING, life);
+  /** The thread enters or resumes a guest that has used `usedUs` microseconds so far, of `limitMs` milliseconds. */
+  enter(life: number, usedUs: number, limitMs: number = MASK): void {
+    const words = this.#words;
+    Atomics.store(words, SINCE, nowMs());
+    Atomics.store(words, USED_US, usedUs);
+    Atomics.store(words, LIMIT_MS, limitMs);
+    Atomics.store(words, REQUEST, 0);
+    Atomics.store(words, RUNNING, life);
   }
 
   /** The guest suspended, returned or trapped. */
@@ -78,12 +95,39 @@ export class ControlBlock {
 
   running(): RunningGuest {
     const life = Atomics.load(this.#words, RUNNING);
-    if (life === 0) return { life, usedMs: 0, heldMs: 0 };
-    const heldMs = (nowMs() - Atomics.load(this.#words, SINCE)) & 0x7fffffff;
+    if (life === 0) return NOBODY;
+    const heldMs = (nowMs() - Atomics.load(this.#words, SINCE) + MASK) % MASK;
     const usedMs = Atomics.load(this.#words, USED_US) / 1000 + heldMs;
+    const limitMs = Atomics.load(this.#words, LIMIT_MS);
     // Another guest may have been entered between the loads: then say nothing this time.
-    return Atomics.load(this.#words, RUNNING) === life
-      ? { life, usedMs, heldMs }
-      : { life: 0, usedMs: 0, heldMs: 0 };
+    return Atomics.load(this.#words, RUNNING) === life ? { life, usedMs, limitMs, heldMs } : NOBODY;
+  }
+
+  /** Calls that the thread holds, begun or not. */
+  get calls(): number {
+    return Atomics.load(this.#words, CALLS);
+  }
+
+  /**
+   * In the thread: a call came (1) or went (-1).
+   * @returns whether nobody watches the thread, who has to be told now
+   */
+  countCall(change: 1 | -1): boolean {
+    Atomics.add(this.#words, CALLS, change);
+    return change === 1 && Atomics.exchange(this.#words, WATCHED, 1) === 0;
+  }
+
+  /** Somebody looks at this thread from now on. */
+  watch(): void {
+    Atomics.store(this.#words, WATCHED, 1);
+  }
+
+  /** Nobody looks any more, unless the thread has calls. @returns whether that is so */
+  unwatch(): boolean {
+    Atomics.store(this.#words, WATCHED, 0);
+    // A call that came in between found itself watched, and told nobody.
+    if (this.calls === 0) return true;
+    this.watch();
+    return false;
   }
 }

@@ -2,7 +2,9 @@
  * The contract that every Wasm engine implements. An engine has two halves that never meet in one thread:
  * `prepare` runs once per package in the prepare thread, and `specialise` runs in each executor thread.
  */
-import type { HeaderList } from '../../src/executors/executor.ts';
+import type { CallSignal, HeaderList } from '../../src/executors/executor.ts';
+import type { InstanceLife } from './pool/index.ts';
+import type { WantedMemory } from './rewrite/index.ts';
 import type { YieldFunction } from './yield.worker.ts';
 
 export type EngineName = 'component' | 'jco' | 'p1';
@@ -24,17 +26,34 @@ export interface PreparedManifest {
   readonly modules: readonly PreparedModule[];
   /** The linking plan beside the manifest (engine component). */
   readonly plan?: string;
-  /** Engine component: why each request needs a new instance; null where instances are reset in place. */
+  /** Engines component and p1: why each request needs a new instance; null where instances are reset in place. */
   readonly resetBlocker?: string | null;
+  /** Engine component: why its core modules stay apart; null where there is one. */
+  readonly mergeBlocker?: string | null;
+  /** Engine p1: what its instances are made with. */
+  readonly command?: CommandPlan;
   /** The generated ES module beside the manifest (engine jco). */
   readonly script?: string;
+}
+
+export interface CommandPlan {
+  /** The addresses that a reset cleans without being told that the host wrote to others; null for all. */
+  readonly window: { readonly from: number; readonly to: number } | null;
+  /** The memory that the host makes for it; null where it has its own, or none. */
+  readonly memory: WantedMemory | null;
 }
 
 export interface PreparedModule {
   readonly name: string;
   readonly file: string;
-  /** Initial size of the memory that it defines, in 64 KiB pages; absent where it defines none. */
+  /** Size of the file. */
+  readonly bytes: number;
+  /** Initial size of its memory (an imported one of another module's not counted), in 64 KiB pages; absent where it has none. */
   readonly initialPages?: number;
+  /** The host makes this memory: the module then serves every memory limit. */
+  readonly importsMemory?: boolean;
+  /** It has a memory with 64-bit addresses, whose growth is not checked (see `rewrite/grow-check.ts`). */
+  readonly growsUnchecked?: boolean;
   /** Whether the interruption check was written into it (see `rewrite/interrupt.ts`). */
   readonly interruptible: boolean;
 }
@@ -46,6 +65,28 @@ export interface GuestGrants {
   readonly args: readonly string[];
   /** `spec.wasm.allowedOutboundHosts`, as written. */
   readonly allowedOutboundHosts: readonly string[];
+  /** For `wasi:config/store`, in order: of several values of a name the last one counts. @default none */
+  readonly config?: readonly (readonly [name: string, value: string])[];
+  /** What the guest finds below `/`, read-only; where two sets have the same path, the later one counts. @default none */
+  readonly files?: readonly GuestFileSet[];
+}
+
+/** Files that guests may read: their contents one after the other, in memory that all threads share. */
+export interface GuestFileSet {
+  /** Names the contents and their paths: the same for the same. */
+  readonly digest: string;
+  readonly bytes: SharedArrayBuffer;
+  readonly entries: readonly GuestFileEntry[];
+}
+
+export interface GuestFileEntry {
+  /** From the root, without a slash before it: `templates/index.html`. Folders are those that paths name. */
+  readonly path: string;
+  /** Where it begins in the set's bytes. */
+  readonly offset: number;
+  readonly sizeBytes: number;
+  /** Milliseconds since 1970. */
+  readonly modifiedMs: number;
 }
 
 export interface GuestLimits {
@@ -54,6 +95,8 @@ export interface GuestLimits {
   readonly cpuTimeMs: number;
   /** Largest request body that an engine may buffer (p1 only), bytes. */
   readonly bodyLimitBytes: number;
+  /** How long instances live. @default a clean one for each request */
+  readonly instance?: InstanceLife;
 }
 
 /** A function as an executor thread gets it. Compiled modules are shared between threads, not compiled again. */
@@ -66,6 +109,8 @@ export interface Deployment {
   /** The package's cache folder. */
   readonly folder: string;
   readonly modules: ReadonlyMap<string, WebAssembly.Module>;
+  /** Size of the modules, bytes of Wasm: a measure of what they hold once compiled. */
+  readonly codeBytes: number;
   readonly grants: GuestGrants;
   readonly limits: GuestLimits;
 }
@@ -104,13 +149,7 @@ export interface GuestResponseSink {
 /** One line (or part of one) that a guest wrote. */
 export type GuestLog = (stream: 'stdout' | 'stderr', chunk: Uint8Array) => void;
 
-/** As much of an AbortSignal as a guest's host asks for; one of these costs a request less. */
-export interface GuestSignal {
-  readonly aborted: boolean;
-  readonly reason: unknown;
-  addEventListener(type: 'abort', listener: () => void, options?: { readonly once?: boolean }): void;
-  removeEventListener(type: 'abort', listener: () => void): void;
-}
+export type GuestSignal = CallSignal;
 
 /** What one invocation took inside the engine, filled in while it runs; durations in milliseconds. */
 export interface EngineReceipt {
@@ -141,6 +180,8 @@ export interface InvocationContext {
   readonly turn: Turn;
   /** Where the engine writes down what the invocation took; null where nobody asked: then nothing is measured. */
   readonly receipt: EngineReceipt | null;
+  /** Called where an instance has to be made for this request. */
+  readonly onColdStart?: () => void;
 }
 
 /**
@@ -151,6 +192,10 @@ export interface InvocationContext {
 export interface Turn {
   /** Names this life of an instance in the interruption word; never 0, never reused in this thread. */
   readonly life: number;
+  /** CPU time that was charged up to the last release, µs; where it is known. */
+  readonly usedUs?: number;
+  /** Whether the guest was refused memory because the process has none left for guests. */
+  readonly outOfRoom?: boolean;
   /** Waits for the turn. Call before entering the guest and before resuming it. */
   take(): Promise<void>;
   /** Gives the turn back. Call when the guest suspends, returns or traps. */

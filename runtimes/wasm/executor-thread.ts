@@ -1,10 +1,12 @@
 /** The main thread's side of one executor thread: its port, its control block and the calls it runs. */
 import { MessageChannel } from 'node:worker_threads';
 import { FissiumError, toErrorData } from '../../src/errors.ts';
-import type { InvokeRequest, InvokeResponse } from '../../src/executors/executor.ts';
+import type { InvokeRequest, StreamedResponse } from '../../src/executors/executor.ts';
 import { Call, type CallMessage } from './call.ts';
 import { ControlBlock, type RunningGuest } from './control.ts';
 import type { Deployment } from './engine.ts';
+import type { LimitsHandle } from './pool/shared-limits.ts';
+import type { ListenerStart } from '../../src/router/threads/protocol.ts';
 import type { ExecutorStart, FromExecutor, ToExecutor } from './protocol.ts';
 
 /** Starts the thread's task; resolves or rejects when the thread is gone. The signal ends the thread. */
@@ -15,6 +17,21 @@ export interface ThreadEvents {
   changed(): void;
   /** The thread is gone; every call that it had was failed. */
   lost(thread: ExecutorThread, error: unknown): void;
+  /** The thread has calls, and nobody watches it. */
+  busy(): void;
+  /** A call in the thread waits for this function. */
+  needs(thread: ExecutorThread, key: string): void;
+  /** The thread does not have this function any more. */
+  gaveUp(thread: ExecutorThread, key: string): void;
+  /** Output of a call that the thread took itself. */
+  logged(key: string, requestId: string, stream: 'stdout' | 'stderr', lines: readonly string[]): void;
+}
+
+export interface ThreadStart {
+  /** How much compiled code the thread may hold, as bytes of Wasm. */
+  readonly codeBytes: number;
+  readonly limits: LimitsHandle;
+  readonly listener: ListenerStart | null;
 }
 
 export class ExecutorThread {
@@ -34,7 +51,7 @@ export class ExecutorThread {
   readonly #specialising = new Map<string, PromiseWithResolvers<void>>();
   readonly #events: ThreadEvents;
 
-  constructor(run: RunExecutor, events: ThreadEvents) {
+  constructor(run: RunExecutor, events: ThreadEvents, { codeBytes, limits, listener }: ThreadStart) {
     this.#events = events;
     const channel = new MessageChannel();
     this.#port = channel.port1 as unknown as MessagePort;
@@ -49,6 +66,9 @@ export class ExecutorThread {
     const start: ExecutorStart = {
       port: channel.port2 as unknown as MessagePort,
       control: this.control.memory,
+      codeBytes,
+      limits,
+      listener,
     };
     this.gone = run(start, this.#abort.signal).then(
       () => this.#lost(undefined),
@@ -65,9 +85,10 @@ export class ExecutorThread {
     return this.#alive;
   }
 
-  /** Calls that this thread holds, begun or not. */
+  /** Calls that this thread holds, begun or not, its own among them. */
   get load(): number {
-    return this.#calls.size;
+    // Those that are on their way to it are not counted there yet.
+    return Math.max(this.#calls.size, this.control.calls);
   }
 
   /** Calls that were sent but whose guest was not entered yet. */
@@ -79,8 +100,8 @@ export class ExecutorThread {
     return this.control.running();
   }
 
-  call(life: number): Call | undefined {
-    return this.#byLife.get(life);
+  isUnwanted(life: number): boolean {
+    return this.#byLife.get(life)?.ending != null;
   }
 
   /** Resolves when this thread serves the function. */
@@ -91,29 +112,29 @@ export class ExecutorThread {
     await waiting.promise;
   }
 
+  /** Tells the thread that a function which it needs cannot be had. */
+  refuse(key: string, error: unknown): void {
+    this.#send({ type: 'specialise-failed', key, error: toErrorData(error) });
+  }
+
   drop(key: string): void {
     this.#send({ type: 'drop', key });
   }
 
   invoke(
-    deployment: Deployment,
+    key: string,
     request: InvokeRequest,
     onLog: (stream: 'stdout' | 'stderr', lines: readonly string[]) => void,
     onDone: () => void,
-  ): Promise<InvokeResponse> {
-    const number = this.#nextCall;
-    // Lives are positive 31-bit numbers in the control block; a wrapped one is long gone.
-    this.#nextCall = number === 0x7fffffff ? 1 : number + 1;
+  ): Promise<StreamedResponse> {
+    const number = this.#nextCall++;
     const call = new Call({
       number,
-      life: number,
-      cpuTimeMs: deployment.limits.cpuTimeMs,
       request,
       thread: { send: this.#send },
-      coldStart: true,
       onLog,
       onDone: (ended) => {
-        if (!ended.started) this.#unstarted--;
+        if (ended.life === 0) this.#unstarted--;
         this.#calls.delete(number);
         this.#byLife.delete(ended.life);
         onDone();
@@ -121,16 +142,15 @@ export class ExecutorThread {
       },
     });
     this.#calls.set(number, call);
-    this.#byLife.set(call.life, call);
     this.#unstarted++;
     const { id, method, scheme, authority, pathWithQuery, headers } = request;
     this.#send({
       type: 'call',
       call: number,
-      key: deployment.key,
-      life: call.life,
+      key,
       head: { id, method, scheme, authority, pathWithQuery, headers },
       hasBody: request.body !== null,
+      wantsReceipt: request.onReceipt !== undefined,
     });
     return call.response;
   }
@@ -161,18 +181,32 @@ export class ExecutorThread {
   };
 
   #receive(message: Exclude<FromExecutor, { type: 'ready' }>): void {
-    if (message.type === 'specialised') {
-      this.#specialising.get(message.key)?.resolve();
-      this.#specialising.delete(message.key);
-      return;
+    switch (message.type) {
+      case 'specialised':
+        this.#specialising.get(message.key)?.resolve();
+        this.#specialising.delete(message.key);
+        return;
+      case 'specialise-failed': {
+        const { code, message: text } = message.error;
+        this.#specialising.get(message.key)?.reject(new FissiumError(code, text));
+        this.#specialising.delete(message.key);
+        return;
+      }
+      case 'busy':
+        this.#events.busy();
+        return;
+      case 'need':
+        this.#events.needs(this, message.key);
+        return;
+      case 'gave-up':
+        this.#events.gaveUp(this, message.key);
+        return;
+      case 'guest-log':
+        this.#events.logged(message.key, message.requestId, message.stream, message.lines);
+        return;
+      default:
+        this.#receiveForCall(message);
     }
-    if (message.type === 'specialise-failed') {
-      const { code, message: text } = message.error;
-      this.#specialising.get(message.key)?.reject(new FissiumError(code, text));
-      this.#specialising.delete(message.key);
-      return;
-    }
-    this.#receiveForCall(message);
   }
 
   #receiveForCall(message: CallMessage): void {
@@ -180,6 +214,7 @@ export class ExecutorThread {
     if (!call) return;
     call.receive(message);
     if (message.type === 'started') {
+      this.#byLife.set(message.life, call);
       this.#unstarted--;
       this.#events.changed();
     }

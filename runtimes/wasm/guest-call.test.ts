@@ -25,7 +25,7 @@ describe('the answer of a call in its thread', () => {
       if (arrived.type === 'chunk') sent.push(arrived.chunk);
     };
     const before = new Uint8Array(chunk);
-    const { response } = new GuestCall(1, HEAD, false, post).context({} as Turn);
+    const { response } = new GuestCall(1, HEAD, false, post).context({} as Turn, null);
 
     await response.write(chunk);
 

@@ -1,7 +1,9 @@
 /** One call in its executor thread: the guest's request body, its answer and its log lines over the port. */
-import type { HeaderList } from '../../src/executors/executor.ts';
+import type { HeaderList, InvokeReceipt } from '../../src/executors/executor.ts';
+import { CallAbort } from '../../src/executors/call-abort.ts';
 import { FissiumError, fromErrorData, type ErrorData } from '../../src/errors.ts';
 import type {
+  EngineReceipt,
   GuestBodySource,
   GuestRequest,
   GuestResponseSink,
@@ -89,6 +91,8 @@ class IncomingBodyBuffer implements GuestBodySource {
 class OutgoingBodyWindow implements GuestResponseSink {
   readonly #call: number;
   readonly #post: Post;
+  /** Whether an instance had to be made for this call. */
+  coldStart = false;
   #underWay = 0;
   #wake: (() => void) | null = null;
   #closed = false;
@@ -99,7 +103,8 @@ class OutgoingBodyWindow implements GuestResponseSink {
   }
 
   head(status: number, headers: HeaderList): void {
-    if (!this.#closed) this.#post({ type: 'head', call: this.#call, status, headers });
+    if (!this.#closed)
+      this.#post({ type: 'head', call: this.#call, status, headers, coldStart: this.coldStart });
   }
 
   write(chunk: Uint8Array): Promise<void> | undefined {
@@ -143,36 +148,12 @@ class OutgoingBodyWindow implements GuestResponseSink {
   }
 }
 
-class CallSignal implements GuestSignal {
-  aborted = false;
-  reason: unknown = undefined;
-  /** Made when somebody listens. */
-  #listeners: Set<() => void> | null = null;
-
-  addEventListener(_: 'abort', listener: () => void): void {
-    (this.#listeners ??= new Set()).add(listener);
-  }
-
-  removeEventListener(_: 'abort', listener: () => void): void {
-    this.#listeners?.delete(listener);
-  }
-
-  abort(): void {
-    if (this.aborted) return;
-    this.aborted = true;
-    this.reason = new FissiumError('CLIENT_GONE', 'nobody waits for this answer any more');
-    const listeners = this.#listeners;
-    this.#listeners = null;
-    for (const listener of listeners ?? []) listener();
-  }
-}
-
 export class GuestCall {
   readonly #call: number;
   readonly #post: Post;
   readonly #body: IncomingBodyBuffer | null;
   readonly #response: OutgoingBodyWindow;
-  readonly #abort = new CallSignal();
+  readonly #abort = new CallAbort();
   readonly #splitters: Record<'stdout' | 'stderr', LineSplitter>;
   readonly #request: GuestRequest;
 
@@ -185,15 +166,26 @@ export class GuestCall {
     this.#splitters = { stdout: new LineSplitter(), stderr: new LineSplitter() };
   }
 
-  context(turn: Turn): InvocationContext {
+  context(turn: Turn, receipt: EngineReceipt | null): InvocationContext {
     return {
       request: this.#request,
       response: this.#response,
       signal: this.#abort,
       turn,
-      receipt: null,
+      receipt,
+      onColdStart: () => (this.#response.coldStart = true),
       log: (stream, chunk) => this.#log(stream, this.#splitters[stream].push(chunk)),
     };
+  }
+
+  /** Both ends of the call, for whoever answers it in a guest's place. */
+  ends(): { source: GuestBodySource | null; sink: GuestResponseSink; signal: GuestSignal } {
+    return { source: this.#body, sink: this.#response, signal: this.#abort };
+  }
+
+  /** Whether whoever answers in a guest's place made an instance for this call. */
+  answers(coldStart: boolean): void {
+    this.#response.coldStart = coldStart;
   }
 
   bodyChunk(chunk: Uint8Array): void {
@@ -217,15 +209,15 @@ export class GuestCall {
   }
 
   abort(): void {
-    this.#abort.abort();
+    this.#abort.abort(new FissiumError('CLIENT_GONE', 'nobody waits for this answer any more'));
     this.#response.close();
   }
 
   /** The guest is gone: the last words of its log, and whether it failed. */
-  finish(error: ErrorData | null): void {
+  finish(error: ErrorData | null, receipt: InvokeReceipt | null): void {
     for (const stream of ['stdout', 'stderr'] as const) this.#log(stream, this.#splitters[stream].flush());
     this.#body?.cancel();
-    this.#post({ type: 'done', call: this.#call, error });
+    this.#post({ type: 'done', call: this.#call, error, receipt });
   }
 
   #log(stream: 'stdout' | 'stderr', lines: string[]): void {

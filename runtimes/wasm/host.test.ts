@@ -107,7 +107,7 @@ describe('a thread that is lost', () => {
     expect(await waiting).toBe('THREAD_LOST');
     expect((await call(fn, '/hello')).body).toBe('Hello, world!\n');
     expect((await call(other, '/hello')).status).toBe(200);
-    expect(host.host.stats()).toMatchObject({ threads: 1, threadsReplaced: 1 });
+    expect(host.host.stats()).toMatchObject({ threads: 2, threadsReplaced: 2 });
   });
 
   it('fails an answer that had begun', async () => {

@@ -1,33 +1,37 @@
 /**
- * The Wasm host: which functions there are, on which threads they run, and which call goes where. Lives in the
- * main thread; guests run only in executor threads.
+ * The Wasm host: which functions there are, and which threads run them. Lives in the main thread; guests run only
+ * in threads of two kinds. Listener threads run what can be interrupted, for their own connections and for whoever
+ * calls `invoke` here; executor threads, started when the first function needs them, run the rest.
  */
 import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
-import type { StructuredSerializeOptions } from 'node:worker_threads';
-import { Piscina } from 'piscina';
 import type { Logger } from 'pino';
 import { FissiumError } from '../../src/errors.ts';
-import type { InvokeRequest, InvokeResponse, Invoker } from '../../src/executors/executor.ts';
+import type { InvokeRequest, Invoker, StreamedResponse } from '../../src/executors/executor.ts';
 import type { Deployment, GuestGrants, GuestLimits, PreparedManifest } from './engine.ts';
-import { ExecutorThread } from './executor-thread.ts';
-import { ModuleCache } from './module-cache.ts';
+import type { ExecutorThread } from './executor-thread.ts';
+import { ModuleCache, sizeOf } from './module-cache.ts';
+import { SharedLimits, type Caps, type Held } from './pool/shared-limits.ts';
+import { systemCaps } from './pool/system-limits.ts';
 import { validateLimits } from './prepare/limits.ts';
-import type { ExecutorStart } from './protocol.ts';
+import { ThreadGroup, type ListenerHooks } from './thread-group.ts';
 import { Watchdog } from './watchdog.ts';
 
-/** Calls sent to a thread whose guest is not entered yet: enough to keep it busy, few enough to lose no time behind a slow one. */
-const MAX_UNSTARTED = 2;
-/** A guest that holds its thread for this long does not give way when it is asked: nothing more is sent there, ms. */
-const STUCK_AFTER_MS = 100;
-/** Instances that one thread may hold, running and suspended; further calls wait in the host. */
-const MAX_CALLS_PER_THREAD = 1000;
-const MIN_RESTART_DELAY_MS = 100;
+export type { ListenerHooks };
+
+/** Compiled code that a thread may hold, as bytes of Wasm: some thousand small functions, or fifteen JavaScript engines. */
+const CODE_BYTES = 192 * 1024 * 1024;
 
 export interface WasmHostOptions {
-  /** Executor threads. @default the number of cores */
+  /** Threads of each kind. @default the number of cores */
   readonly threads?: number;
+  /** Compiled code that each thread may hold, bytes of Wasm. @default 192 MiB */
+  readonly codeBytes?: number;
+  /** What all instances together may hold. @default what the system allows */
+  readonly caps?: Caps;
   readonly logger: Logger;
+  /** Gives listener threads their connections. @default none: they run only what they are sent */
+  readonly listeners?: ListenerHooks;
 }
 
 export interface GuestLogLine {
@@ -48,8 +52,11 @@ export interface DeploySpec {
   readonly onLog: (line: GuestLogLine) => void;
 }
 
-/** A function that every thread serves. */
+/** A function that can be called. */
 export interface DeployedFunction extends Invoker {
+  /** Its name in every listener thread, which run it themselves; null where only `invoke` does. */
+  readonly threadKey: string | null;
+  invoke(request: InvokeRequest): Promise<StreamedResponse>;
   /** Takes no more calls, waits for those in flight, then frees what it held. */
   close(): Promise<void>;
 }
@@ -62,262 +69,210 @@ export interface HostStats {
   readonly functions: number;
   /** Threads that ended and were replaced since the start. */
   readonly threadsReplaced: number;
+  /** Memories that exist, and their bytes. */
+  readonly held: Held;
 }
 
-interface Waiting {
-  readonly start: (thread: ExecutorThread) => void;
-  readonly fail: (error: FissiumError) => void;
-}
+type ThreadKind = 'listener' | 'executor';
 
-const EXECUTOR_HEAP_MB = 1024;
+interface Deployed {
+  readonly key: string;
+  readonly spec: DeploySpec;
+  readonly kind: ThreadKind;
+  readonly group: ThreadGroup;
+  readonly codeBytes: number;
+  /** Threads that have it. */
+  readonly holders: Set<ExecutorThread>;
+  instances: number;
+}
 
 export class WasmHost {
-  readonly #pool: Piscina<ExecutorStart, void>;
   readonly #logger: Logger;
-  readonly #threads = new Set<ExecutorThread>();
-  /** Threads that have not got every function yet. */
-  readonly #starting = new Set<ExecutorThread>();
-  readonly #deployments = new Map<string, Deployment>();
-  readonly #usage = new Map<string, { namespace: string; name: string; instances: number }>();
+  readonly #threads: number;
+  readonly #codeBytes: number;
+  readonly #limits: SharedLimits;
+  readonly #listeners: ThreadGroup;
+  #executors: ThreadGroup | null = null;
+  readonly #functions = new Map<string, Deployed>();
   readonly #modules = new ModuleCache();
-  readonly #queue: Waiting[] = [];
   readonly #watchdog: Watchdog;
-  #wanted: number;
   #nextKey = 1;
-  #replaced = 0;
-  #closing = false;
 
-  /** Starts the executor threads; resolves when all of them take calls. */
+  /** Starts the threads; resolves when all of them take calls. */
   static async start(options: WasmHostOptions): Promise<WasmHost> {
     const host = new WasmHost(options);
-    for (let i = 0; i < host.#wanted; i++) host.#startThread();
-    await Promise.all([...host.#threads].map((thread) => thread.ready));
+    await host.#listeners.ready();
     return host;
   }
 
   private constructor(options: WasmHostOptions) {
     this.#logger = options.logger.child({ component: 'wasm-host' });
-    this.#wanted = options.threads ?? availableParallelism();
-    this.#pool = new Piscina<ExecutorStart, void>({
-      filename: new URL(`./executor.worker${extname(import.meta.filename)}`, import.meta.url).href,
-      minThreads: this.#wanted,
-      maxThreads: this.#wanted,
-      // An executor's task stays pending while it listens to its port: it must never block waiting for tasks.
-      atomics: 'disabled',
-      concurrentTasksPerWorker: 1,
-      // A guest gets no environment variable of ours, not even by a fault in an engine.
-      env: {},
-      // What a guest can make V8 hold outside its memory (exceptions that hold exceptions) ends its thread,
-      // which is replaced; without a bound it would end the process.
-      resourceLimits: { maxOldGenerationSizeMb: EXECUTOR_HEAP_MB },
-      recordTiming: false,
-    });
-    this.#watchdog = new Watchdog(
-      () => this.#threads,
-      () => {
-        this.#dispatch();
-        return this.#queue.length > 0;
-      },
-    );
+    this.#threads = options.threads ?? availableParallelism();
+    this.#codeBytes = options.codeBytes ?? CODE_BYTES;
+    this.#limits = SharedLimits.create(options.caps ?? systemCaps());
+    this.#watchdog = new Watchdog(() => this.#allThreads());
+    this.#listeners = this.#group('listener', options.listeners ?? null);
   }
 
   /**
-   * Gives a function to every thread.
+   * Makes a function callable. Every thread has it when this resolves, unless their room for compiled code is
+   * taken: then it is compiled at its first call.
    * @throws FissiumError PACKAGE_REFUSED where the memory limit does not fit, or what specialising found
    */
   async deploy(spec: DeploySpec): Promise<DeployedFunction> {
-    validateLimits(spec.manifest, spec.limits);
+    const { manifest, limits } = spec;
+    validateLimits(manifest, limits);
     const key = `${spec.namespace}/${spec.name}#${this.#nextKey++}`;
-    const { onLog, ...rest } = spec;
-    const modules = await this.#modules.load(spec.manifest, spec.folder, spec.limits.memoryBytes);
-    const deployment: Deployment = { key, ...rest, modules };
-    this.#deployments.set(key, deployment);
-    try {
-      await this.#specialiseEverywhere(deployment);
-    } catch (error) {
-      this.#drop(key);
-      throw error;
+    const kind = runsInListeners(manifest) ? 'listener' : 'executor';
+    const group = kind === 'listener' ? this.#listeners : (this.#executors ??= this.#group('executor', null));
+    const codeBytes = sizeOf(manifest);
+    const deployed: Deployed = { key, spec, kind, group, codeBytes, holders: new Set(), instances: 0 };
+    this.#functions.set(key, deployed);
+    const fits = this.#modules.heldBytes + codeBytes <= this.#codeBytes;
+    if (fits || this.#modules.has(manifest, limits.memoryBytes)) {
+      try {
+        await this.#specialise(deployed);
+      } catch (error) {
+        this.#drop(deployed);
+        throw error;
+      }
     }
-    const usage = { namespace: spec.namespace, name: spec.name, instances: 0 };
-    this.#usage.set(key, usage);
     let open = true;
     let drained: () => void = () => {};
     return {
+      threadKey: kind === 'listener' ? key : null,
       invoke: (request) => {
         if (!open) {
           const message = 'this version of the function is being replaced';
           return Promise.reject(new FissiumError('FUNCTION_NOT_READY', message));
         }
-        usage.instances++;
-        return this.#invoke(deployment, request, onLog, () => {
-          if (--usage.instances === 0) drained();
+        deployed.instances++;
+        const log = (stream: 'stdout' | 'stderr', lines: readonly string[]): void => {
+          for (const line of lines) spec.onLog({ requestId: request.id, stream, line });
+        };
+        return group.invoke(key, request, log, () => {
+          if (--deployed.instances === 0) drained();
         });
       },
       close: async () => {
         open = false;
-        if (usage.instances > 0) await new Promise<void>((resolve) => (drained = resolve));
-        this.#drop(key);
+        if (deployed.instances > 0) await new Promise<void>((resolve) => (drained = resolve));
+        this.#drop(deployed);
       },
     };
   }
 
-  /** How many instances there are now of functions that have any. */
+  /** How many calls there are now of functions that have any, those of listener threads' own connections aside. */
   *instances(): Iterable<{ namespace: string; name: string; instances: number }> {
-    for (const usage of this.#usage.values()) if (usage.instances > 0) yield usage;
+    for (const { spec, instances } of this.#functions.values())
+      if (instances > 0) yield { namespace: spec.namespace, name: spec.name, instances };
   }
 
   stats(): HostStats {
+    const groups = this.#groups();
     let inFlight = 0;
-    for (const thread of this.#threads) inFlight += thread.load;
+    let threads = 0;
+    for (const thread of this.#allThreads()) {
+      inFlight += thread.load;
+      threads++;
+    }
     return {
-      threads: this.#threads.size,
+      threads,
       inFlight,
-      queued: this.#queue.length,
-      functions: this.#deployments.size,
-      threadsReplaced: this.#replaced,
+      queued: groups.reduce((sum, { queued }) => sum + queued, 0),
+      functions: this.#functions.size,
+      threadsReplaced: groups.reduce((sum, { replaced }) => sum + replaced, 0),
+      held: this.#limits.held(),
     };
   }
 
   /** Ends every thread at once, as a fault in one would; others take their places. */
   terminateThreads(): void {
-    for (const thread of this.#threads) thread.terminate();
+    for (const group of this.#groups()) group.terminateAll();
   }
 
   /** Ends the threads; calls that are still in flight fail. Drain the router first. */
   async close(): Promise<void> {
-    this.#closing = true;
     this.#watchdog.close();
-    const error = new FissiumError('SHUTTING_DOWN', 'the platform is shutting down');
-    for (const waiting of this.#queue.splice(0)) waiting.fail(error);
-    const threads = [...this.#threads];
-    for (const thread of threads) thread.close();
-    await this.#pool.destroy();
-    await Promise.all(threads.map((thread) => thread.gone));
+    await Promise.all(this.#groups().map((group) => group.close()));
   }
 
-  async #specialiseEverywhere(deployment: Deployment): Promise<void> {
-    await Promise.all(
-      [...this.#threads].map(async (thread) => {
-        try {
-          await thread.specialise(deployment);
-        } catch (error) {
-          // A thread that died meanwhile gets every function again when it is replaced.
-          if (thread.alive) throw error;
-        }
-      }),
-    );
+  #groups(): ThreadGroup[] {
+    return this.#executors ? [this.#listeners, this.#executors] : [this.#listeners];
   }
 
-  #drop(key: string): void {
-    const deployment = this.#deployments.get(key);
-    if (!deployment) return;
-    this.#deployments.delete(key);
-    this.#usage.delete(key);
-    this.#modules.release(deployment.manifest, deployment.limits.memoryBytes);
-    for (const thread of this.#threads) thread.drop(key);
+  *#allThreads(): Iterable<ExecutorThread> {
+    for (const group of this.#groups()) yield* group.threads;
   }
 
-  #invoke(
-    deployment: Deployment,
-    request: InvokeRequest,
-    onLog: DeploySpec['onLog'],
-    onDone: () => void,
-  ): Promise<InvokeResponse> {
-    return new Promise((resolve, reject) => {
-      const waiting: Waiting = {
-        start: (thread) => {
-          request.signal.removeEventListener('abort', onAbort);
-          const log = (stream: 'stdout' | 'stderr', lines: readonly string[]): void => {
-            for (const line of lines) onLog({ requestId: request.id, stream, line });
-          };
-          thread.invoke(deployment, request, log, onDone).then(resolve, reject);
-        },
-        fail: (error) => {
-          request.signal.removeEventListener('abort', onAbort);
-          onDone();
-          reject(error);
-        },
-      };
-      const onAbort = (): void => {
-        const at = this.#queue.indexOf(waiting);
-        if (at < 0) return;
-        this.#queue.splice(at, 1);
-        waiting.fail(new FissiumError('CLIENT_GONE', 'nobody waits for this answer any more'));
-      };
-      request.signal.addEventListener('abort', onAbort, { once: true });
-      if (request.signal.aborted) {
-        waiting.fail(new FissiumError('CLIENT_GONE', 'nobody waits for this answer any more'));
-        return;
-      }
-      this.#queue.push(waiting);
-      this.#dispatch();
-    });
-  }
-
-  /** Hands waiting calls to threads that can take them. */
-  #dispatch(): void {
-    while (this.#queue.length > 0) {
-      this.#watchdog.wake();
-      const thread = this.#pick();
-      if (!thread) return;
-      this.#queue.shift()?.start(thread);
-      this.#watchdog.called(thread);
-    }
-  }
-
-  /** The thread with the fewest calls among those that can take one soon, or none. */
-  #pick(): ExecutorThread | null {
-    let best: ExecutorThread | null = null;
-    for (const thread of this.#threads) {
-      if (!thread.alive || this.#starting.has(thread)) continue;
-      if (thread.unstarted >= MAX_UNSTARTED || thread.load >= MAX_CALLS_PER_THREAD) continue;
-      if (thread.running().heldMs > STUCK_AFTER_MS) continue;
-      if (!best || thread.load < best.load) best = thread;
-    }
-    return best;
-  }
-
-  #startThread(): void {
-    const startedAt = performance.now();
-    const thread = new ExecutorThread((start, signal) => this.#run(start, signal), {
-      changed: () => this.#dispatch(),
-      lost: (lost, error) => {
-        this.#threads.delete(lost);
-        if (this.#closing) return;
-        this.#replaced++;
-        this.#logger.warn({ err: error }, 'an executor thread ended and is replaced');
-        // A thread that cannot even start is tried again, but not in a tight loop.
-        const delay = performance.now() - startedAt < 1000 ? MIN_RESTART_DELAY_MS : 0;
-        setTimeout(() => {
-          if (!this.#closing) this.#replace();
-        }, delay);
+  #group(kind: ThreadKind, listeners: ListenerHooks | null): ThreadGroup {
+    return new ThreadGroup({
+      file: new URL(`./${kind}.worker${extname(import.meta.filename)}`, import.meta.url),
+      threads: this.#threads,
+      codeBytes: this.#codeBytes,
+      limits: this.#limits,
+      logger: this.#logger,
+      listeners,
+      functions: () => this.#heldBy(kind),
+      busy: () => this.#watchdog.wake(),
+      needs: (thread, key) => void this.#bring(thread, key),
+      gaveUp: (thread, key) => this.#gaveUp(thread, key),
+      logged: (key, requestId, stream, lines) => {
+        const onLog = this.#functions.get(key)?.spec.onLog;
+        for (const line of lines) onLog?.({ requestId, stream, line });
       },
     });
-    this.#threads.add(thread);
   }
 
-  /** Starts a thread in the place of a lost one; it takes calls once it has every function. */
-  #replace(): void {
-    this.#startThread();
-    const thread = [...this.#threads].at(-1);
-    if (!thread) return;
-    this.#starting.add(thread);
-    const functions = [...this.#deployments.values()].map(async (deployment) => {
-      try {
-        await thread.specialise(deployment);
-      } catch (err) {
-        this.#logger.error({ err, key: deployment.key }, 'a replaced thread could not take a function');
+  /** What a new thread of a group gets at once: what the others have. */
+  *#heldBy(kind: ThreadKind): Iterable<Promise<Deployment>> {
+    for (const deployed of this.#functions.values())
+      if (deployed.kind === kind && deployed.holders.size > 0) yield this.#deployment(deployed);
+  }
+
+  async #specialise(deployed: Deployed): Promise<void> {
+    const deployment = await this.#deployment(deployed);
+    for (const thread of deployed.group.threads) deployed.holders.add(thread);
+    await deployed.group.specialise(deployment);
+  }
+
+  async #deployment({ key, spec, codeBytes }: Deployed): Promise<Deployment> {
+    const { namespace, name, manifest, folder, grants, limits } = spec;
+    const modules = await this.#modules.load(key, manifest, folder, limits.memoryBytes);
+    return { key, namespace, name, manifest, folder, grants, limits, modules, codeBytes };
+  }
+
+  /** Brings a function to a thread that has calls for it. */
+  async #bring(thread: ExecutorThread, key: string): Promise<void> {
+    try {
+      const deployed = this.#functions.get(key);
+      if (!deployed) {
+        throw new FissiumError('FUNCTION_NOT_READY', 'this version of the function was replaced');
       }
-    });
-    void Promise.all([thread.ready.catch(() => undefined), ...functions]).then(() => {
-      this.#starting.delete(thread);
-      this.#dispatch();
-    });
+      const deployment = await this.#deployment(deployed);
+      deployed.holders.add(thread);
+      await thread.specialise(deployment);
+    } catch (error) {
+      if (thread.alive) thread.refuse(key, error);
+    }
   }
 
-  #run(start: ExecutorStart, signal: AbortSignal): Promise<void> {
-    // Piscina takes the list's type from MessagePort.postMessage, where the DOM's declaration stands beside Node's.
-    const transferList = [start.port] as unknown as StructuredSerializeOptions;
-    return this.#pool.run(start, { transferList, signal });
+  #gaveUp(thread: ExecutorThread, key: string): void {
+    const deployed = this.#functions.get(key);
+    if (!deployed) return;
+    deployed.holders.delete(thread);
+    for (const holder of deployed.holders) if (holder.alive) return;
+    this.#modules.release(key);
   }
+
+  #drop(deployed: Deployed): void {
+    if (!this.#functions.delete(deployed.key)) return;
+    this.#modules.release(deployed.key);
+    deployed.group.drop(deployed.key);
+  }
+}
+
+/** Only code that can be interrupted runs where connections are served. */
+function runsInListeners({ engine, modules }: PreparedManifest): boolean {
+  return engine === 'component' && modules.every(({ interruptible }) => interruptible);
 }

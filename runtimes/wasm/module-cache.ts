@@ -1,4 +1,4 @@
-/** Compiled core modules, shared by every function of one digest and memory limit. */
+/** Compiled core modules, shared by every function of one digest, and of one memory limit where that is in the module. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PreparedManifest } from './engine.ts';
@@ -6,45 +6,79 @@ import { memoryPages } from './prepare/limits.ts';
 import { limitMemory } from './rewrite/memory-limit.ts';
 import { limitTables } from './rewrite/tables.ts';
 
+type Modules = ReadonlyMap<string, WebAssembly.Module>;
+
 interface Entry {
-  readonly modules: Promise<ReadonlyMap<string, WebAssembly.Module>>;
-  users: number;
+  readonly modules: Promise<Modules>;
+  readonly bytes: number;
+  /** Keys of the functions that have them. */
+  readonly owners: Set<string>;
 }
 
 export class ModuleCache {
   readonly #entries = new Map<string, Entry>();
+  /** Keys of functions, and what each has. */
+  readonly #owned = new Map<string, string>();
+  #heldBytes = 0;
 
-  /** Compiled modules by name; compiled once, whoever asks. Each `load` needs its `release`. */
+  /** Bytes of Wasm of all modules that are compiled now. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  /** Whether a function of this package would find it compiled. */
+  has(manifest: PreparedManifest, memoryBytes: number): boolean {
+    return this.#entries.has(cacheKey(manifest, memoryBytes));
+  }
+
+  /** Compiled modules by name; compiled once, whoever asks, and kept until every owner has released them. */
   async load(
+    owner: string,
     manifest: PreparedManifest,
     folder: string,
     memoryBytes: number,
-  ): Promise<ReadonlyMap<string, WebAssembly.Module>> {
+  ): Promise<Modules> {
     const key = cacheKey(manifest, memoryBytes);
     let entry = this.#entries.get(key);
     if (!entry) {
-      entry = { modules: compileAll(manifest, folder, memoryBytes), users: 0 };
+      const bytes = sizeOf(manifest);
+      entry = { modules: compileAll(manifest, folder, memoryBytes), bytes, owners: new Set() };
       this.#entries.set(key, entry);
+      this.#heldBytes += bytes;
     }
-    entry.users++;
+    entry.owners.add(owner);
+    this.#owned.set(owner, key);
     try {
       return await entry.modules;
     } catch (error) {
-      this.release(manifest, memoryBytes);
+      this.release(owner);
       throw error;
     }
   }
 
-  release(manifest: PreparedManifest, memoryBytes: number): void {
-    const key = cacheKey(manifest, memoryBytes);
+  /** The owner needs its modules no more, or not now. */
+  release(owner: string): void {
+    const key = this.#owned.get(owner) ?? '';
     const entry = this.#entries.get(key);
-    if (entry && --entry.users === 0) this.#entries.delete(key);
+    this.#owned.delete(owner);
+    if (!entry?.owners.delete(owner) || entry.owners.size > 0) return;
+    this.#entries.delete(key);
+    this.#heldBytes -= entry.bytes;
   }
+}
+
+/** Bytes of Wasm of a package's core modules. */
+export function sizeOf({ modules }: PreparedManifest): number {
+  return modules.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 function cacheKey(manifest: PreparedManifest, memoryBytes: number): string {
   // One package may be prepared for two engines, which have other modules.
-  return `${manifest.engine}-${manifest.digest}-${manifest.prepareVersion}-${memoryBytes}`;
+  const inModule = manifest.modules.some(
+    ({ initialPages, importsMemory }) => initialPages !== undefined && importsMemory !== true,
+  );
+  const limit = inModule ? memoryBytes : 'any';
+  return `${manifest.engine}-${manifest.digest}-${manifest.prepareVersion}-${limit}`;
 }
 
 async function compileAll(

@@ -5,12 +5,15 @@
  */
 import type { ControlBlock } from './control.ts';
 import type { Turn } from './engine.ts';
+import { threadMemory } from './pool/thread.ts';
 import { yieldFunction, type Decision, type YieldFunction } from './yield.worker.ts';
 
 /** How long short guests may go before a long computation that waits gets its turn all the same, ms. */
 const LONG_WAITS_MS = 50;
 
 export interface TurnOptions {
+  /** CPU time that the guest may use, ms. @default no limit */
+  readonly cpuTimeMs?: number;
   /** Called once, when the guest is entered for the first time. */
   readonly onEntered?: () => void;
   /** Whether nobody waits for this guest any more: then it ends instead of going on after it gave way. */
@@ -25,6 +28,7 @@ export class Turns {
   readonly #short: (() => void)[] = [];
   /** Guests that had to give way. */
   readonly #long: (() => void)[] = [];
+  #lives = 0;
   #held = false;
   #holder: GuestTurn | null = null;
   #longHolds = false;
@@ -34,6 +38,12 @@ export class Turns {
   constructor(control: ControlBlock) {
     this.control = control;
     this.yield = yieldFunction({ decide: () => this.#decide(), wait: () => this.#giveWay() });
+  }
+
+  /** A life that no other instance of this thread has, or had lately: a positive 31-bit number. */
+  nextLife(): number {
+    this.#lives = this.#lives === 0x7fffffff ? 1 : this.#lives + 1;
+    return this.#lives;
   }
 
   /** A turn-taker for one life of an instance. */
@@ -86,6 +96,7 @@ export class Turns {
   }
 
   #decide(): Decision {
+    if (!threadMemory.findRoom() && this.#holder) this.#holder.outOfRoom = true;
     const turn = this.#holder;
     if (!turn) {
       // The host calls an instance outside of any request.
@@ -106,6 +117,7 @@ export class Turns {
 export class GuestTurn implements Turn {
   readonly life: number;
   suspendable: () => boolean = () => false;
+  outOfRoom = false;
   readonly #turns: Turns;
   readonly #options: TurnOptions;
   #usedUs = 0;
@@ -115,6 +127,7 @@ export class GuestTurn implements Turn {
   #holds = false;
   #entered = false;
   #closed = false;
+  #overCpu = false;
 
   constructor(turns: Turns, life: number, options: TurnOptions) {
     this.#turns = turns;
@@ -125,6 +138,11 @@ export class GuestTurn implements Turn {
   /** CPU time that was charged up to the last release, µs. */
   get usedUs(): number {
     return this.#usedUs;
+  }
+
+  /** Whether the guest was ended because it had used up its CPU time. */
+  get overCpu(): boolean {
+    return this.#overCpu;
   }
 
   async take(): Promise<void> {
@@ -164,15 +182,18 @@ export class GuestTurn implements Turn {
     const cpuMs =
       this.#enteredAtCpuUs < 0 ? heldMs : Math.max(threadCpuUs() - this.#enteredAtCpuUs, 0) / 1000;
     this.#usedUs += Math.round(Math.min(heldMs, cpuMs) * 1000);
+    // It may have met its end without calling anybody. Other guests are ended because nobody waits for them.
+    if (this.#turns.control.isKilled(this.life)) this.#overCpu = this.#options.isAborted?.() !== true;
     this.#turns.control.leave();
     return heldMs;
   }
 
   #enter(): void {
+    threadMemory.settle();
     this.#holds = true;
     this.#enteredAtMs = performance.now();
     this.#enteredAtCpuUs = -1;
-    this.#turns.control.enter(this.life, this.#usedUs);
+    this.#turns.control.enter(this.life, this.#usedUs, this.#options.cpuTimeMs);
     if (this.#entered) return;
     this.#entered = true;
     this.#options.onEntered?.();

@@ -1,89 +1,105 @@
 /**
  * Ends guests that use more CPU time than they may, and those that nobody waits for any more; makes those that
- * compute for long give way to what else there is to do in their thread.
+ * compute for long give way to what else there is to do in their thread. Lives in the main thread, and sees of a
+ * thread only its control block: which calls a listener thread has is nobody's business but its own.
  */
-import { FissiumError } from '../../src/errors.ts';
-import type { ExecutorThread } from './executor-thread.ts';
+import type { ControlBlock } from './control.ts';
 
 const TICK_MS = 10;
-/** How long a guest may hold its thread before it is asked to give way, ms; and where a call waits for the thread. */
-const SLICE_MS = 10;
-const SHORT_SLICE_MS = 1;
+/** Between two looks while some guest computes for long, ms; also how long it may hold its thread at a time. */
+const SLICE_MS = 1;
+/** Slices are looked at for this long after the last guest that needed it, ms. */
+const ALERT_MS = 100;
+/** Threads are watched for this long after their last call, ms: most calls come soon after another. */
+const IDLE_MS = 500;
 /** How long a guest may run on after its kill word was written, before its whole thread is ended. */
 const KILL_GRACE_MS = 1000;
 
+/** What is watched. */
+export interface WatchedThread {
+  readonly control: ControlBlock;
+  /** Whether nobody waits for this guest any more. */
+  isUnwanted(life: number): boolean;
+  /** The last resort, for a guest that cannot be interrupted. */
+  terminate(): void;
+}
+
 export class Watchdog {
-  readonly #threads: () => Iterable<ExecutorThread>;
-  readonly #onTick: () => boolean;
+  readonly #threads: () => Iterable<WatchedThread>;
+  readonly #killed = new WeakMap<WatchedThread, { life: number; sinceMs: number }>();
   #timer: NodeJS.Timeout | null = null;
-  #soon: NodeJS.Timeout | null = null;
+  #periodMs = TICK_MS;
+  #alertUntilMs = 0;
+  #busyUntilMs = 0;
   #closed = false;
 
-  /** @param onTick whether there is still something to wait for, other than the calls that threads have */
-  constructor(threads: () => Iterable<ExecutorThread>, onTick: () => boolean) {
+  constructor(threads: () => Iterable<WatchedThread>) {
     this.#threads = threads;
-    this.#onTick = onTick;
   }
 
-  /** Watches from now on, until no thread has a call: an idle platform does not wake up a hundred times a second. */
+  /**
+   * Watches from now on, until no thread has a call: an idle platform does not wake up a hundred times a second.
+   * A thread says that it is not watched; see {@link ControlBlock.countCall}.
+   */
   wake(): void {
+    this.#busyUntilMs = performance.now() + IDLE_MS;
     if (this.#closed || this.#timer) return;
-    this.#timer = setInterval(() => this.#tick(), TICK_MS);
-    this.#timer.unref();
-  }
-
-  /** A call was given to this thread: a long computation in it lets the call go first, a short one is left alone. */
-  called(thread: ExecutorThread): void {
-    const { life, heldMs } = thread.running();
-    if (life === 0) return;
-    if (heldMs >= SHORT_SLICE_MS) thread.control.askToYield(life);
-    else
-      this.#soon ??= setTimeout(() => {
-        this.#soon = null;
-        for (const each of this.#threads()) if (each.unstarted > 0) this.#check(each);
-      }, SHORT_SLICE_MS).unref();
+    for (const { control } of this.#threads()) control.watch();
+    this.#run(TICK_MS);
   }
 
   close(): void {
     this.#closed = true;
-    this.#sleep();
-    if (this.#soon) clearTimeout(this.#soon);
+    this.#stop();
   }
 
-  #sleep(): void {
+  #run(periodMs: number): void {
+    this.#stop();
+    this.#periodMs = periodMs;
+    this.#timer = setInterval(() => this.#tick(), periodMs);
+    this.#timer.unref();
+  }
+
+  #stop(): void {
     if (this.#timer) clearInterval(this.#timer);
     this.#timer = null;
   }
 
   #tick(): void {
-    let calls = 0;
+    const now = performance.now();
     for (const thread of this.#threads()) {
-      calls += thread.load;
-      this.#check(thread);
+      if (thread.control.calls > 0) this.#busyUntilMs = now + IDLE_MS;
+      this.#check(thread, now);
     }
-    if (!this.#onTick() && calls === 0) this.#sleep();
+    const wantedMs = now < this.#alertUntilMs ? SLICE_MS : TICK_MS;
+    if (now > this.#busyUntilMs && this.#allIdle()) this.#stop();
+    else if (wantedMs !== this.#periodMs) this.#run(wantedMs);
   }
 
-  #check(thread: ExecutorThread): void {
-    const { life, usedMs, heldMs } = thread.running();
-    const call = life === 0 ? undefined : thread.call(life);
-    if (!call) return;
-    if (usedMs > call.cpuTimeMs && !call.ending) {
-      call.abort(
-        new FissiumError(
-          'CPU_LIMIT',
-          `the function used more CPU time than one request may (${call.cpuTimeMs} ms); raise spec.wasm.cpuTime if it needs more`,
-        ),
-      );
+  /** From here on a thread that gets a call says so. */
+  #allIdle(): boolean {
+    const threads = [...this.#threads()];
+    if (threads.every(({ control }) => control.unwatch())) return true;
+    for (const { control } of threads) control.watch();
+    return false;
+  }
+
+  #check(thread: WatchedThread, now: number): void {
+    const { life, usedMs, limitMs, heldMs } = thread.control.running();
+    if (life === 0) return;
+    if (usedMs > limitMs || thread.isUnwanted(life)) this.#kill(thread, life, now);
+    else if (heldMs >= SLICE_MS) {
+      this.#alertUntilMs = now + ALERT_MS;
+      // What else the thread has to do, it alone knows.
+      thread.control.askToYield(life);
     }
-    if (!call.ending) {
-      // Even where no call waits: a timer or a body may.
-      if (heldMs >= (thread.unstarted > 0 ? SHORT_SLICE_MS : SLICE_MS)) thread.control.askToYield(life);
-      return;
-    }
-    const now = performance.now();
-    if (call.killedAtMs === 0) call.killedAtMs = now;
+  }
+
+  #kill(thread: WatchedThread, life: number, now: number): void {
+    const before = this.#killed.get(thread);
+    const killed = before?.life === life ? before : { life, sinceMs: now };
+    this.#killed.set(thread, killed);
     thread.control.kill(life);
-    if (now - call.killedAtMs > KILL_GRACE_MS) thread.terminate();
+    if (now - killed.sinceMs > KILL_GRACE_MS) thread.terminate();
   }
 }

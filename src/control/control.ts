@@ -18,10 +18,12 @@ import type {
   GuestLogPort,
   HostPort,
   PreparerPort,
+  ProcessPort,
   RouteTablePort,
 } from './ports.ts';
 import { Patience } from './patience.ts';
 import { StatusWriter } from './status.ts';
+import { UnservedTriggerReconciler } from './unserved-trigger/reconciler.ts';
 import { allKinds, watchEverything, type Watched, type WatchedKind } from './watched.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -35,6 +37,10 @@ export interface ControlOptions {
   readonly logger: Logger;
   /** Where guests' output goes. @default nowhere */
   readonly logs?: GuestLogPort;
+  /** Runs functions of container environments. @default they are kept and answer 501 */
+  readonly processes?: ProcessPort;
+  /** Resolves when what was changed in the tables until then is served by every listener. @default at once */
+  readonly served?: () => Promise<void>;
   /** @default all namespaces */
   readonly namespaces?: readonly string[];
   /** @default one over the archive store */
@@ -59,6 +65,9 @@ interface Queues {
   readonly packages: WorkQueue;
   readonly functions: WorkQueue;
   readonly triggers: WorkQueue;
+  readonly timeTriggers: WorkQueue;
+  readonly queueTriggers: WorkQueue;
+  readonly watchTriggers: WorkQueue;
 }
 
 /** Starts watching and reconciling; returns at once, also while the API server is not there yet. */
@@ -68,7 +77,7 @@ export function startControl(options: ControlOptions): Promise<Control> {
   const watched = watchEverything(client, logger, namespaces);
   const context: ReconcilerContext = {
     client,
-    statuses: new StatusWriter(client),
+    statuses: new StatusWriter(client, options.served),
     events,
     watched,
     logger,
@@ -115,7 +124,7 @@ function makeQueues(options: ControlOptions, context: ReconcilerContext): Queues
   const states = new PackageStates((key) => {
     for (const fn of watched.functions.byIndex('package', key)) queues.functions.add(keyOf(fn));
   });
-  const environments = new EnvironmentReconciler(context);
+  const environments = new EnvironmentReconciler(context, options.processes !== undefined);
   const packages = new PackageReconciler({
     context,
     states,
@@ -127,6 +136,8 @@ function makeQueues(options: ControlOptions, context: ReconcilerContext): Queues
     context,
     packageStates: states,
     deployments: new Deployments({ host, logs, logger }),
+    processes: options.processes,
+    logs,
     table,
     patience: new Patience((key) => queues.functions.add(key)),
     onTableChange: (key) => {
@@ -140,6 +151,14 @@ function makeQueues(options: ControlOptions, context: ReconcilerContext): Queues
     patience: new Patience((key) => queues.triggers.add(key)),
   });
 
+  const timeTriggers = new UnservedTriggerReconciler(context, 'TimeTrigger', watched.timeTriggers);
+  const queueTriggers = new UnservedTriggerReconciler(context, 'MessageQueueTrigger', watched.queueTriggers);
+  const watchTriggers = new UnservedTriggerReconciler(
+    context,
+    'KubernetesWatchTrigger',
+    watched.watchTriggers,
+  );
+
   const queue = (
     name: string,
     concurrency: number,
@@ -151,6 +170,9 @@ function makeQueues(options: ControlOptions, context: ReconcilerContext): Queues
     packages: queue('package-queue', 8, (key, signal) => packages.reconcile(key, signal)),
     functions: queue('function-queue', 8, (key) => functions.reconcile(key)),
     triggers: queue('trigger-queue', 8, (key) => triggers.reconcile(key)),
+    timeTriggers: queue('time-trigger-queue', 2, (key) => timeTriggers.reconcile(key)),
+    queueTriggers: queue('message-queue-trigger-queue', 2, (key) => queueTriggers.reconcile(key)),
+    watchTriggers: queue('watch-trigger-queue', 2, (key) => watchTriggers.reconcile(key)),
   };
   return queues;
 }
@@ -173,6 +195,9 @@ function dispatchChanges(watched: Watched, queues: Queues): void {
     const concernsFunction = change !== 'add' || trigger.metadata.ownerReferences !== undefined;
     if (concernsFunction && watched.functions.getByKey(key) !== undefined) queues.functions.add(key);
   });
+  onSpecChange(watched.timeTriggers, (trigger) => queues.timeTriggers.add(keyOf(trigger)));
+  onSpecChange(watched.queueTriggers, (trigger) => queues.queueTriggers.add(keyOf(trigger)));
+  onSpecChange(watched.watchTriggers, (trigger) => queues.watchTriggers.add(keyOf(trigger)));
   for (const [kind, index] of [
     [watched.secrets, 'secret'],
     [watched.configMaps, 'configMap'],

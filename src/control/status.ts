@@ -27,11 +27,14 @@ const REMEMBERED = 10_000;
 /** Writes statuses, and remembers what it wrote: the watch brings it only a moment later. */
 export class StatusWriter {
   readonly #client: KubeClient;
+  readonly #served: () => Promise<void>;
   /** By uid. */
   readonly #written = new Map<string, { resourceVersion: string; status: object }>();
 
-  constructor(client: KubeClient) {
+  /** @param served resolves when what was changed in the tables until then is served: a status must not say more */
+  constructor(client: KubeClient, served: () => Promise<void> = () => Promise.resolve()) {
     this.#client = client;
+    this.#served = served;
   }
 
   /**
@@ -51,6 +54,7 @@ export class StatusWriter {
       const after = change(before);
       if (isDeepStrictEqual(before ?? {}, after)) return { changed: false, before, after };
       const { resourceVersion } = current.metadata;
+      await this.#served();
       try {
         const written = await this.#client.patchStatus<WithStatus<S>>(type, namespace, name, {
           metadata: { resourceVersion, uid },

@@ -3,6 +3,30 @@ import type { Readable } from 'node:stream';
 /** Header names as received (lower case on the way in) with their values, in order, repeats kept. */
 export type HeaderList = readonly (readonly [name: string, value: string])[];
 
+/** What one call took; durations in milliseconds. */
+export interface InvokeReceipt {
+  /** From the executor's being asked to the function's being there and its guest's turn. */
+  readonly queueMs: number;
+  /** Waiting for the function itself: compiling, linking. */
+  readonly specialiseMs: number;
+  /** Making the instance; 0 where one was there. */
+  readonly instantiateMs: number;
+  readonly guestMs: number;
+  readonly hostMs: number;
+  readonly waitingMs: number;
+  readonly peakMemoryBytes: number;
+  /** What the call found: see `EngineReceipt` in `runtimes/wasm/engine.ts`. */
+  readonly instance: 'ready' | 'new' | 'reused';
+}
+
+/** As much of an AbortSignal as a call needs; making one of these costs a request far less. */
+export interface CallSignal {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  addEventListener(type: 'abort', listener: () => void, options?: { readonly once?: boolean }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 /** One call of a function, whatever triggered it. */
 export interface InvokeRequest {
   /** Names the call in logs, receipts and answers (`X-Fission-Request-ID`). */
@@ -19,7 +43,12 @@ export interface InvokeRequest {
   /** Trailers that arrived after the body; resolves once `body` has ended. */
   readonly trailers?: Promise<HeaderList>;
   /** Aborted when nobody waits for the answer any more: client gone, deadline, shutdown. */
-  readonly signal: AbortSignal;
+  readonly signal: CallSignal;
+  /**
+   * Asks for a receipt: called once, when the guest is gone; with null where there is none to give. Absent, nothing
+   * is measured.
+   */
+  readonly onReceipt?: (receipt: InvokeReceipt | null) => void;
 }
 
 /** The answer's head, with its body still to come. */
@@ -27,14 +56,20 @@ export interface InvokeResponse {
   readonly status: number;
   readonly headers: HeaderList;
   /**
-   * The body. Destroyed with a FissiumError when the guest fails after its head: then the client's
-   * connection must be destroyed as well, never ended cleanly.
+   * The body: bytes where all of it is there already, else a stream. That is destroyed with a FissiumError when
+   * the guest fails after its head: then the client's connection must be destroyed as well, never ended cleanly.
    */
-  readonly body: Readable;
-  /** The trailers the guest sent; resolves when `body` has ended, empty where there are none. */
-  readonly trailers: Promise<HeaderList>;
+  readonly body: Readable | Uint8Array;
+  /** The trailers the guest sent, once `body` has ended; empty where there are none. */
+  readonly trailers: HeaderList | Promise<HeaderList>;
   /** Whether an instance had to be made for this call, for metrics and the receipt. */
   readonly coldStart: boolean;
+}
+
+/** An answer whose body streams, whatever its length. */
+export interface StreamedResponse extends InvokeResponse {
+  readonly body: Readable;
+  readonly trailers: Promise<HeaderList>;
 }
 
 /**
@@ -42,6 +77,8 @@ export interface InvokeResponse {
  * (an instance in a worker thread, a pod) is the executor's business.
  */
 export interface Invoker {
+  /** What listener threads run it as themselves; null or absent where only `invoke` reaches it. */
+  readonly threadKey?: string | null;
   /** Rejects with a FissiumError when the guest fails before its head. Never retries what has begun. */
   invoke(request: InvokeRequest): Promise<InvokeResponse>;
 }

@@ -2,8 +2,9 @@
  * The platform's metrics. Names and labels are Fission 1.27's where it has the metric, so that its dashboards
  * and alerts keep working; the others say in their help that they are ours.
  */
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import type { ErrorCode, Fault } from '../errors.ts';
+import { Buckets, registerBuckets } from './buckets.ts';
 
 export interface FunctionName {
   readonly namespace: string;
@@ -21,6 +22,17 @@ export interface CallMeasurement extends FunctionName {
   readonly failure: { readonly code: ErrorCode; readonly fault: Fault } | null;
 }
 
+/** Stages of one call, ms, and the most memory that its instance had. */
+export interface StageMeasurement {
+  readonly queueMs: number;
+  readonly specialiseMs: number;
+  readonly instantiateMs: number;
+  readonly guestMs: number;
+  readonly hostMs: number;
+  readonly waitMs: number;
+  readonly memoryBytes: number;
+}
+
 /** What is asked at each scrape. */
 export interface GaugeSource {
   /** Requests that wait, for functions that have any. */
@@ -35,12 +47,19 @@ export interface PlatformMetrics {
   readonly registry: Registry;
   callStarted(name: FunctionName): void;
   callFinished(call: CallMeasurement): void;
+  /** Where the time of one call went. */
+  stages(name: FunctionName, stages: StageMeasurement): void;
   /** A request that no route took. */
   unrouted(kind: 'not found' | 'method not allowed', method: string): void;
   /** An instance could not be made. */
   coldStartFailed(name: FunctionName): void;
   /** Adds a source of gauges; returns what takes it away. */
   addSource(source: GaugeSource): () => void;
+  /**
+   * Adds registries of other threads, as prom-client's `getMetricsAsJSON` gives them; asked at each scrape. Returns
+   * what takes them away.
+   */
+  addThreads(measure: () => Promise<readonly unknown[]>): () => void;
   /** The function exists (again): its series stay. */
   functionAdded(name: FunctionName): void;
   /** The function is gone: its series go after a while, so that a last scrape still sees them. */
@@ -64,16 +83,38 @@ const FUNCTION_LABELS = ['function_namespace', 'function_name'] as const;
 /** The Prometheus clients' default, which Fission uses, and longer ones for functions that wait. */
 const OVERHEAD_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const DURATION_BUCKETS_S = [0.0005, 0.001, 0.0025, ...OVERHEAD_BUCKETS_S, 30, 60, 300];
+const STAGE_BUCKETS_S = [1e-6, 5e-6, 2e-5, 1e-4, 5e-4, 2e-3, 1e-2, 5e-2, 0.25, 1, 10];
+const MIB = 1024 * 1024;
+const MEMORY_BUCKETS = [MIB, 4 * MIB, 16 * MIB, 64 * MIB, 256 * MIB, 1024 * MIB];
+const STAGES = ['queue', 'specialise', 'instantiate', 'guest', 'host', 'wait'] as const;
 const OTHER = '<other>';
+
+type Stage = (typeof STAGES)[number];
+
+/** prom-client's type says less than what its `getMetricsAsJSON` gives and `aggregate` takes. */
+type MetricsOfThreads = Parameters<typeof AggregatorRegistry.aggregate>[0];
 
 type CallLabels = Record<(typeof CALL_LABELS)[number], string>;
 type FunctionLabels = Record<(typeof FUNCTION_LABELS)[number], string>;
 
-/** What one function has in the registry. */
+/** One set of labels that calls have. */
+interface CallSeries {
+  readonly labels: CallLabels;
+  readonly overhead: Buckets;
+  calls: number;
+  errors: number;
+}
+
+/** What one function has to show. */
 interface Series {
   readonly labels: FunctionLabels;
-  readonly calls: Map<string, CallLabels>;
+  readonly calls: Map<string, CallSeries>;
+  readonly duration: Buckets;
+  readonly stages: Map<Stage, Buckets>;
+  readonly memory: Buckets;
   inFlight: number;
+  coldStarts: number;
+  coldStartErrors: number;
   removal: NodeJS.Timeout | undefined;
 }
 
@@ -83,55 +124,12 @@ class Metrics implements PlatformMetrics {
   readonly #seriesPerFunction: number;
   readonly #series = new Map<string, Series>();
   readonly #sources = new Set<GaugeSource>();
+  readonly #threads = new Set<() => Promise<readonly unknown[]>>();
 
-  readonly #calls = new Counter({
-    name: 'fission_function_calls_total',
-    help: 'Count of Fission function calls',
-    labelNames: CALL_LABELS,
-    registers: [this.registry],
-  });
-  readonly #errors = new Counter({
-    name: 'fission_function_errors_total',
-    help: 'Count of Fission function errors',
-    labelNames: CALL_LABELS,
-    registers: [this.registry],
-  });
-  readonly #overhead = new Histogram({
-    name: 'fission_function_overhead_seconds',
-    help: 'The function call delay caused by fission: from the arrival until the executor is asked.',
-    labelNames: CALL_LABELS,
-    buckets: OVERHEAD_BUCKETS_S,
-    registers: [this.registry],
-  });
-  readonly #duration = new Histogram({
-    name: 'fission_function_duration_seconds',
-    help: 'From the arrival of a call to the last byte of its answer.',
-    labelNames: FUNCTION_LABELS,
-    buckets: DURATION_BUCKETS_S,
-    registers: [this.registry],
-  });
-  readonly #coldStarts = new Counter({
-    name: 'fission_function_cold_starts_total',
-    help: 'How many cold starts are made by function_name, function_namespace.',
-    labelNames: FUNCTION_LABELS,
-    registers: [this.registry],
-  });
-  readonly #coldStartErrors = new Counter({
-    name: 'fission_function_cold_start_errors_total',
-    help: 'Count of fission cold start errors',
-    labelNames: FUNCTION_LABELS,
-    registers: [this.registry],
-  });
   readonly #failures = new Counter({
     name: 'fission_invocation_failures_total',
     help: 'Count of failed function invocations attributed by component and reason.',
     labelNames: ['component', 'reason'] as const,
-    registers: [this.registry],
-  });
-  readonly #inFlight = new Gauge({
-    name: 'fission_function_requests_in_flight',
-    help: 'Calls of the function that run or wait now.',
-    labelNames: FUNCTION_LABELS,
     registers: [this.registry],
   });
   readonly #unrouted = new Counter({
@@ -145,13 +143,12 @@ class Metrics implements PlatformMetrics {
     this.#keepRemovedMs = options.keepRemovedMs ?? 300_000;
     this.#seriesPerFunction = options.seriesPerFunction ?? 200;
     if (options.processMetrics !== false) collectDefaultMetrics({ register: this.registry });
+    this.#addCallMetrics();
     this.#addGauges();
   }
 
   callStarted(name: FunctionName): void {
-    const series = this.#of(name);
-    series.inFlight += 1;
-    this.#inFlight.set(series.labels, series.inFlight);
+    this.#of(name).inFlight += 1;
   }
 
   callFinished(call: CallMeasurement): void {
@@ -159,18 +156,28 @@ class Metrics implements PlatformMetrics {
     const series = this.#series.get(keyOf(call));
     if (series === undefined) return;
     series.inFlight = Math.max(0, series.inFlight - 1);
-    this.#inFlight.set(series.labels, series.inFlight);
-    const labels = this.#callLabels(series, call);
-    this.#calls.inc(labels);
+    const calls = this.#callSeries(series, call);
+    calls.calls += 1;
     if (call.status >= 400 || (call.failure !== null && call.failure.code !== 'CLIENT_GONE'))
-      this.#errors.inc(labels);
-    this.#overhead.observe(labels, call.overheadMs / 1000);
-    this.#duration.observe(series.labels, call.durationMs / 1000);
-    if (call.coldStart) this.#coldStarts.inc(series.labels);
+      calls.errors += 1;
+    calls.overhead.observe(call.overheadMs / 1000);
+    series.duration.observe(call.durationMs / 1000);
+    if (call.coldStart) series.coldStarts += 1;
     // As in Fission, a client that goes is nobody's failure.
     if (call.failure === null || call.failure.code === 'CLIENT_GONE') return;
     const { code, fault } = call.failure;
     this.#failures.inc({ component: COMPONENT[fault], reason: code.toLowerCase() });
+  }
+
+  stages(name: FunctionName, measured: StageMeasurement): void {
+    const series = this.#series.get(keyOf(name));
+    if (series === undefined) return;
+    for (const stage of STAGES) {
+      const buckets = series.stages.get(stage) ?? new Buckets(STAGE_BUCKETS_S);
+      series.stages.set(stage, buckets);
+      buckets.observe(measured[`${stage}Ms`] / 1000);
+    }
+    series.memory.observe(measured.memoryBytes);
   }
 
   unrouted(kind: 'not found' | 'method not allowed', method: string): void {
@@ -178,12 +185,17 @@ class Metrics implements PlatformMetrics {
   }
 
   coldStartFailed(name: FunctionName): void {
-    this.#coldStartErrors.inc(this.#of(name).labels);
+    this.#of(name).coldStartErrors += 1;
   }
 
   addSource(source: GaugeSource): () => void {
     this.#sources.add(source);
     return () => this.#sources.delete(source);
+  }
+
+  addThreads(measure: () => Promise<readonly unknown[]>): () => void {
+    this.#threads.add(measure);
+    return () => this.#threads.delete(measure);
   }
 
   functionAdded(name: FunctionName): void {
@@ -197,11 +209,20 @@ class Metrics implements PlatformMetrics {
     const key = keyOf(name);
     const series = this.#series.get(key);
     if (series === undefined || series.removal !== undefined) return;
-    series.removal = setTimeout(() => this.#forget(key, series), this.#keepRemovedMs).unref();
+    series.removal = setTimeout(() => this.#series.delete(key), this.#keepRemovedMs).unref();
   }
 
   async page(): Promise<{ contentType: string; body: string }> {
-    return { contentType: this.registry.contentType, body: await this.registry.metrics() };
+    const threads = await Promise.all(Array.from(this.#threads, (measure) => measure()));
+    const others = threads.flat();
+    const whole =
+      others.length === 0
+        ? this.registry
+        : AggregatorRegistry.aggregate([
+            await this.registry.getMetricsAsJSON(),
+            ...others,
+          ] as MetricsOfThreads);
+    return { contentType: this.registry.contentType, body: await whole.metrics() };
   }
 
   close(): void {
@@ -217,38 +238,122 @@ class Metrics implements PlatformMetrics {
     const made: Series = {
       labels: { function_namespace: name.namespace, function_name: name.name },
       calls: new Map(),
+      duration: new Buckets(DURATION_BUCKETS_S),
+      stages: new Map(),
+      memory: new Buckets(MEMORY_BUCKETS),
       inFlight: 0,
+      coldStarts: 0,
+      coldStartErrors: 0,
       removal: undefined,
     };
     this.#series.set(key, made);
     return made;
   }
 
-  #callLabels(series: Series, { path, method, status }: CallMeasurement): CallLabels {
+  #callSeries(series: Series, { path, method, status }: CallMeasurement): CallSeries {
     const key = `${path}\0${method}\0${status}`;
     const known = series.calls.get(key);
     if (known !== undefined) return known;
-    const isFull = series.calls.size >= this.#seriesPerFunction;
+    if (series.calls.size < this.#seriesPerFunction) {
+      return addCalls(series, key, { ...series.labels, path, method, code: String(status) });
+    }
     // A function may answer with any status: past the bound only its first digit counts.
-    const labels: CallLabels = isFull
-      ? { ...series.labels, path: OTHER, method: OTHER, code: `${String(status).charAt(0)}xx` }
-      : { ...series.labels, path, method, code: String(status) };
-    if (!isFull) series.calls.set(key, labels);
-    else series.calls.set(`${OTHER}${labels.code}`, labels);
-    return labels;
+    const code = `${String(status).charAt(0)}xx`;
+    const other = series.calls.get(OTHER + code);
+    return other ?? addCalls(series, OTHER + code, { ...series.labels, path: OTHER, method: OTHER, code });
   }
 
-  #forget(key: string, series: Series): void {
-    this.#series.delete(key);
-    for (const labels of series.calls.values()) {
-      this.#calls.remove(labels);
-      this.#errors.remove(labels);
-      this.#overhead.remove(labels);
-    }
-    this.#duration.remove(series.labels);
-    this.#coldStarts.remove(series.labels);
-    this.#coldStartErrors.remove(series.labels);
-    this.#inFlight.remove(series.labels);
+  /** What calls count is kept in plain numbers, and becomes metrics at a scrape. */
+  #addCallMetrics(): void {
+    const all = this.#series;
+    const registers = [this.registry];
+    const { registry } = this;
+    const calls = new Counter({
+      name: 'fission_function_calls_total',
+      help: 'Count of Fission function calls',
+      labelNames: CALL_LABELS,
+      registers,
+      collect() {
+        this.reset();
+        for (const series of all.values())
+          for (const { labels, calls: count } of series.calls.values()) this.inc(labels, count);
+      },
+    });
+    const errors = new Counter({
+      name: 'fission_function_errors_total',
+      help: 'Count of Fission function errors',
+      labelNames: CALL_LABELS,
+      registers,
+      collect() {
+        this.reset();
+        for (const series of all.values())
+          for (const { labels, errors: count } of series.calls.values())
+            if (count > 0) this.inc(labels, count);
+      },
+    });
+    registerBuckets(registry, {
+      name: 'fission_function_overhead_seconds',
+      help: 'The function call delay caused by fission: from the arrival until the executor is asked.',
+      *series() {
+        for (const series of all.values())
+          for (const { labels, overhead } of series.calls.values()) yield [labels, overhead];
+      },
+    });
+    registerBuckets(registry, {
+      name: 'fission_function_duration_seconds',
+      help: 'From the arrival of a call to the last byte of its answer.',
+      *series() {
+        for (const { labels, duration, calls: known } of all.values())
+          if (known.size > 0) yield [labels, duration];
+      },
+    });
+    const coldStarts = new Counter({
+      name: 'fission_function_cold_starts_total',
+      help: 'How many cold starts are made by function_name, function_namespace.',
+      labelNames: FUNCTION_LABELS,
+      registers,
+      collect() {
+        this.reset();
+        for (const { labels, coldStarts: count } of all.values()) if (count > 0) this.inc(labels, count);
+      },
+    });
+    const coldStartErrors = new Counter({
+      name: 'fission_function_cold_start_errors_total',
+      help: 'Count of fission cold start errors',
+      labelNames: FUNCTION_LABELS,
+      registers,
+      collect() {
+        this.reset();
+        for (const { labels, coldStartErrors: count } of all.values()) if (count > 0) this.inc(labels, count);
+      },
+    });
+    const inFlight = new Gauge({
+      name: 'fission_function_requests_in_flight',
+      help: 'Calls of the function that run or wait now.',
+      labelNames: FUNCTION_LABELS,
+      registers,
+      collect() {
+        this.reset();
+        for (const { labels, inFlight: count } of all.values()) this.set(labels, count);
+      },
+    });
+    registerBuckets(registry, {
+      name: 'fissium_invocation_stage_seconds',
+      help: 'Where the time of calls went, by stage; of a sample of them, and those that asked for a receipt.',
+      *series() {
+        for (const { labels, stages } of all.values())
+          for (const [stage, buckets] of stages) yield [{ ...labels, stage }, buckets];
+      },
+    });
+    registerBuckets(registry, {
+      name: 'fissium_invocation_memory_bytes',
+      help: 'The most memory that the instance of a call had; of the same calls.',
+      *series() {
+        for (const { labels, stages, memory } of all.values()) if (stages.size > 0) yield [labels, memory];
+      },
+    });
+    // The registry holds them.
+    void [calls, errors, coldStarts, coldStartErrors, inFlight];
   }
 
   #addGauges(): void {
@@ -281,6 +386,8 @@ class Metrics implements PlatformMetrics {
     const routes = new Gauge({
       name: 'fission_router_routes',
       help: 'Routes currently in the route table.',
+      // Every thread has the same.
+      aggregator: 'max',
       registers,
       collect() {
         let total = 0;
@@ -299,6 +406,12 @@ const COMPONENT: Readonly<Record<Fault, string>> = {
   function: 'function',
   platform: 'executor',
 };
+
+function addCalls(series: Series, key: string, labels: CallLabels): CallSeries {
+  const made: CallSeries = { labels, overhead: new Buckets(OVERHEAD_BUCKETS_S), calls: 0, errors: 0 };
+  series.calls.set(key, made);
+  return made;
+}
 
 function keyOf({ namespace, name }: FunctionName): string {
   return `${namespace}/${name}`;

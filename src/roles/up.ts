@@ -8,10 +8,19 @@ import { WasmHost } from '../../runtimes/wasm/host.ts';
 import { Preparer } from '../../runtimes/wasm/prepare/index.ts';
 import { startApiServerThread } from '../apiserver/index.ts';
 import { ensureDefaults, startControl } from '../control/index.ts';
+import { ProcessExecutor } from '../executors/process/index.ts';
 import { KubeClient, loadKubeConfig } from '../kube/index.ts';
+import { writeAddresses } from '../kube/listener-addresses.ts';
 import { createMetrics, LogStore } from '../observe/index.ts';
 import { ArchiveStore, createStorageHandler } from '../packages/index.ts';
-import { createInternalListener, createRouter, FunctionTable, RouteTable } from '../router/index.ts';
+import {
+  createCallServices,
+  createInternalListener,
+  FunctionTable,
+  ListenerThreads,
+  RouteTable,
+  SharedCounts,
+} from '../router/index.ts';
 import { clientVersion } from '../cli/client-version.ts';
 import { openDataDir } from './data-dir.ts';
 import { deployExample, EXAMPLE_URL } from './example.ts';
@@ -33,6 +42,8 @@ export interface UpOptions {
   readonly workers: number;
   /** Which engine runs components: `component` gives what it declines to jco's; `jco` is there to compare. */
   readonly engine: 'component' | 'jco';
+  /** Whether packages that initialise themselves do so in each new instance, instead of once. @default false */
+  readonly noSnapshot?: boolean;
   /** Deploy the example function and its route. */
   readonly example: boolean;
   readonly verbose: boolean;
@@ -86,18 +97,35 @@ export async function up(options: UpOptions): Promise<void> {
     cacheDir: join(dataDir.path, 'cache'),
     logger,
     componentEngine: options.engine,
+    snapshots: !options.noSnapshot,
   });
   parts.defer(() => preparer.close());
-  const host = await WasmHost.start({ threads: options.workers, logger });
-  parts.defer(() => host.close());
-  metrics.addSource({ instances: () => host.instances() });
-
   const functions = new FunctionTable();
   const routes = new RouteTable();
+  const counts = new SharedCounts();
+  const router = new ListenerThreads({ functions, routes, counts, metrics, logs, logger, version });
+  const host = await WasmHost.start({ threads: options.workers, logger, listeners: router });
+  parts.defer(() => host.close());
+  const processes = new ProcessExecutor({ folder: join(dataDir.path, 'processes'), logger });
+  parts.defer(() => processes.close());
+  metrics.addSource({ instances: () => host.instances(), routes: () => routes.size });
+
   let ready = false;
-  const router = createRouter({ functions, routes, metrics, logs, logger, version, ready: () => ready });
+  const calls = createCallServices({ functions, counts, slotOf: router.slots.of, metrics, logs, logger });
+  parts.defer(() => calls.close());
   // What reconciles is stopped only after the last request has been answered.
-  const control = await startControl({ client, functions, routes, host, preparer, archives, logs, logger });
+  const control = await startControl({
+    client,
+    functions,
+    routes,
+    host,
+    preparer,
+    processes,
+    archives,
+    logs,
+    logger,
+    served: () => router.settled(),
+  });
   parts.defer(() => control.close());
   const storage = createStorageHandler({
     archives,
@@ -105,7 +133,7 @@ export async function up(options: UpOptions): Promise<void> {
     usersOf: (digest) => control.archiveUsers(digest),
   });
   const internal = createInternalListener({
-    services: router.services,
+    services: calls.services,
     metrics,
     logs,
     logger,
@@ -125,12 +153,16 @@ export async function up(options: UpOptions): Promise<void> {
   await Promise.race([control.synced(), stopped]);
   if (options.example) await deployExample(client, stopped);
   ready = true;
+  router.ready = true;
+  await router.settled();
+  writeAddresses(api.kubeconfigPath, { router: routerUrl, internal: internalUrl });
   announce(
     { router: routerUrl, internal: internalUrl, api: api.url, kubeconfig: api.kubeconfigPath },
     options,
   );
   await stopped;
   ready = false;
+  router.ready = false;
 }
 
 /** The address to type into a client; an unspecified listening address is reached through loopback. */

@@ -15,7 +15,7 @@ describe('Admission', () => {
     );
     await fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-        const admission = new Admission({ maxRequests: 20 });
+        const admission = new Admission({ settings: { maxRequests: 20 } });
         const limits = { concurrency: 2, queue: 3 };
         const running: { id: number; release: Release }[] = [];
         const waiting: { id: number; controller: AbortController }[] = [];
@@ -88,7 +88,7 @@ describe('Admission', () => {
   });
 
   it('counts functions apart and the platform together', async () => {
-    const admission = new Admission({ maxRequests: 2 });
+    const admission = new Admission({ settings: { maxRequests: 2 } });
     const limits = { concurrency: 1, queue: 0 };
     await admission.acquire('ns', 'f', limits, never);
     await expect(admission.acquire('ns', 'f', limits, never)).rejects.toMatchObject({

@@ -1,6 +1,9 @@
 /** Who may run now, who waits, and who is told to come back later. */
 import type { ResolvedFunction } from '../api/index.ts';
 import { FissiumError } from '../errors.ts';
+import { throwIfAborted } from '../executors/call-abort.ts';
+import type { CallSignal } from '../executors/executor.ts';
+import { SharedCounts } from './shared-counts.ts';
 
 export type AdmissionLimits = Pick<ResolvedFunction['limits'], 'concurrency' | 'queue'>;
 
@@ -25,10 +28,15 @@ interface Waiter {
 interface FunctionQueue {
   readonly namespace: string;
   readonly name: string;
+  /** In the shared counts. */
+  readonly slot: number;
   limits: AdmissionLimits;
+  /** Of this thread. */
   running: number;
   /** In order of arrival. */
   readonly waiting: Set<Waiter>;
+  /** Whether somebody listens for what other threads give back. */
+  listening: boolean;
 }
 
 export interface FunctionLoad {
@@ -38,29 +46,55 @@ export interface FunctionLoad {
   readonly queued: number;
 }
 
+export interface AdmissionOptions {
+  /** @default {@link DEFAULT_ADMISSION} */
+  readonly settings?: AdmissionSettings;
+  /** @default counts of this thread alone */
+  readonly counts?: SharedCounts;
+  /** Each function's slot in the counts. @default the next that is free */
+  readonly slotOf?: (key: string) => number;
+}
+
 /**
- * Bounds the requests of each function, over all threads (`limits.concurrency` run, `limits.queue` wait, first
- * come first served), and those of the platform as a whole.
+ * Bounds the requests of each function, over all threads (`limits.concurrency` run, `limits.queue` wait; in each
+ * thread first come first served), and those of the platform as a whole.
  */
 export class Admission {
   readonly #settings: AdmissionSettings;
+  readonly #counts: SharedCounts;
+  readonly #slotOf: (key: string) => number;
   readonly #queues = new Map<string, FunctionQueue>();
-  #requests = 0;
 
-  constructor(settings: AdmissionSettings = DEFAULT_ADMISSION) {
-    this.#settings = settings;
+  constructor(options: AdmissionOptions = {}) {
+    this.#settings = options.settings ?? DEFAULT_ADMISSION;
+    this.#counts = options.counts ?? new SharedCounts();
+    this.#slotOf = options.slotOf ?? slotsInOrder();
   }
 
-  /** Requests that run or wait now. */
+  /** Requests that run or wait now, in all threads. */
   get requests(): number {
-    return this.#requests;
+    return this.#counts.total;
   }
 
-  /** Functions that have requests now. */
+  /** Functions that have requests in this thread now. */
   *loads(): Generator<FunctionLoad> {
     for (const { namespace, name, running, waiting } of this.#queues.values()) {
-      yield { namespace, name, running, queued: waiting.size };
+      if (running > 0 || waiting.size > 0) yield { namespace, name, running, queued: waiting.size };
     }
+  }
+
+  /**
+   * Admits the request at once if it may run at once; null where it has to wait.
+   * @throws FissiumError PLATFORM_BUSY where the platform has all the requests that it takes
+   */
+  tryAcquire(namespace: string, name: string, limits: AdmissionLimits): Release | null {
+    const queue = this.#enter(namespace, name, limits);
+    if (queue.waiting.size === 0 && this.#counts.tryRun(queue.slot, limits.concurrency)) {
+      queue.running += 1;
+      return this.#release(queue);
+    }
+    this.#counts.uncount();
+    return null;
   }
 
   /**
@@ -71,40 +105,25 @@ export class Admission {
     namespace: string,
     name: string,
     limits: AdmissionLimits,
-    signal: AbortSignal,
+    signal: CallSignal,
   ): Promise<Release> {
-    signal.throwIfAborted();
-    if (this.#requests >= this.#settings.maxRequests) {
-      throw new FissiumError(
-        'PLATFORM_BUSY',
-        `The platform has ${this.#requests} requests, which is all it takes at once. Try again later.`,
-      );
-    }
-    const key = `${namespace}/${name}`;
-    const queue = this.#queues.get(key) ?? {
-      namespace,
-      name,
-      limits,
-      running: 0,
-      waiting: new Set<Waiter>(),
-    };
-    queue.limits = limits;
-    if (queue.running < limits.concurrency && queue.waiting.size === 0) {
-      this.#queues.set(key, queue);
-      this.#requests += 1;
+    throwIfAborted(signal);
+    const queue = this.#enter(namespace, name, limits);
+    const { slot } = queue;
+    if (queue.waiting.size === 0 && this.#counts.tryRun(slot, limits.concurrency)) {
       queue.running += 1;
-      return this.#release(key, queue);
+      return this.#release(queue);
     }
-    if (queue.waiting.size >= limits.queue) {
+    if (!this.#counts.tryWait(slot, limits.queue)) {
+      this.#counts.uncount();
       throw new FissiumError(
         'FUNCTION_BUSY',
-        `Function ${key} runs ${queue.running} requests and has ${queue.waiting.size} waiting; it may run ` +
-          `${limits.concurrency} and have ${limits.queue} waiting. Try again later, or raise its concurrency or queue.`,
+        `Function ${namespace}/${name} runs ${this.#counts.running(slot)} requests and has ` +
+          `${this.#counts.waiting(slot)} waiting; it may run ${limits.concurrency} and have ${limits.queue} waiting. ` +
+          'Try again later, or raise its concurrency or queue.',
       );
     }
-    this.#queues.set(key, queue);
-    this.#requests += 1;
-    return this.#wait(key, queue, signal);
+    return this.#wait(queue, signal);
   }
 
   /** Takes over limits that changed; whoever may run by the new ones starts now. */
@@ -115,30 +134,54 @@ export class Admission {
     this.#startNext(queue);
   }
 
-  /** Refuses everybody who waits for the function. */
+  /** Refuses everybody who waits for the function in this thread. */
   refuseAll(namespace: string, name: string, reason: FissiumError): void {
-    const queue = this.#queues.get(`${namespace}/${name}`);
+    const key = `${namespace}/${name}`;
+    const queue = this.#queues.get(key);
     for (const waiter of queue?.waiting ?? []) waiter.refuse(reason);
+    // Its slot may be another's from now on; what still runs gives back what it took.
+    this.#queues.delete(key);
   }
 
-  async #wait(key: string, queue: FunctionQueue, signal: AbortSignal): Promise<Release> {
+  /** The request counts from here on. */
+  #enter(namespace: string, name: string, limits: AdmissionLimits): FunctionQueue {
+    if (!this.#counts.tryCount(this.#settings.maxRequests)) {
+      throw new FissiumError(
+        'PLATFORM_BUSY',
+        `The platform has ${this.#counts.total} requests, which is all it takes at once. Try again later.`,
+      );
+    }
+    const key = `${namespace}/${name}`;
+    let queue = this.#queues.get(key);
+    if (queue === undefined) {
+      const slot = this.#slotOf(key);
+      queue = { namespace, name, slot, limits, running: 0, waiting: new Set(), listening: false };
+      this.#queues.set(key, queue);
+    }
+    queue.limits = limits;
+    return queue;
+  }
+
+  async #wait(queue: FunctionQueue, signal: CallSignal): Promise<Release> {
     const { promise, resolve, reject } = Promise.withResolvers<Release>();
     const waiter: Waiter = {
       admit: () => {
         queue.waiting.delete(waiter);
+        this.#counts.unwait(queue.slot);
         queue.running += 1;
-        resolve(this.#release(key, queue));
+        resolve(this.#release(queue));
       },
       refuse: (reason) => {
         if (!queue.waiting.delete(waiter)) return;
-        this.#requests -= 1;
-        this.#forgetIfIdle(key, queue);
+        this.#counts.unwait(queue.slot);
+        this.#counts.uncount();
         reject(reason);
       },
     };
     const abort = (): void => waiter.refuse(signal.reason);
     queue.waiting.add(waiter);
     signal.addEventListener('abort', abort, { once: true });
+    void this.#listen(queue);
     try {
       return await promise;
     } finally {
@@ -146,27 +189,46 @@ export class Admission {
     }
   }
 
-  #release(key: string, queue: FunctionQueue): Release {
+  /** Looks again whenever another thread has given something back, for as long as somebody waits here. */
+  async #listen(queue: FunctionQueue): Promise<void> {
+    if (queue.listening) return;
+    queue.listening = true;
+    while (queue.waiting.size > 0) {
+      // Read first: what is given back after this is not missed.
+      const changes = this.#counts.changes(queue.slot);
+      this.#startNext(queue);
+      if (queue.waiting.size > 0) await this.#counts.whenTold(queue.slot, changes);
+    }
+    queue.listening = false;
+  }
+
+  #release(queue: FunctionQueue): Release {
     let released = false;
     return () => {
       if (released) return;
       released = true;
       queue.running -= 1;
-      this.#requests -= 1;
+      this.#counts.uncount();
+      this.#counts.unrun(queue.slot);
       this.#startNext(queue);
-      this.#forgetIfIdle(key, queue);
+      // Those who wait here have had their chance; also wakes the listener here, which then looks in vain.
+      if (this.#counts.waiting(queue.slot) > 0) this.#counts.tell(queue.slot);
     };
   }
 
   #startNext(queue: FunctionQueue): void {
     for (const waiter of queue.waiting) {
-      if (queue.running >= queue.limits.concurrency) return;
+      if (!this.#counts.tryRun(queue.slot, queue.limits.concurrency)) return;
       waiter.admit();
     }
   }
+}
 
-  #forgetIfIdle(key: string, queue: FunctionQueue): void {
-    if (queue.running === 0 && queue.waiting.size === 0 && this.#queues.get(key) === queue)
-      this.#queues.delete(key);
-  }
+function slotsInOrder(): (key: string) => number {
+  const slots = new Map<string, number>();
+  return (key) => {
+    const slot = slots.get(key) ?? slots.size;
+    slots.set(key, slot);
+    return slot;
+  };
 }

@@ -2,8 +2,9 @@
 import type { Logger } from 'pino';
 import type { ErrorCode, FissiumError } from '../errors.ts';
 import type { LogStore } from '../observe/log-store.ts';
-import type { PlatformMetrics } from '../observe/metrics.ts';
+import type { FunctionName, PlatformMetrics } from '../observe/metrics.ts';
 import type { CallPlan } from './call.ts';
+import { ReceiptSampler, type CallReceipt } from './receipt.ts';
 
 export interface FinishedCall {
   readonly plan: Pick<CallPlan, 'namespace' | 'name' | 'pattern'>;
@@ -36,6 +37,7 @@ export class CallObserver {
   readonly #logger: Logger;
   readonly #metrics: PlatformMetrics | undefined;
   readonly #logs: Pick<LogStore, 'append'> | undefined;
+  readonly #sampler = new ReceiptSampler();
 
   constructor({ logger, metrics, logs }: CallObserverOptions) {
     this.#logger = logger;
@@ -45,6 +47,15 @@ export class CallObserver {
 
   started({ namespace, name }: Pick<CallPlan, 'namespace' | 'name'>): void {
     this.#metrics?.callStarted({ namespace, name });
+  }
+
+  /** Whether the next call is to be measured. */
+  samples(): boolean {
+    return this.#metrics !== undefined && this.#sampler.next();
+  }
+
+  measured(name: FunctionName, receipt: CallReceipt): void {
+    this.#metrics?.stages(name, receipt);
   }
 
   unrouted(kind: 'not found' | 'method not allowed', method: string): void {

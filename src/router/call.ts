@@ -1,15 +1,18 @@
 /** One call of a function over HTTP, from its match to the last byte of its answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
 import { FissiumError } from '../errors.ts';
-import type { InvokeRequest, InvokeResponse } from '../executors/executor.ts';
+import { CallAbort } from '../executors/call-abort.ts';
+import type { HeaderList, InvokeRequest, InvokeResponse } from '../executors/executor.ts';
 import type { Admission, Release } from './admission.ts';
 import { answerError, toFissiumError } from './answers.ts';
 import type { CallObserver, FinishedCall } from './call-observer.ts';
 import { Deadlines } from './deadlines.ts';
 import type { FunctionEntry, FunctionTable } from './function-table.ts';
 import { addFissionHeaders, REQUEST_ID_HEADER, requestHeaders, responseHead } from './headers.ts';
+import { callReceipt, formatReceipt, PendingReceipt, RECEIPT_HEADER } from './receipt.ts';
 import { discardRest, hasBody, RequestBody } from './request-body.ts';
-import { endsWithConnection, sendBody, skipBody } from './send-response.ts';
+import { endsWithConnection, sendBody, skipBody, wholeLength } from './send-response.ts';
 
 /** What every call needs of the platform. */
 export interface CallServices {
@@ -52,19 +55,24 @@ export class Call {
   readonly #services: CallServices;
   readonly #exchange: Exchange;
   readonly #plan: CallPlan;
-  readonly #controller = new AbortController();
+  readonly #abort = new CallAbort();
   #deadlines: Deadlines | null = null;
   #requestBody: RequestBody | null = null;
   #response: InvokeResponse | null = null;
   #failure: FissiumError | null = null;
   #invokedMs: number | null = null;
   #continued = false;
+  /** Whether the client asked for a receipt. */
+  readonly #asked: boolean;
+  #receipt: PendingReceipt | null = null;
+  #waited = false;
   #release: Release | undefined;
 
   constructor(services: CallServices, exchange: Exchange, plan: CallPlan) {
     this.#services = services;
     this.#exchange = exchange;
     this.#plan = plan;
+    this.#asked = exchange.req.headers['x-fissium-receipt'] !== undefined;
   }
 
   /** Resolves when the request is over, however it ended; never rejects. */
@@ -90,6 +98,8 @@ export class Call {
       if (res.writableFinished) discardRest(req);
       else res.once('finish', () => discardRest(req));
     }
+    // A sample that no client waits for.
+    if (entry !== undefined && this.#receipt !== null && !this.#asked) void this.#receiptOf(entry);
     // Names that nobody deployed must not become series of metrics.
     if (entry !== undefined) observer.finished(this.#summary());
   }
@@ -100,9 +110,14 @@ export class Call {
     const { req, res, requestId } = this.#exchange;
     if (res.writableFinished) return;
     this.#failure = error;
-    this.#controller.abort(error);
+    this.#abort.abort(error);
     this.#requestBody?.destroy();
-    this.#response?.body.destroy(error);
+    const body = this.#response?.body;
+    if (body instanceof Readable) {
+      // Perhaps nobody reads it yet.
+      body.on('error', () => undefined);
+      body.destroy(error);
+    }
     if (res.destroyed || res.socket === null) return;
     if (!res.headersSent) {
       if (this.#exchange.closing()) res.shouldKeepAlive = false;
@@ -121,9 +136,15 @@ export class Call {
       () => this.#response !== null || this.#requestBody?.starved === true,
       (error) => this.fail(error),
     );
-    const { signal } = this.#controller;
-    this.#release = await admission.acquire(namespace, name, entry.limits, signal);
-    const settled = await functions.whenSettled(namespace, name, signal);
+    this.#release =
+      admission.tryAcquire(namespace, name, entry.limits) ??
+      (await admission.acquire(namespace, name, entry.limits, this.#abort));
+    // It may have changed while the request waited for its turn.
+    let settled = functions.get(namespace, name);
+    if (settled?.state.phase === 'preparing') {
+      this.#waited = true;
+      settled = await functions.whenSettled(namespace, name, this.#abort);
+    }
     if (settled === undefined) throw notFound(namespace, name);
     await this.#invoke(settled);
   }
@@ -149,6 +170,7 @@ export class Call {
     if (state.phase === 'refused') throw notCallable(entry, state.error);
     if (state.phase === 'preparing')
       throw new FissiumError('INTERNAL', 'A settled function is still being prepared.');
+    if (this.#asked || this.#services.observer.samples()) this.#receipt = new PendingReceipt();
     const request = this.#makeRequest(entry);
     this.#invokedMs = performance.now();
     const response = await this.#whileAlive(state.invoker.invoke(request));
@@ -156,7 +178,6 @@ export class Call {
     this.#deadlines?.headArrived();
     const head = responseHead(response.status, response.headers, this.#dropsField);
     if (typeof head === 'string') {
-      response.body.on('error', () => undefined);
       throw new FissiumError(
         'GUEST_BAD_RESPONSE',
         `The answer of function ${entry.namespace}/${entry.name} cannot be sent: ${head}.`,
@@ -164,15 +185,42 @@ export class Call {
     }
     const expectsContinue = req.headers.expect !== undefined && !this.#continued;
     if (this.#exchange.closing() || expectsContinue) res.shouldKeepAlive = false;
-    const added = [...this.#plan.responseFields, [REQUEST_ID_HEADER, this.#exchange.requestId] as const];
-    res.writeHead(head.status, [...head.headers, ...added.flat()]);
-    if (req.method === 'HEAD' || NO_BODY_STATUS.has(head.status)) {
+    const isWhole = !(response.body instanceof Readable);
+    const bodiless = req.method === 'HEAD' || NO_BODY_STATUS.has(head.status);
+    const { headers } = head;
+    if (!bodiless) headers.push(...wholeLength(response, head));
+    for (const [name, value] of this.#plan.responseFields) headers.push(name, value);
+    headers.push(REQUEST_ID_HEADER, this.#exchange.requestId);
+    if (this.#asked && isWhole) {
+      const receipt = await this.#receiptOf(entry);
+      if (receipt !== null) headers.push(RECEIPT_HEADER, receipt);
+    }
+    res.writeHead(head.status, headers);
+    if (bodiless) {
       res.end();
-      await skipBody(response.body);
+      if (response.body instanceof Readable) await skipBody(response.body);
       return;
     }
-    await sendBody(res, response, head, () => this.#deadlines?.progress());
+    await sendBody(res, response, head, {
+      onProgress: () => this.#deadlines?.progress(),
+      trailers: this.#asked && !isWhole ? () => this.#receiptTrailer(entry) : null,
+    });
     await this.#sent();
+  }
+
+  /** The receipt as the client gets it, or null where there is none. */
+  async #receiptOf(entry: FunctionEntry): Promise<string | null> {
+    const made = await this.#receipt?.wait();
+    if (!made) return null;
+    const overheadMs = (this.#invokedMs ?? 0) - this.#exchange.arrivedMs;
+    const receipt = callReceipt(made, overheadMs, this.#waited);
+    this.#services.observer.measured(entry, receipt);
+    return formatReceipt(receipt);
+  }
+
+  async #receiptTrailer(entry: FunctionEntry): Promise<HeaderList> {
+    const receipt = await this.#receiptOf(entry);
+    return receipt === null ? [] : [[RECEIPT_HEADER, receipt]];
   }
 
   readonly #dropsField = (name: string): boolean =>
@@ -213,7 +261,8 @@ export class Call {
       headers,
       body,
       ...(body === null ? {} : { trailers: body.trailers }),
-      signal: this.#controller.signal,
+      signal: this.#abort,
+      ...(this.#receipt === null ? {} : { onReceipt: this.#receipt.receive }),
     };
   }
 
@@ -228,21 +277,20 @@ export class Call {
 
   /** The invoker's answer, or the failure that ends the call before it comes. */
   async #whileAlive(answer: Promise<InvokeResponse>): Promise<InvokeResponse> {
-    const { signal } = this.#controller;
-    const { promise, reject } = Promise.withResolvers<never>();
+    const signal = this.#abort;
+    const { promise, resolve, reject } = Promise.withResolvers<InvokeResponse>();
     const abort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
+    signal.addEventListener('abort', abort);
     if (signal.aborted) abort();
-    answer.then(
-      (late) => {
-        if (!signal.aborted) return;
-        late.body.on('error', () => undefined);
-        late.body.destroy();
-      },
-      () => undefined,
-    );
+    answer.then((response) => {
+      if (!signal.aborted) resolve(response);
+      else if (response.body instanceof Readable) {
+        response.body.on('error', () => undefined);
+        response.body.destroy();
+      }
+    }, reject);
     try {
-      return await Promise.race([answer, promise]);
+      return await promise;
     } finally {
       signal.removeEventListener('abort', abort);
     }

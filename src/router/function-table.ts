@@ -1,6 +1,7 @@
 import type { ResolvedFunction } from '../api/index.ts';
 import type { FissiumError } from '../errors.ts';
-import type { Invoker } from '../executors/executor.ts';
+import { throwIfAborted } from '../executors/call-abort.ts';
+import type { CallSignal, Invoker } from '../executors/executor.ts';
 
 export type FunctionState =
   | { readonly phase: 'preparing' }
@@ -67,12 +68,8 @@ export class FunctionTable {
    * Resolves with the entry once it is no longer `preparing`, or with undefined where there is none or it is
    * deleted meanwhile; rejects with the signal's reason when that aborts.
    */
-  async whenSettled(
-    namespace: string,
-    name: string,
-    signal: AbortSignal,
-  ): Promise<FunctionEntry | undefined> {
-    signal.throwIfAborted();
+  async whenSettled(namespace: string, name: string, signal: CallSignal): Promise<FunctionEntry | undefined> {
+    throwIfAborted(signal);
     const now = this.get(namespace, name);
     if (now?.state.phase !== 'preparing') return now;
     const key = keyOf(namespace, name);

@@ -70,10 +70,14 @@ export function requestHeaders(raw: readonly string[]): [name: string, value: st
   const kept: [string, string][] = [];
   eachField(raw, (name, value) => {
     if (name === 'host' || name === 'expect' || HOP_BY_HOP.has(name) || drop?.has(name) === true) return;
-    if (name.charCodeAt(0) === 0x78 && name.replaceAll('_', '-').startsWith('x-fission-')) return;
+    if (name.charCodeAt(0) === 0x78 && isOurs(name.replaceAll('_', '-'))) return;
     kept.push([name, value]);
   });
   return kept;
+}
+
+function isOurs(name: string): boolean {
+  return name.startsWith('x-fission-') || name === 'x-fissium-receipt';
 }
 
 /** Trailers as the function gets them: without what steers the message (RFC 9110 section 6.5.1). */

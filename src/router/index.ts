@@ -12,4 +12,6 @@ export {
   type Mount,
 } from './internal.ts';
 export { RouteTable, type RouteConflict, type RouteMatch } from './route-table.ts';
-export { createRouter, type Router, type RouterOptions } from './server.ts';
+export { createCallServices, createRouter, type Router, type RouterOptions } from './server.ts';
+export { SharedCounts } from './shared-counts.ts';
+export { ListenerThreads, type ListenerThreadsOptions } from './threads/listener-threads.ts';

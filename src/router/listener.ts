@@ -45,6 +45,7 @@ export class HttpListener {
   readonly #responses = new Set<ServerResponse>();
   readonly #calls = new Set<Abandonable>();
   #closing = false;
+  #tracking = false;
   #whenIdle: (() => void) | null = null;
 
   constructor({ handle, logger }: ListenerOptions) {
@@ -76,24 +77,23 @@ export class HttpListener {
   /** Listens; resolves with the port taken. Rejects with BAD_OPTION where another process has it. */
   async listen(host: string, port: number): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        error.code === 'EADDRINUSE'
-          ? new FissiumError(
-              'BAD_OPTION',
-              `${host}:${port} is taken by another process: choose another port`,
-              {
-                cause: error,
-              },
-            )
-          : error,
-      ),
-    );
+    this.#server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
     this.#server.listen({ host, port }, resolve);
     await promise;
     this.#server.removeAllListeners('error');
     this.#server.on('error', (err) => this.#logger.error({ err }, 'Listener failed'));
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Serves a connection that somebody else accepted, and has not read from. */
+  accept(socket: Socket): void {
+    if (!this.#tracking) {
+      this.#tracking = true;
+      // Node begins to watch connections (for clients that are too slow, and idle ones at the end) when it listens.
+      this.#server.emit('listening');
+    }
+    this.#server.emit('connection', socket);
+    socket.resume();
   }
 
   /**
@@ -123,6 +123,8 @@ export class HttpListener {
     this.#server.closeIdleConnections();
     if (this.#responses.size > 0) await this.#idle(500, true);
     this.#server.closeAllConnections();
+    // Ends its watch over connections; that it does not listen any more is no news.
+    this.#server.close(() => undefined);
     await closed.promise;
   }
 
@@ -208,6 +210,13 @@ export class HttpListener {
     const [status, message] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'The request is no valid HTTP/1.1.'];
     socket.end(rawAnswer(status, new FissiumError('BAD_REQUEST', message), requestId(undefined)));
   }
+}
+
+/** What a failure to listen means to the one who chose the address. */
+export function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  if (error.code !== 'EADDRINUSE') return error;
+  const message = `${host}:${port} is taken by another process: choose another port`;
+  return new FissiumError('BAD_OPTION', message, { cause: error });
 }
 
 const CLIENT_ERRORS: Readonly<Record<string, readonly [status: number, message: string]>> = {

@@ -76,6 +76,11 @@ interface Entry {
   readonly placements: readonly Placement[];
 }
 
+export interface RouteTableListener {
+  upserted(route: ResolvedTrigger): void;
+  deleted(namespace: string, name: string): void;
+}
+
 type ConflictsListener = (triggers: { namespace: string; name: string }[]) => void;
 
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
@@ -91,10 +96,21 @@ export class RouteTable {
   readonly #hosts = new Map<string, PathIndex<Slot>>();
   readonly #entries = new Map<string, Entry>();
   readonly #listeners = new Set<ConflictsListener>();
+  readonly #followers = new Set<RouteTableListener>();
   #retiredWork = 0;
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  *list(): Iterable<ResolvedTrigger> {
+    for (const { route } of this.#entries.values()) yield route;
+  }
+
+  /** Told of every change after it is made. Returns what ends it. */
+  subscribe(follower: RouteTableListener): () => void {
+    this.#followers.add(follower);
+    return () => this.#followers.delete(follower);
   }
 
   /** Steps that all changes so far took; for tests that count work. */
@@ -128,6 +144,7 @@ export class RouteTable {
       this.#entries.set(trigger, { route, placements });
       return [...(before?.placements ?? []), ...placements];
     });
+    for (const follower of this.#followers) follower.upserted(route);
   }
 
   delete(namespace: string, name: string): void {
@@ -139,6 +156,7 @@ export class RouteTable {
       this.#entries.delete(trigger);
       return entry.placements;
     });
+    for (const follower of this.#followers) follower.deleted(namespace, name);
   }
 
   /** Conflicts that the trigger loses: the older creationTimestamp wins, then the lesser namespace/name. */

@@ -1,6 +1,6 @@
 /** A function's answer on its way to the client. */
 import type { ServerResponse } from 'node:http';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { FissiumError } from '../errors.ts';
 import type { HeaderList, InvokeResponse } from '../executors/executor.ts';
 import { toFissiumError } from './answers.ts';
@@ -9,6 +9,16 @@ import { responseTrailers, type ResponseHead } from './headers.ts';
 /** What is read and thrown away of a body that the answer may not have (HEAD, 204, 304). */
 const UNSENT_BYTES = 1024 * 1024;
 const UNSENT_MS = 5_000;
+
+/** Joining larger bodies to their heads would cost more than it saves. */
+const ONE_WRITE_BYTES = 16 * 1024;
+
+export interface SendOptions {
+  /** Called for each chunk that moves. */
+  readonly onProgress: () => void;
+  /** Trailers of the router's own, asked for when the body has ended. */
+  readonly trailers: (() => Promise<HeaderList>) | null;
+}
 
 /**
  * Sends the body as fast as the client takes it; the function is read no faster. The head is written already.
@@ -19,9 +29,13 @@ export async function sendBody(
   res: ServerResponse,
   response: InvokeResponse,
   head: ResponseHead,
-  onProgress: () => void,
+  { onProgress, trailers: more }: SendOptions,
 ): Promise<void> {
   const { body } = response;
+  if (!(body instanceof Readable)) {
+    await sendWhole(res, body, response);
+    return;
+  }
   const sent = await pump(res, body, head.contentLength, onProgress);
   if (head.contentLength !== null && sent < head.contentLength) {
     throw new FissiumError(
@@ -30,8 +44,43 @@ export async function sendBody(
     );
   }
   const trailers = res.chunkedEncoding ? responseTrailers(await ended(response.trailers)) : [];
+  if (res.chunkedEncoding && more !== null) trailers.push(...responseTrailers(await more()));
   if (trailers.length > 0) res.addTrailers(trailers);
   res.end();
+}
+
+/**
+ * What a body that is there already says about its length: a field to add where the function gave none.
+ * @throws FissiumError GUEST_BAD_RESPONSE where the function promised another length
+ */
+export function wholeLength(response: InvokeResponse, head: ResponseHead): readonly string[] {
+  const { body, trailers } = response;
+  if (body instanceof Readable) return NOTHING;
+  if (head.contentLength === null) {
+    const mayHaveTrailers = trailers instanceof Promise || trailers.length > 0;
+    return mayHaveTrailers ? NOTHING : ['content-length', String(body.byteLength)];
+  }
+  if (body.byteLength === head.contentLength) return NOTHING;
+  throw new FissiumError(
+    'GUEST_BAD_RESPONSE',
+    `The function promised ${head.contentLength} bytes (content-length) and sent ${body.byteLength}.`,
+  );
+}
+
+const NOTHING: readonly string[] = [];
+
+/** Sends a body that is there already: with its trailers, if it has any, which only chunks can carry. */
+async function sendWhole(res: ServerResponse, body: Uint8Array, response: InvokeResponse): Promise<void> {
+  const { trailers } = response;
+  const fields = trailers instanceof Promise ? await ended(trailers) : trailers;
+  if (fields.length > 0) {
+    res.write(body);
+    if (res.chunkedEncoding) res.addTrailers(responseTrailers(fields));
+    res.end();
+  } else if (body.byteLength <= ONE_WRITE_BYTES && Buffer.isBuffer(body)) {
+    // As text, one byte a character, Node joins it to the head: one short write instead of two in a vector.
+    res.end(body.toString('latin1'), 'latin1');
+  } else res.end(body);
 }
 
 /** Waits for a body that is not sent, so that the function ends as it would have, but not for long. */
@@ -56,7 +105,7 @@ export function endsWithConnection(res: ServerResponse): boolean {
   return !res.chunkedEncoding && !res.hasHeader('content-length') && res.req.httpVersionMinor === 0;
 }
 
-async function ended(trailers: Promise<HeaderList>): Promise<HeaderList> {
+async function ended(trailers: HeaderList | Promise<HeaderList>): Promise<HeaderList> {
   try {
     return await trailers;
   } catch (thrown) {

@@ -1,14 +1,16 @@
 /** The public listener: routes to functions. */
+import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { FissiumError } from '../errors.ts';
 import type { LogStore, PlatformMetrics } from '../observe/index.ts';
-import { Admission, DEFAULT_ADMISSION, type AdmissionSettings } from './admission.ts';
+import { Admission, type AdmissionSettings } from './admission.ts';
 import type { CallServices } from './call.ts';
 import { CallObserver } from './call-observer.ts';
 import type { FunctionTable } from './function-table.ts';
 import { HttpListener } from './listener.ts';
 import { PublicHandler } from './public-handler.ts';
 import type { RouteTable } from './route-table.ts';
+import type { SharedCounts } from './shared-counts.ts';
 
 export interface RouterOptions {
   readonly functions: FunctionTable;
@@ -16,6 +18,10 @@ export interface RouterOptions {
   readonly logger: Logger;
   /** @default {@link DEFAULT_ADMISSION} */
   readonly admission?: AdmissionSettings;
+  /** Shared with the other threads that take requests. @default this thread's own */
+  readonly counts?: SharedCounts;
+  /** Each function's slot in the counts. */
+  readonly slotOf?: (key: string) => number;
   readonly metrics?: PlatformMetrics;
   /** Where functions' failures are written beside their output. */
   readonly logs?: Pick<LogStore, 'append'>;
@@ -30,16 +36,27 @@ export interface RouterOptions {
 export interface Router {
   /** Resolves with the port taken; rejects where the address cannot be had. */
   listen(host: string, port: number): Promise<number>;
+  /** Serves a connection that was accepted elsewhere, unread. */
+  accept(socket: Socket): void;
   /** See {@link HttpListener.close}. */
   close(options: { graceMs: number }): Promise<void>;
   /** How calls are made, for other listeners: the same limits hold over all of them. */
   readonly services: CallServices;
 }
 
-export function createRouter(options: RouterOptions): Router {
-  const { functions, routes, metrics, logs } = options;
+/** What calls of functions need, whoever makes them. */
+export function createCallServices(options: Omit<RouterOptions, 'routes' | 'version' | 'ready' | 'random'>): {
+  readonly services: CallServices;
+  readonly close: () => void;
+} {
+  const { functions, metrics, logs } = options;
   const logger = options.logger.child({ component: 'router' });
-  const admission = new Admission(options.admission ?? DEFAULT_ADMISSION);
+  const { admission: settings, counts, slotOf } = options;
+  const admission = new Admission({
+    ...(settings ? { settings } : {}),
+    ...(counts ? { counts } : {}),
+    ...(slotOf ? { slotOf } : {}),
+  });
   const observer = new CallObserver({ logger, metrics, logs });
   const services: CallServices = { functions, admission, observer };
   const unsubscribe = functions.subscribe({
@@ -53,7 +70,21 @@ export function createRouter(options: RouterOptions): Router {
       metrics?.functionRemoved({ namespace, name });
     },
   });
-  const removeSource = metrics?.addSource({ queued: () => admission.loads(), routes: () => routes.size });
+  const removeSource = metrics?.addSource({ queued: () => admission.loads() });
+  return {
+    services,
+    close: () => {
+      unsubscribe();
+      removeSource?.();
+    },
+  };
+}
+
+export function createRouter(options: RouterOptions): Router {
+  const { routes, metrics } = options;
+  const logger = options.logger.child({ component: 'router' });
+  const { services, close } = createCallServices(options);
+  const removeSource = metrics?.addSource({ routes: () => routes.size });
   const handler = new PublicHandler({
     ...services,
     routes,
@@ -65,9 +96,10 @@ export function createRouter(options: RouterOptions): Router {
   return {
     services,
     listen: (host, port) => listener.listen(host, port),
+    accept: (socket) => listener.accept(socket),
     close: async (closing) => {
       await listener.close(closing);
-      unsubscribe();
+      close();
       removeSource?.();
     },
   };

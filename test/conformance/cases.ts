@@ -14,7 +14,10 @@ export interface Case {
     readonly body?: string | RegExp;
     /** Headers that the guest sets. */
     readonly headers?: Readonly<Record<string, string>>;
-    /** The connection breaks before the body is whole. */
+    /**
+     * The guest fails after its head: the connection breaks before the body is whole, or, where no byte was sent
+     * yet, the answer is a 502 in its place (`status` is then what the guest had set).
+     */
     readonly broken?: true;
   };
 }

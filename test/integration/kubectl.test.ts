@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { FULL_OBJECTS } from '../../src/api/testing/full-objects.ts';
 import { startApiServerThread, type ApiServer } from '../../src/apiserver/index.ts';
 
 const run = promisify(execFile);
@@ -362,5 +363,29 @@ describe.skipIf(!available)('kubectl', () => {
     expect(stderr).toContain('the server doesn\'t have a resource type "pods"');
     const raw = await outcome(['get', '--raw', '/api/v1/namespaces/default/pods']);
     expect(raw.stderr).toContain('the server could not find the requested resource');
+  });
+
+  test('takes objects with every field set, strictly, and gives them back unchanged', async () => {
+    for (const object of FULL_OBJECTS) {
+      const file = join(folder, 'full.json');
+      await writeFile(file, JSON.stringify(object));
+      expect(await kubectl('apply', '-f', file)).toContain('created');
+      expect(await kubectl('apply', '-f', file)).toContain('unchanged');
+      const text = await kubectl('get', object.kind, object.metadata.name, '-o', 'json');
+      expect((JSON.parse(text) as { spec: unknown }).spec).toEqual(object.spec);
+    }
+  });
+
+  test('knows the triggers that are not served yet, by short names, columns and explanation', async () => {
+    expect(await kubectl('get', 'tt,mqt,kwt')).toMatch(/@every 5m[^]*kafka[^]*orders[^]*Pod/);
+    expect(await kubectl('explain', 'timetrigger.spec.cron')).toContain('5 fields');
+    const wrong = join(folder, 'wrong.yaml');
+    await writeFile(
+      wrong,
+      'apiVersion: fission.io/v1\nkind: TimeTrigger\nmetadata: {name: a}\nspec: {cron: soon, functionref: {name: a}, crom: x}\n',
+    );
+    const refused = await attempt('apply', '-f', wrong);
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toMatch(/spec\.crom/);
   });
 });

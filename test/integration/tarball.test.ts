@@ -58,6 +58,11 @@ test('npx fissium up serves its example, and the CLI deploys to it', { timeout: 
     expect(await (await fetch(`${ready.router}/hello`)).text()).toBe('Hello, world!\n');
     const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
     expect((await cli('version')).stdout).toContain(version);
+    // Its load generator is a file of its own, which the package must have.
+    const loops = ['--duration', '300ms', '--warm-up', '100ms', '--connections', '2', '--rate', '50'];
+    const { stdout } = await cli('bench', 'hello', '--cold', '1', ...loops);
+    expect(stdout).toContain('first request\n');
+    expect(stdout).toContain('closed loop: answers, connections 2');
   } finally {
     platform.kill('SIGTERM');
     await new Promise((resolve) => platform.once('close', resolve));

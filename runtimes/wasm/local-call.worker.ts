@@ -1,0 +1,276 @@
+/** One call that is made in the thread that runs its guest: nothing of it crosses to another thread. */
+import { Readable } from 'node:stream';
+import { CallAbort } from '../../src/executors/call-abort.ts';
+import { FissiumError, fromErrorData, type ErrorData } from '../../src/errors.ts';
+import type { HeaderList, InvokeRequest, InvokeResponse } from '../../src/executors/executor.ts';
+import type {
+  EngineReceipt,
+  GuestBodySource,
+  GuestRequest,
+  GuestResponseSink,
+  InvocationContext,
+  Turn,
+} from './engine.ts';
+import { LineSplitter } from './line-splitter.ts';
+import { nextChunk } from './next-chunk.ts';
+import { BODY_WINDOW_BYTES } from './protocol.ts';
+
+/** An answer that is not whole by now is streamed. */
+const WHOLE_BYTES = 64 * 1024;
+
+const NO_TRAILERS: HeaderList = [];
+
+type Log = (stream: 'stdout' | 'stderr', lines: readonly string[]) => void;
+
+/** A stream's chunks, as a guest reads them. */
+class StreamSource implements GuestBodySource {
+  readonly #stream: Readable;
+  readonly #request: InvokeRequest;
+  cancelled = false;
+
+  constructor(stream: Readable, request: InvokeRequest) {
+    this.#stream = stream;
+    this.#request = request;
+    // A sender that fails is noticed where the body is read; between two reads it must not end the process.
+    stream.on('error', () => undefined);
+  }
+
+  async read(): Promise<Uint8Array | null> {
+    return this.cancelled ? null : nextChunk(this.#stream);
+  }
+
+  async trailers(): Promise<HeaderList> {
+    return (await this.#request.trailers) ?? NO_TRAILERS;
+  }
+
+  cancel(): void {
+    if (this.cancelled) return;
+    this.cancelled = true;
+    if (!this.#stream.readableEnded) this.#stream.resume();
+  }
+
+  /** Whether more may come. */
+  get open(): boolean {
+    return !this.cancelled && !this.#stream.readableEnded;
+  }
+
+  /** Lets the sender know that its bytes are wanted. */
+  prompt(): void {
+    this.#stream.read(0);
+  }
+}
+
+/** An answer's body that is longer, or slower, than what can be handed over at once. */
+class StreamedBody extends Readable {
+  readonly #gone: () => void;
+  #room: (() => void) | null = null;
+
+  constructor(gone: () => void) {
+    super({ highWaterMark: BODY_WINDOW_BYTES });
+    this.#gone = gone;
+    // Whoever reads the body hears of its failure; where nobody does, it must not end the process.
+    this.on('error', () => undefined);
+  }
+
+  /** @returns a promise where the reader is to catch up first */
+  add(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.destroyed || this.push(chunk)) return undefined;
+    return new Promise((resolve) => (this.#room = resolve));
+  }
+
+  override _read(): void {
+    this.#wake();
+  }
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    this.#wake();
+    this.#gone();
+    callback(error);
+  }
+
+  #wake(): void {
+    const room = this.#room;
+    this.#room = null;
+    room?.();
+  }
+}
+
+export class LocalCall implements GuestResponseSink {
+  readonly response: Promise<InvokeResponse>;
+  /** Why the caller gets nothing (more); null while it waits. */
+  ending: unknown = null;
+  readonly #request: InvokeRequest;
+  readonly #log: Log;
+  readonly #signal = new CallAbort();
+  readonly #body: StreamSource | null;
+  readonly #resolve: (response: InvokeResponse) => void;
+  readonly #reject: (error: unknown) => void;
+  /** Made at the first line. */
+  #splitters: Record<'stdout' | 'stderr', LineSplitter> | null = null;
+  #status = 0;
+  #headers: HeaderList = NO_TRAILERS;
+  /** Chunks of an answer that may still be whole at once. */
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  #begin: NodeJS.Immediate | null = null;
+  #stream: StreamedBody | null = null;
+  #trailers: (trailers: HeaderList) => void = () => {};
+  #ended = false;
+  #coldStart = false;
+  #finished = false;
+
+  constructor(request: InvokeRequest, log: Log) {
+    this.#request = request;
+    this.#log = log;
+    this.#body = request.body ? new StreamSource(request.body, request) : null;
+    const { promise, resolve, reject } = Promise.withResolvers<InvokeResponse>();
+    this.response = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    request.signal.addEventListener('abort', this.#onAbort, { once: true });
+  }
+
+  context(turn: Turn, receipt: EngineReceipt | null): InvocationContext {
+    const { id, method, scheme, authority, pathWithQuery, headers } = this.#request;
+    const request: GuestRequest = { id, method, scheme, authority, pathWithQuery, headers, body: this.#body };
+    return {
+      request,
+      response: this,
+      signal: this.#signal,
+      turn,
+      log: this.#write,
+      receipt,
+      onColdStart: this.#onColdStart,
+    };
+  }
+
+  head(status: number, headers: HeaderList): void {
+    if (this.ending !== null) return;
+    this.#status = status;
+    this.#headers = headers;
+    // A guest may read on after its head. A client that waits for `100 Continue` has to be told before that head
+    // is sent, or both sides wait; with a refusal it is not told, and keeps its body.
+    if (status < 300 && this.#body?.open === true) this.#body.prompt();
+    // Most answers are whole within the same turn of the event loop: then nothing has to be streamed.
+    this.#begin = setImmediate(this.#beginStream);
+  }
+
+  write(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.ending !== null || this.#ended || chunk.byteLength === 0) return undefined;
+    // It may be a view of guest memory.
+    const copy = Buffer.from(chunk);
+    if (this.#stream) return this.#stream.add(copy);
+    this.#chunks.push(copy);
+    this.#bytes += copy.byteLength;
+    if (this.#bytes > WHOLE_BYTES) this.#beginStream();
+    return undefined;
+  }
+
+  end(trailers: HeaderList): void {
+    if (this.ending !== null || this.#ended) return;
+    this.#ended = true;
+    if (this.#stream) {
+      this.#trailers(trailers);
+      this.#stream.push(null);
+      return;
+    }
+    this.#cancelBegin();
+    const [first] = this.#chunks;
+    const body = this.#chunks.length === 1 && first ? first : Buffer.concat(this.#chunks);
+    this.#resolve({
+      status: this.#status,
+      headers: this.#headers,
+      body,
+      trailers,
+      coldStart: this.#coldStart,
+    });
+  }
+
+  get aborted(): boolean {
+    return this.ending !== null;
+  }
+
+  /** Nobody waits for the answer any more. */
+  abort(reason: unknown): void {
+    if (this.#finished || this.ending !== null) return;
+    this.ending = reason;
+    this.#signal.abort(reason);
+    this.#settle(reason);
+  }
+
+  /** The guest is gone: it returned (null) or failed. */
+  finish(error: ErrorData | null): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    this.#request.signal.removeEventListener('abort', this.#onAbort);
+    if (this.#splitters)
+      for (const stream of ['stdout', 'stderr'] as const) this.#line(stream, this.#splitters[stream].flush());
+    this.#body?.cancel();
+    if (this.#ended) return;
+    this.#settle(this.ending ?? (error ? fromErrorData(error) : this.#unfinished()));
+    this.#trailers(NO_TRAILERS);
+  }
+
+  readonly #onColdStart = (): void => {
+    this.#coldStart = true;
+  };
+
+  readonly #onAbort = (): void => this.abort(this.#request.signal.reason);
+
+  #unfinished(): FissiumError {
+    return new FissiumError(
+      'GUEST_NO_RESPONSE',
+      this.#status > 0
+        ? 'the function returned before it had finished its answer'
+        : 'the function returned without an answer',
+    );
+  }
+
+  #settle(failure: unknown): void {
+    if (this.#ended) return;
+    this.#cancelBegin();
+    const stream = this.#stream;
+    if (!stream) {
+      this.#reject(failure);
+      return;
+    }
+    const error = failure instanceof Error ? failure : new FissiumError('INTERNAL', String(failure));
+    // Head and failure may come together: whoever awaits the head takes hold of the body first.
+    setImmediate(() => stream.destroy(error));
+  }
+
+  readonly #beginStream = (): void => {
+    this.#cancelBegin();
+    if (this.#stream || this.ending !== null) return;
+    const stream = new StreamedBody(() => {
+      // The reader went away before the end: the guest has nobody to write to.
+      if (!this.#ended) this.abort(new FissiumError('CLIENT_GONE', 'nobody waits for this answer any more'));
+    });
+    this.#stream = stream;
+    const { promise, resolve } = Promise.withResolvers<HeaderList>();
+    this.#trailers = resolve;
+    for (const chunk of this.#chunks) stream.push(chunk);
+    this.#chunks = [];
+    this.#resolve({
+      status: this.#status,
+      headers: this.#headers,
+      body: stream,
+      trailers: promise,
+      coldStart: this.#coldStart,
+    });
+  };
+
+  #cancelBegin(): void {
+    if (this.#begin) clearImmediate(this.#begin);
+    this.#begin = null;
+  }
+
+  readonly #write = (stream: 'stdout' | 'stderr', chunk: Uint8Array): void => {
+    this.#splitters ??= { stdout: new LineSplitter(), stderr: new LineSplitter() };
+    this.#line(stream, this.#splitters[stream].push(chunk));
+  };
+
+  #line(stream: 'stdout' | 'stderr', lines: readonly string[]): void {
+    if (lines.length > 0) this.#log(stream, lines);
+  }
+}

@@ -1,0 +1,260 @@
+/** Listener threads with real sockets and real guests. */
+import { once } from 'node:events';
+import { Agent } from 'node:http';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { pino } from 'pino';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { TestHost } from '../../../runtimes/wasm/testing/host.ts';
+import { createMetrics, type PlatformMetrics } from '../../observe/metrics.ts';
+import { FunctionTable } from '../function-table.ts';
+import { RouteTable } from '../route-table.ts';
+import { SharedCounts } from '../shared-counts.ts';
+import { fetchFrom, type Answer, type Ask } from '../testing/harness.ts';
+import { limits, trigger } from '../testing/resources.ts';
+import { Acceptor } from './acceptor.ts';
+import { ListenerThreads } from './listener-threads.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+
+interface Platform {
+  readonly host: TestHost;
+  readonly router: ListenerThreads;
+  readonly functions: FunctionTable;
+  readonly routes: RouteTable;
+  readonly metrics: PlatformMetrics;
+  readonly lines: string[];
+  readonly port: number;
+  /** Deploys a guest of `test/guests/built` below `/NAME`. */
+  deploy(name: string, guest: string, parts?: Parameters<typeof limits>[0]): Promise<void>;
+  ask(path: string, ask?: Ask): Promise<Answer>;
+}
+
+const platforms: Platform[] = [];
+afterEach(async () => {
+  for (const { router, host, metrics } of platforms.splice(0)) {
+    await router.close({ graceMs: 0 });
+    await host.close();
+    metrics.close();
+  }
+});
+
+async function start(threads = 2): Promise<Platform> {
+  const functions = new FunctionTable();
+  const routes = new RouteTable();
+  const metrics = createMetrics({ processMetrics: false });
+  const lines: string[] = [];
+  const router = new ListenerThreads({
+    functions,
+    routes,
+    counts: new SharedCounts(),
+    metrics,
+    logs: { append: ({ line }) => lines.push(line) },
+    logger: pino({ level: 'silent' }),
+    version: '1',
+  });
+  const host = await TestHost.start(threads, { listeners: router });
+  const port = await router.listen('127.0.0.1', 0);
+  const platform: Platform = {
+    host,
+    router,
+    functions,
+    routes,
+    metrics,
+    lines,
+    port,
+    deploy: async (name, guest, parts = {}) => {
+      const invoker = await host.deploy(guest, { onLog: ({ line }) => lines.push(line) });
+      functions.set({
+        namespace: 'default',
+        name,
+        uid: `uid-${name}`,
+        limits: limits(parts),
+        state: { phase: 'ready', invoker },
+      });
+      routes.upsert(trigger(name, { prefix: true, methods: ['GET', 'POST'] }));
+      await router.settled();
+    },
+    ask: (path, ask) => fetchFrom(port, path, ask),
+  };
+  platforms.push(platform);
+  return platform;
+}
+
+/** Keeps asking until it is told to stop; gives what was not answered with 200. */
+function load(platform: Platform, path: string, clients: number): { stop(): Promise<unknown[]> } {
+  let stopping = false;
+  const failures: unknown[] = [];
+  const agent = new Agent({ keepAlive: true, maxSockets: clients });
+  const client = async (): Promise<void> => {
+    while (!stopping) {
+      try {
+        const { status, text } = await platform.ask(path, { agent });
+        if (status !== 200) failures.push(`${status} ${text}`);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+  };
+  const clientsDone = Promise.all(Array.from({ length: clients }, client));
+  return {
+    stop: async () => {
+      stopping = true;
+      await clientsDone;
+      agent.destroy();
+      return failures;
+    },
+  };
+}
+
+describe('listener threads', () => {
+  it('answer in the thread that has the connection, whichever that is', async () => {
+    const platform = await start();
+    await platform.deploy('hello', 'hello.wasm');
+    const answers = await Promise.all(Array.from({ length: 8 }, () => platform.ask('/hello')));
+    expect(new Set(answers.map(({ text }) => text))).toEqual(new Set(['Hello, world!\n']));
+    // The main thread made none of these calls.
+    expect(platform.host.host.stats().inFlight).toBe(0);
+    await vi.waitFor(async () =>
+      expect((await platform.metrics.page()).body).toMatch(
+        /fission_function_calls_total\{[^}]*function_name="hello"[^}]*\} 8/,
+      ),
+    );
+  });
+
+  it('have functions called elsewhere that they cannot interrupt', async () => {
+    const platform = await start();
+    await platform.deploy('cgi', 'cgi.wasm');
+    const { status, text } = await platform.ask('/cgi/hello', { method: 'POST', body: 'x'.repeat(200_000) });
+    expect(status, text).toBe(200);
+  });
+
+  it('stream bodies both ways', async () => {
+    const platform = await start();
+    await platform.deploy('torture', 'torture.wasm');
+    const body = 'abcdefgh'.repeat(400_000);
+    const answer = await platform.ask('/torture/echo', { method: 'POST', body });
+    expect(answer.text.length).toBe(body.length);
+    expect(answer.text === body).toBe(true);
+  });
+
+  it('take over routes, functions and limits that change under load, without a failed request', async () => {
+    const platform = await start();
+    await platform.deploy('hello', 'hello.wasm');
+    const running = load(platform, '/hello', 4);
+    for (let i = 0; i < 5; i++) {
+      await platform.deploy('hello', 'hello.wasm', { concurrency: 10 + i });
+      await platform.deploy(`other${i}`, 'hello.wasm');
+      expect((await platform.ask(`/other${i}`)).status).toBe(200);
+      platform.routes.delete('default', `other${i}`);
+      await platform.router.settled();
+      expect((await platform.ask(`/other${i}`)).status).toBe(404);
+    }
+    expect(await running.stop()).toEqual([]);
+  });
+
+  it('drain: requests that are under way are answered, new connections refused', async () => {
+    const platform = await start();
+    await platform.deploy('torture', 'torture.wasm');
+    const slow = platform.ask('/torture/sleep?ms=300');
+    await vi.waitFor(async () =>
+      expect((await platform.metrics.page()).body).toMatch(/requests_in_flight\{[^}]*\} 1/),
+    );
+    const closed = platform.router.close({ graceMs: 10_000 });
+    expect((await slow).status).toBe(200);
+    await closed;
+    await expect(platform.ask('/torture/hello')).rejects.toThrow(/ECONNREFUSED|hang up/);
+  });
+
+  it('that must be ended lose only their own connections, and are replaced', async () => {
+    const platform = await start(1);
+    await platform.deploy('torture', 'torture.wasm');
+    const socket = connect(platform.port, '127.0.0.1');
+    await once(socket, 'connect');
+    socket.write('GET /torture/sleep?ms=60000 HTTP/1.1\r\nHost: a\r\n\r\n');
+    socket.on('error', () => undefined);
+    await vi.waitFor(async () =>
+      expect((await platform.metrics.page()).body).toMatch(/requests_in_flight\{[^}]*\} 1/),
+    );
+    const gone = once(socket, 'close');
+    platform.host.host.terminateThreads();
+    await gone;
+    expect(platform.router.lostConnections).toBe(1);
+    const { status, text } = await platform.ask('/torture/hello');
+    expect(status, text).toBe(200);
+    expect(platform.host.host.stats().threadsReplaced).toBe(1);
+    // What the lost thread counted is still there.
+    expect((await platform.metrics.page()).body).toMatch(/requests_in_flight\{[^}]*\} 0/);
+  });
+
+  it('hold the limits of a function over all of them', async () => {
+    const platform = await start(2);
+    await platform.deploy('torture', 'torture.wasm', { concurrency: 2, queue: 0 });
+    const answers = Promise.all(Array.from({ length: 6 }, () => platform.ask('/torture/sleep?ms=500')));
+    const statuses = (await answers).map(({ status }) => status).sort((a, b) => a - b);
+    expect(statuses).toEqual([200, 200, 429, 429, 429, 429]);
+    expect((await platform.ask('/torture/hello')).status).toBe(200);
+  });
+
+  it("bring a guest's output, and why it failed, to its log", async () => {
+    const platform = await start();
+    await platform.deploy('torture', 'torture.wasm');
+    expect((await platform.ask('/torture/trap')).status).toBe(502);
+    await vi.waitFor(() => expect(platform.lines.join('\n')).toMatch(/GUEST_TRAPPED/));
+  });
+
+  it('end a guest that computes for longer than it may, while its neighbours are answered', async () => {
+    const platform = await start(1);
+    await platform.deploy('torture', 'torture.wasm');
+    const spinning = platform.ask('/torture/spin?ms=1500');
+    for (let i = 0; i < 5; i++) expect((await platform.ask('/torture/hello')).status).toBe(200);
+    expect((await spinning).status).toBe(200);
+  });
+
+  it('say which port is taken', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const { port } = taken.address() as AddressInfo;
+    const acceptor = new Acceptor({ logger: pino({ level: 'silent' }), give: () => false });
+    await expect(acceptor.listen('127.0.0.1', port)).rejects.toMatchObject({
+      code: 'BAD_OPTION',
+      message: expect.stringContaining(String(port)) as string,
+    });
+    taken.close();
+  });
+});
+
+describe('a receipt', () => {
+  const stages =
+    /^queue=[\d.]+; specialise=[\d.]+; instantiate=[\d.]+; guest=[\d.]+; host=[\d.]+; wait=[\d.]+; /;
+
+  it('is a header where the guest had ended before its answer began, and says what the call found', async () => {
+    const platform = await start(1);
+    await platform.deploy('hello', 'hello.wasm');
+    const asked = { headers: { 'X-Fissium-Receipt': '1' } };
+    const answer = await platform.ask('/hello', asked);
+    const receipt = String(answer.headers['x-fissium-receipt']);
+    expect(receipt).toMatch(stages);
+    expect(receipt).toMatch(/memory=\d{6,}; instance=ready; cold=warm$/);
+    expect((await platform.ask('/hello')).headers['x-fissium-receipt']).toBeUndefined();
+    expect((await platform.metrics.page()).body).toMatch(
+      /fissium_invocation_stage_seconds_count\{[^}]*function_name="hello"[^}]*stage="guest"[^}]*\} [1-9]/,
+    );
+  });
+
+  it('is a trailer where the answer began before; waiting is no computing', async () => {
+    const platform = await start(1);
+    await platform.deploy('torture', 'torture.wasm');
+    const body = 'x'.repeat(500_000);
+    const answer = await platform.ask('/torture/echo', {
+      method: 'POST',
+      body,
+      headers: { 'X-Fissium-Receipt': '1' },
+    });
+    expect(answer.text.length).toBe(body.length);
+    expect(String(answer.trailers['x-fissium-receipt'])).toMatch(stages);
+    const slept = await platform.ask('/torture/sleep?ms=80', { headers: { 'X-Fissium-Receipt': '1' } });
+    const receipt = String(slept.headers['x-fissium-receipt']);
+    expect(Number(/wait=([\d.]+)/.exec(receipt)?.[1])).toBeGreaterThan(70);
+    expect(Number(/guest=([\d.]+)/.exec(receipt)?.[1])).toBeLessThan(50);
+  });
+});

@@ -1,0 +1,122 @@
+/**
+ * Serves connections in a listener thread: its own tables, kept current by the main thread; guests run here where
+ * they can.
+ */
+import type { Socket } from 'node:net';
+import { pino } from 'pino';
+import { FissiumError } from '../../errors.ts';
+import type { InvokeRequest, InvokeResponse, Invoker } from '../../executors/executor.ts';
+import { createMetrics } from '../../observe/metrics.ts';
+import { FunctionTable, type FunctionState } from '../function-table.ts';
+import { RouteTable } from '../route-table.ts';
+import { createRouter } from '../server.ts';
+import { SharedCounts } from '../shared-counts.ts';
+import type { FromListener, FunctionReplica, ListenerStart, TableChange, ToListener } from './protocol.ts';
+import { RemoteCalls } from './remote-calls.ts';
+
+/** Runs a function in this thread, by its key. */
+export type InvokeHere = (key: string, request: InvokeRequest) => Promise<InvokeResponse>;
+
+/** Begins to serve; goes on until the thread ends. */
+export function serveConnections(start: ListenerStart, invokeHere: InvokeHere): void {
+  const { port } = start;
+  const post = (message: FromListener, transfer: ArrayBuffer[] = []): void =>
+    port.postMessage(message, transfer);
+  const logger = pino({ level: start.logLevel }, pino.destination({ fd: 2, sync: true }));
+  const functions = new FunctionTable();
+  const routes = new RouteTable();
+  const slots = new Map<string, number>();
+  const metrics = createMetrics({ processMetrics: false });
+  const remote = new RemoteCalls((message, transfer = []) => post({ type: 'call', message }, transfer));
+  let ready = false;
+  const router = createRouter({
+    functions,
+    routes,
+    logger,
+    metrics,
+    counts: new SharedCounts(start.counts),
+    slotOf: (key) => slots.get(key) ?? 0,
+    admission: { maxRequests: start.maxRequests },
+    version: start.version,
+    ready: () => ready,
+    logs: {
+      append: ({ namespace, function: name, requestId, line, timeMs }) =>
+        post({ type: 'log', line: { namespace, function: name, requestId, line, timeMs } }),
+    },
+  });
+  const connections = new Int32Array(start.connections);
+
+  const apply = (change: TableChange): void => {
+    switch (change.do) {
+      case 'set-function': {
+        const { slot, ...entry } = change.function;
+        slots.set(`${entry.namespace}/${entry.name}`, slot);
+        functions.set({ ...entry, state: stateOf(change.function, invokeHere, remote) });
+        return;
+      }
+      case 'delete-function':
+        functions.delete(change.namespace, change.name);
+        slots.delete(`${change.namespace}/${change.name}`);
+        return;
+      case 'set-route':
+        routes.upsert(change.route);
+        return;
+      case 'delete-route':
+        routes.delete(change.namespace, change.name);
+        return;
+      case 'set-ready':
+        ready = change.ready;
+        return;
+      default:
+        change satisfies never;
+    }
+  };
+  const accept = (socket: Socket): void => {
+    socket.once('close', () => Atomics.sub(connections, 0, 1));
+    router.accept(socket);
+  };
+
+  port.onmessage = (event: MessageEvent<ToListener>) => {
+    const message = event.data;
+    switch (message.type) {
+      case 'socket':
+        accept(message.socket);
+        return;
+      case 'tables':
+        for (const change of message.changes) apply(change);
+        post({ type: 'applied', number: message.number });
+        return;
+      case 'call':
+        remote.receive(message.message);
+        return;
+      case 'measure':
+        void metrics.registry
+          .getMetricsAsJSON()
+          .then((values) => post({ type: 'measured', number: message.number, metrics: values }));
+        return;
+      case 'drain':
+        void router.close({ graceMs: message.graceMs }).then(() => post({ type: 'drained' }));
+        return;
+      default:
+        message satisfies never;
+    }
+  };
+}
+
+function stateOf(
+  { namespace, name, state }: FunctionReplica,
+  invokeHere: InvokeHere,
+  remote: RemoteCalls,
+): FunctionState {
+  if (state.phase === 'preparing') return state;
+  if (state.phase === 'refused') {
+    const { code, message } = state.error;
+    return { phase: 'refused', error: new FissiumError(code, message) };
+  }
+  const { threadKey } = state;
+  const invoker: Invoker = {
+    invoke: (request) =>
+      threadKey === null ? remote.invoke(`${namespace}/${name}`, request) : invokeHere(threadKey, request),
+  };
+  return { phase: 'ready', invoker };
+}
