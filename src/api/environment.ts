@@ -11,14 +11,15 @@ import { checkContainer, checkPodSpec } from './pod-safety.ts';
 import { refuseInvalid, resolvedBase, setFields } from './resolve.ts';
 import type { ResolvedEnvironment } from './resolved.ts';
 import { checkResources } from './resources.ts';
+import { rules } from './rules.ts';
 import {
   choice,
   closed,
-  conditionsSchema,
+  conditionsStatusSchema,
+  container,
   kindSchema,
-  observedGenerationSchema,
+  podSpec,
   resourcesSchema,
-  untypedObject,
 } from './schema.ts';
 import { createValidator } from './validate.ts';
 
@@ -28,9 +29,12 @@ const DEFAULT_TERMINATION_GRACE_S = 90;
 
 const runtimeSchema = closed(
   {
-    image: Type.String({ description: '`wasm`, or the container image of the language runtime.' }),
-    container: Type.Optional(untypedObject('Changes to the runtime container (a Kubernetes Container).')),
-    podspec: Type.Optional(untypedObject('Changes to the runtime pod (a Kubernetes PodSpec).')),
+    image: Type.String({
+      minLength: 1,
+      description: '`wasm`, or the container image of the language runtime.',
+    }),
+    container: Type.Optional(container('Changes to the runtime container (a Kubernetes Container).')),
+    podspec: Type.Optional(podSpec('Changes to the runtime pod (a Kubernetes PodSpec).')),
   },
   { description: 'What runs the code.' },
 );
@@ -39,8 +43,8 @@ const builderSchema = closed(
   {
     image: Type.Optional(Type.String({ description: 'Container image that builds source packages.' })),
     command: Type.Optional(Type.String({ description: 'Build command where the package has none.' })),
-    container: Type.Optional(untypedObject('Changes to the builder container (a Kubernetes Container).')),
-    podspec: Type.Optional(untypedObject('Changes to the builder pod (a Kubernetes PodSpec).')),
+    container: Type.Optional(container('Changes to the builder container (a Kubernetes Container).')),
+    podspec: Type.Optional(podSpec('Changes to the builder pod (a Kubernetes PodSpec).')),
   },
   { description: 'What builds source packages.' },
 );
@@ -51,6 +55,7 @@ const specSchema = closed(
       minimum: 1,
       maximum: 3,
       description: "Fission's environment interface: 1, 2 (with builder) or 3 (with pool size). Fixed.",
+      ...rules(['self == oldSelf', 'cannot change; delete the environment and create it anew']),
     }),
     runtime: runtimeSchema,
     builder: Type.Optional(builderSchema),
@@ -78,19 +83,11 @@ const specSchema = closed(
   { description: 'How code of this kind is built and run.' },
 );
 
-const statusSchema = closed(
-  {
-    observedGeneration: Type.Optional(observedGenerationSchema),
-    conditions: Type.Optional(conditionsSchema),
-  },
-  { description: 'Observed state.' },
-);
-
 export const environmentSchema = kindSchema(
   'Environment',
   'How code of a kind is built and run.',
   specSchema,
-  statusSchema,
+  conditionsStatusSchema,
 );
 
 export type Environment = Static<typeof environmentSchema>;
@@ -146,7 +143,7 @@ export const environmentKind: KindDefinition = {
   kind: 'Environment',
   plural: 'environments',
   singular: 'environment',
-  shortNames: [],
+  shortNames: ['env'],
   listKind: 'EnvironmentList',
   schema: environmentSchema,
   printerColumns: [

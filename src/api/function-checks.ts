@@ -17,13 +17,11 @@ import { isObject } from './json.ts';
 import { checkPodSpec } from './pod-safety.ts';
 import { checkResources } from './resources.ts';
 import { createValidator } from './validate.ts';
-import { MAX_DURATION_MS, checkWasmBlock, mergeWasmBlocks, readWasmAnnotations } from './wasm-settings.ts';
+import { checkWasmBlock, mergeWasmBlocks, readWasmAnnotations } from './wasm-settings.ts';
 
 export type FunctionSpec = FissionFunction['spec'];
 
-const MAX_SECONDS = MAX_DURATION_MS / 1000;
-/** Fission's budget of asynchronous delivery. */
-const MAX_ASYNC_ATTEMPTS = 3;
+/** Fission's limit on asynchronous delivery. */
 const MAX_ASYNC_AGE_MS = 7 * 24 * 3_600_000;
 
 /** Everything wrong with any JSON value as a Function. Never throws. */
@@ -130,21 +128,7 @@ function checkStrategy(spec: FunctionSpec, report: Report): void {
 }
 
 function checkCounts(spec: FunctionSpec, report: Report): void {
-  for (const name of ['concurrency', 'requestsPerPod', 'retainPods'] as const) {
-    const value = spec[name] ?? 0;
-    if (value < 0) report(`spec.${name}`, `must be 0 (the default) or more, but is ${value}`);
-  }
-  for (const name of ['functionTimeout', 'idletimeout'] as const) {
-    const value = spec[name] ?? 0;
-    if (value < 0 || value > MAX_SECONDS) {
-      report(`spec.${name}`, `must be 0 (the default) to ${MAX_SECONDS} seconds, but is ${value}`);
-    }
-  }
   const { idleTimeoutSeconds: idle = 0, maxDurationSeconds: total = 0 } = spec.streaming ?? {};
-  for (const [name, value] of Object.entries({ idleTimeoutSeconds: idle, maxDurationSeconds: total })) {
-    if (value > MAX_SECONDS)
-      report(`spec.streaming.${name}`, `must be ${MAX_SECONDS} at most, but is ${value}`);
-  }
   if (idle > 0 && total > 0 && total < idle) {
     report(
       'spec.streaming.maxDurationSeconds',
@@ -168,7 +152,6 @@ function checkExtras(
     if ((tool.alias ?? '') !== '') checkLabel('spec.tool.alias', tool.alias ?? '', report);
   }
   checkDuration('spec.state.defaultTTL', state?.defaultTTL, report);
-  if (state?.sticky?.name === '') report('spec.state.sticky.name', 'must not be empty');
   if (invocation !== undefined) checkInvocation(invocation, report);
   const windows = provisionedConcurrency?.windows ?? [];
   windows.forEach(({ name, duration }, index) => {
@@ -182,13 +165,6 @@ function checkExtras(
 
 function checkInvocation(invocation: NonNullable<FunctionSpec['invocation']>, report: Report): void {
   const { retry = {}, maxAge, onSuccess, onFailure } = invocation;
-  const attempts = retry.maxAttempts;
-  if (attempts !== undefined && (attempts < 1 || attempts > MAX_ASYNC_ATTEMPTS)) {
-    report(
-      'spec.invocation.retry.maxAttempts',
-      `must be from 1 to ${MAX_ASYNC_ATTEMPTS}, but is ${attempts}`,
-    );
-  }
   checkDuration('spec.invocation.retry.backoffBase', retry.backoffBase, report);
   checkDuration('spec.invocation.retry.backoffCap', retry.backoffCap, report);
   checkDuration('spec.invocation.maxAge', maxAge, report, {
@@ -202,15 +178,5 @@ function checkInvocation(invocation: NonNullable<FunctionSpec['invocation']>, re
     const { function: target, topic } = destination;
     if ((target === undefined) === (topic === undefined)) report(path, 'must have one of function and topic');
     if (target !== undefined) checkFunctionReference(`${path}.function`, target, report);
-    if (
-      topic !== undefined &&
-      topic.messageQueueType !== 'statestore' &&
-      topic.messageQueueType !== 'kafka'
-    ) {
-      report(
-        `${path}.topic.messageQueueType`,
-        `must be statestore or kafka, but is "${topic.messageQueueType}"`,
-      );
-    }
   }
 }

@@ -1,4 +1,6 @@
 /** From a Function as written to what the platform works with. */
+import { posix } from 'node:path';
+
 import { withoutNulls } from './defaults.ts';
 import { parseSecondsOrDuration } from './duration.ts';
 import { executorOf, validateFunction } from './function-checks.ts';
@@ -9,7 +11,7 @@ import type { FissionFunction } from './function.ts';
 import { deepFreeze } from './json.ts';
 import { parseBytes } from './quantity.ts';
 import { refuseInvalid, resolvedBase, setFields } from './resolve.ts';
-import type { ObjectName, ResolvedFunction, ResolvedInstance, ResolvedLimits } from './resolved.ts';
+import type { ResolvedFunction, ResolvedInstance, ResolvedLimits, ResolvedMount } from './resolved.ts';
 import { memoryLimitBytes } from './resources.ts';
 import type { WasmBlock } from './wasm-block.ts';
 import { mergeWasmBlocks, readWasmAnnotations } from './wasm-settings.ts';
@@ -49,8 +51,8 @@ export function resolveFunction(fn: FissionFunction): ResolvedFunction {
     },
     ...resolvePackageReference(namespace, spec.package ?? {}),
     strategy: executorOf(spec),
-    secrets: namesOf(namespace, spec.secrets),
-    configMaps: namesOf(namespace, spec.configmaps),
+    secrets: mountsOf(namespace, spec.secrets),
+    configMaps: mountsOf(namespace, spec.configmaps),
     env: resolveEnv(namespace, spec.env ?? []),
     envFrom: resolveEnvFrom(namespace, spec.envFrom ?? []),
     limits: resolveLimits(spec, wasm),
@@ -73,8 +75,15 @@ function resolvePackageReference(
   };
 }
 
-function namesOf(namespace: string, list: readonly { name: string }[] | null | undefined): ObjectName[] {
-  return (list ?? []).map(({ name }) => ({ namespace, name }));
+function mountsOf(
+  namespace: string,
+  list: readonly { name: string; mountPath?: string }[] | null | undefined,
+): ResolvedMount[] {
+  return (list ?? []).map(({ name, mountPath = '' }) => ({
+    namespace,
+    name,
+    folder: mountPath === '' ? name : posix.normalize(mountPath).replace(/\/+$/, ''),
+  }));
 }
 
 /** The first that is set and not 0, which in Fission's fields means the default. */
@@ -144,8 +153,6 @@ function notServed(spec: FunctionSpec, { instance = {} }: WasmBlock): string[] {
     [`${path}.hpaMetrics`]: strategy.hpaMetrics,
     [`${path}.hpaBehavior`]: strategy.hpaBehavior,
     'spec.environment.version': spec.environment.version,
-    'spec.secrets': spec.secrets,
-    'spec.configmaps': spec.configmaps,
     ...Object.fromEntries(otherLimits.map(([name, value]) => [`spec.resources.limits.${name}`, value])),
     'spec.resources.requests': spec.resources?.requests,
     'spec.resources.claims': spec.resources?.claims,
@@ -157,9 +164,9 @@ function notServed(spec: FunctionSpec, { instance = {} }: WasmBlock): string[] {
     'spec.provisionedConcurrency': spec.provisionedConcurrency !== undefined,
     'spec.versioning': spec.versioning !== undefined,
     'spec.podspec': spec.podspec,
-    'spec.wasm.instance.mode': instance.mode === 'reuse',
-    'spec.wasm.instance.maxRequests': instance.maxRequests,
-    'spec.wasm.instance.idleTimeout': instance.idleTimeout,
-    'spec.wasm.instance.maxConcurrent': instance.maxConcurrent,
+    // Without meaning for instances that serve one request.
+    'spec.wasm.instance.maxRequests': instance.mode !== 'reuse' && instance.maxRequests,
+    'spec.wasm.instance.idleTimeout': instance.mode !== 'reuse' && instance.idleTimeout,
+    'spec.wasm.instance.maxConcurrent': instance.mode !== 'reuse' && instance.maxConcurrent,
   });
 }

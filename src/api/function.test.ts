@@ -150,7 +150,7 @@ describe('limits', () => {
 
   it('refuses what timers and memories cannot hold', () => {
     expect(messages(fn({ functionTimeout: 3_000_000 }))[0]).toContain(
-      'spec.functionTimeout must be 0 (the default) to',
+      'spec.functionTimeout must be from 0 to 2073600',
     );
     expect(messages(fn({ resources: { limits: { memory: 0 } } }))).toEqual([
       'spec.resources.limits.memory must be over 0',
@@ -352,8 +352,11 @@ describe('resolveFunction', () => {
 
   it('names what is set and not served, and nothing else', () => {
     expect(resolveFunction(fn()).notServed).toEqual([]);
-    expect(resolveFunction(fn({}, { 'fissium.io/wasm-instance-mode': 'reuse' })).notServed).toEqual([
-      'spec.wasm.instance.mode',
+    expect(resolveFunction(fn({}, { 'fissium.io/wasm-instance-mode': 'reuse' })).notServed).toEqual([]);
+    const fresh = fn({ wasm: { instance: { maxRequests: 3, idleTimeout: '5s' } } });
+    expect(resolveFunction(fresh).notServed).toEqual([
+      'spec.wasm.instance.maxRequests',
+      'spec.wasm.instance.idleTimeout',
     ]);
   });
 
@@ -364,8 +367,7 @@ describe('resolveFunction', () => {
     expect(() => resolveFunction(fn({ functionTimeout: -1 }))).toThrow(
       expect.objectContaining({
         code: 'RESOURCE_INVALID',
-        message:
-          'Function default/hello: spec.functionTimeout must be 0 (the default) to 2073600 seconds, but is -1.',
+        message: 'Function default/hello: spec.functionTimeout must be from 0 to 2073600, but is -1.',
       }),
     );
   });

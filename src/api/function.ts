@@ -13,9 +13,23 @@ import {
   nullable,
   observedGenerationSchema,
   resourcesSchema,
+  podSpec,
   untypedList,
   untypedObject,
 } from './schema.ts';
+import {
+  DESTINATION_RULES,
+  ENV_FROM_RULES,
+  ENV_RULES,
+  FUNCTION_RULES,
+  MOUNT_RULES,
+  PACKAGE_RULES,
+  RETRY_RULES,
+  STATE_RULES,
+  STREAMING_RULES,
+  TOOL_RULES,
+} from './function-rules.ts';
+import { durationRule, routePathRules, rules } from './rules.ts';
 import { wasmBlockSchema } from './wasm-block.ts';
 
 const environmentSchema = closed(
@@ -58,19 +72,30 @@ const packageSchema = closed(
       ),
     ),
   },
-  { description: 'The code.' },
+  { description: 'The code.', ...rules(...PACKAGE_RULES) },
 );
+
+/** 24 days: timers take no more. */
+const MAX_SECONDS = 24 * 24 * 3600;
+/** Bounds, so that an API server can tell beforehand what rules cost. */
+const MAX_ENTRIES = 200;
 
 const mounted = (what: string) =>
   Type.Optional(
     nullable(
       Type.Array(
-        closed({
-          name: dnsLabel(`The ${what}.`),
-          namespace: Type.Optional(Type.String({ description: "Only the function's own." })),
-          mountPath: Type.Optional(Type.String({ description: 'Relative folder to put it in.' })),
-        }),
+        closed(
+          {
+            name: dnsLabel(`The ${what}.`),
+            namespace: Type.Optional(Type.String({ description: "Only the function's own." })),
+            mountPath: Type.Optional(
+              Type.String({ maxLength: 1024, description: 'Relative folder to put it in.' }),
+            ),
+          },
+          rules(...MOUNT_RULES),
+        ),
         {
+          maxItems: MAX_ENTRIES,
           description: `${what}s that the function may read.`,
           'x-kubernetes-list-type': 'map',
           'x-kubernetes-list-map-keys': ['name'],
@@ -80,40 +105,52 @@ const mounted = (what: string) =>
   );
 
 const keySelector = (what: string) =>
-  closed({
-    name: Type.Optional(Type.String({ default: '', description: `The ${what}.` })),
-    key: Type.String({ description: 'The key in it.' }),
-    optional: Type.Optional(Type.Boolean({ description: 'It may be missing.' })),
-  });
+  closed(
+    {
+      name: Type.Optional(Type.String({ default: '', description: `The ${what}.` })),
+      key: Type.String({ description: 'The key in it.' }),
+      optional: Type.Optional(Type.Boolean({ description: 'It may be missing.' })),
+    },
+    { description: `One key of a ${what}.` },
+  );
 
-const envVarSchema = closed({
-  name: Type.String({ description: 'Name of the variable.' }),
-  value: Type.Optional(Type.String({ description: 'The value itself.' })),
-  valueFrom: Type.Optional(
-    closed(
-      {
-        secretKeyRef: Type.Optional(keySelector('Secret')),
-        configMapKeyRef: Type.Optional(keySelector('ConfigMap')),
-        fieldRef: Type.Optional(untypedObject('Refused: pod fields.')),
-        resourceFieldRef: Type.Optional(untypedObject('Refused: pod resources.')),
-        fileKeyRef: Type.Optional(untypedObject('Refused: files of the pod.')),
-      },
-      { description: 'Where the value comes from.' },
+const envVarSchema = closed(
+  {
+    name: Type.String({ maxLength: 1024, description: 'Name of the variable.' }),
+    value: Type.Optional(Type.String({ description: 'The value itself.' })),
+    valueFrom: Type.Optional(
+      closed(
+        {
+          secretKeyRef: Type.Optional(keySelector('Secret')),
+          configMapKeyRef: Type.Optional(keySelector('ConfigMap')),
+          fieldRef: Type.Optional(untypedObject('Refused: pod fields.')),
+          resourceFieldRef: Type.Optional(untypedObject('Refused: pod resources.')),
+          fileKeyRef: Type.Optional(untypedObject('Refused: files of the pod.')),
+        },
+        { description: 'Where the value comes from.' },
+      ),
     ),
-  ),
-});
+  },
+  rules(...ENV_RULES),
+);
 
 const objectSelector = (what: string) =>
-  closed({
-    name: Type.Optional(Type.String({ default: '', description: `The ${what}.` })),
-    optional: Type.Optional(Type.Boolean({ description: 'It may be missing.' })),
-  });
+  closed(
+    {
+      name: Type.Optional(Type.String({ default: '', description: `The ${what}.` })),
+      optional: Type.Optional(Type.Boolean({ description: 'It may be missing.' })),
+    },
+    { description: `Every key of a ${what}.` },
+  );
 
-const envFromSchema = closed({
-  prefix: Type.Optional(Type.String({ description: 'Before every name.' })),
-  secretRef: Type.Optional(objectSelector('Secret')),
-  configMapRef: Type.Optional(objectSelector('ConfigMap')),
-});
+const envFromSchema = closed(
+  {
+    prefix: Type.Optional(Type.String({ maxLength: 1024, description: 'Before every name.' })),
+    secretRef: Type.Optional(objectSelector('Secret')),
+    configMapRef: Type.Optional(objectSelector('ConfigMap')),
+  },
+  rules(...ENV_FROM_RULES),
+);
 
 const invokeStrategySchema = closed(
   {
@@ -146,18 +183,18 @@ const streamingSchema = closed(
       choice(['auto', 'sse', 'chunked', 'websocket'], { default: 'auto', description: 'Kind of stream.' }),
     ),
     idleTimeoutSeconds: Type.Optional(
-      Type.Integer({ minimum: 0, description: 'Longest silence; 0 for the default.' }),
+      Type.Integer({ minimum: 0, maximum: MAX_SECONDS, description: 'Longest silence; 0 for the default.' }),
     ),
     maxDurationSeconds: Type.Optional(
-      Type.Integer({ minimum: 0, description: 'Longest stream; 0 for no limit.' }),
+      Type.Integer({ minimum: 0, maximum: MAX_SECONDS, description: 'Longest stream; 0 for no limit.' }),
     ),
   },
-  { description: 'Limits of streams.' },
+  { description: 'Limits of streams.', ...rules(...STREAMING_RULES) },
 );
 
 const toolSchema = closed(
   {
-    description: Type.Optional(Type.String({ description: 'What the tool does.' })),
+    description: Type.Optional(Type.String({ maxLength: 65_536, description: 'What the tool does.' })),
     inputSchema: Type.Optional(
       Type.Unsafe<unknown>({
         description: 'JSON Schema of the arguments.',
@@ -169,7 +206,7 @@ const toolSchema = closed(
     ),
     alias: Type.Optional(Type.String({ maxLength: DNS_LABEL_MAX_LENGTH, description: 'FunctionAlias.' })),
   },
-  { description: 'The function as an MCP tool.' },
+  { description: 'The function as an MCP tool.', ...rules(...TOOL_RULES) },
 );
 
 const stateSchema = closed(
@@ -181,7 +218,9 @@ const stateSchema = closed(
         description: "Default: the function's name.",
       }),
     ),
-    defaultTTL: Type.Optional(Type.String({ description: 'How long a key lives, e.g. `24h`.' })),
+    defaultTTL: Type.Optional(
+      Type.String({ maxLength: 64, description: 'How long a key lives, e.g. `24h`.' }),
+    ),
     maxValueBytes: Type.Optional(
       Type.Integer({ format: 'int64', minimum: 0, description: 'Largest value.' }),
     ),
@@ -191,13 +230,13 @@ const stateSchema = closed(
       closed(
         {
           source: choice(['header', 'queryparam'], { description: 'Where the key is.' }),
-          name: Type.String({ description: 'Header or parameter.' }),
+          name: Type.String({ minLength: 1, description: 'Header or parameter.' }),
         },
         { description: 'Same key, same instance.' },
       ),
     ),
   },
-  { description: 'Keyed state of the function.' },
+  { description: 'Keyed state of the function.', ...rules(...STATE_RULES) },
 );
 
 const destination = (description: string) =>
@@ -208,14 +247,16 @@ const destination = (description: string) =>
         topic: Type.Optional(
           closed(
             {
-              messageQueueType: Type.String({ description: '`statestore` or `kafka`.' }),
+              messageQueueType: Type.Unsafe<string>(
+                choice(['statestore', 'kafka'], { description: '`statestore` or `kafka`.' }),
+              ),
               topic: Type.String({ maxLength: 249, pattern: '^[a-zA-Z0-9._-]+$' }),
             },
             { description: 'A topic that gets the result.' },
           ),
         ),
       },
-      { description },
+      { description, ...rules(...DESTINATION_RULES) },
     ),
   );
 
@@ -224,19 +265,28 @@ const invocationSchema = closed(
     retry: Type.Optional(
       closed(
         {
-          maxAttempts: Type.Optional(Type.Integer({ description: '1 to 3.' })),
-          backoffBase: Type.Optional(Type.String({ description: 'First delay.' })),
-          backoffCap: Type.Optional(Type.String({ description: 'Longest delay.' })),
+          maxAttempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 3, description: '1 to 3.' })),
+          backoffBase: Type.Optional(Type.String({ maxLength: 64, description: 'First delay.' })),
+          backoffCap: Type.Optional(Type.String({ maxLength: 64, description: 'Longest delay.' })),
           jitter: Type.Optional(Type.Boolean({ description: 'Default true.' })),
         },
-        { description: 'How delivery is tried again.' },
+        { description: 'How delivery is tried again.', ...rules(...RETRY_RULES) },
       ),
     ),
-    maxAge: Type.Optional(Type.String({ description: 'Given up after, e.g. `1h`; 168h at most.' })),
+    maxAge: Type.Optional(
+      Type.String({ maxLength: 64, description: 'Given up after, e.g. `1h`; 168h at most.' }),
+    ),
     onSuccess: destination('Gets the result.'),
     onFailure: destination('Gets what failed for good.'),
   },
-  { description: 'Asynchronous invocation.' },
+  {
+    description: 'Asynchronous invocation.',
+    ...rules([
+      durationRule('maxAge', "d > duration('0s') && d <= duration('168h')"),
+      'must be a duration over 0 and 168h at most',
+      '.maxAge',
+    ]),
+  },
 );
 
 const provisionedConcurrencySchema = closed(
@@ -274,10 +324,13 @@ const versioningSchema = closed(
 
 const routeSchema = closed(
   {
-    url: Type.String({ description: 'Path to match.' }),
+    url: Type.String({ maxLength: 4096, description: 'Path to match.' }),
     methods: Type.Optional(Type.Array(choice(HTTP_METHODS), { description: 'Default GET.' })),
   },
-  { description: 'Short form: an HTTPTrigger that the function owns.' },
+  {
+    description: 'Short form: an HTTPTrigger that the function owns.',
+    ...rules(["self.url.startsWith('/')", 'must start with /', '.url'], ...routePathRules('url')),
+  },
 );
 
 const specSchema = closed(
@@ -289,32 +342,54 @@ const specSchema = closed(
     secrets: mounted('Secret'),
     configmaps: mounted('ConfigMap'),
     env: Type.Optional(
-      nullable(Type.Array(envVarSchema, { description: 'Environment variables; win over `envFrom`.' })),
+      nullable(
+        Type.Array(envVarSchema, {
+          maxItems: 1000,
+          description: 'Environment variables; win over `envFrom`.',
+        }),
+      ),
     ),
     envFrom: Type.Optional(
       nullable(
-        Type.Array(envFromSchema, { description: 'Secrets and ConfigMaps as environment variables.' }),
+        Type.Array(envFromSchema, {
+          maxItems: MAX_ENTRIES,
+          description: 'Secrets and ConfigMaps as environment variables.',
+        }),
       ),
     ),
     resources: Type.Optional(resourcesSchema),
     InvokeStrategy: Type.Optional(invokeStrategySchema),
     functionTimeout: Type.Optional(
-      Type.Integer({ description: 'Seconds to the first byte of the answer; default 60.' }),
+      Type.Integer({
+        minimum: 0,
+        maximum: MAX_SECONDS,
+        description: 'Seconds to the first byte of the answer; default 60.',
+      }),
     ),
-    idletimeout: Type.Optional(Type.Integer({ description: 'Seconds that an idle pod or instance stays.' })),
-    concurrency: Type.Optional(Type.Integer({ description: 'Most pods or instances at once; default 500.' })),
-    requestsPerPod: Type.Optional(Type.Integer({ description: 'Requests in each at once; default 1.' })),
+    idletimeout: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: MAX_SECONDS,
+        description: 'Seconds that an idle pod or instance stays.',
+      }),
+    ),
+    concurrency: Type.Optional(
+      Type.Integer({ minimum: 0, description: 'Most pods or instances at once; default 500.' }),
+    ),
+    requestsPerPod: Type.Optional(
+      Type.Integer({ minimum: 0, description: 'Requests in each at once; default 1.' }),
+    ),
     onceOnly: Type.Optional(Type.Boolean({ description: 'A clean instance for each request.' })),
-    retainPods: Type.Optional(Type.Integer({ description: 'Specialised pods kept when idle.' })),
+    retainPods: Type.Optional(Type.Integer({ minimum: 0, description: 'Specialised pods kept when idle.' })),
     streaming: Type.Optional(streamingSchema),
     tool: Type.Optional(toolSchema),
     state: Type.Optional(stateSchema),
     invocation: Type.Optional(invocationSchema),
     provisionedConcurrency: Type.Optional(provisionedConcurrencySchema),
     versioning: Type.Optional(versioningSchema),
-    podspec: Type.Optional(untypedObject('The pod of executor `container` (a Kubernetes PodSpec).')),
+    podspec: Type.Optional(podSpec('The pod of executor `container` (a Kubernetes PodSpec).')),
   },
-  { description: 'What runs and how.' },
+  { description: 'What runs and how.', ...rules(...FUNCTION_RULES) },
 );
 
 const count = (description: string) => Type.Optional(Type.Integer({ description }));

@@ -17,20 +17,35 @@ import { deepFreeze } from './json.ts';
 import { AGE_COLUMN, READY_COLUMN, REASON_COLUMN } from './kind.ts';
 import type { KindDefinition } from './kind.ts';
 import { DNS_SUBDOMAIN } from './names.ts';
-import { refuseInvalid, resolvedBase, setFields } from './resolve.ts';
+import { functionsOf, refuseInvalid, resolvedBase, setFields } from './resolve.ts';
 import type { ResolvedCors, ResolvedTrigger } from './resolved.ts';
+import { durationRule, raw, routePathRules, rules, textOf } from './rules.ts';
+import type { Rule } from './rules.ts';
 import {
   HTTP_METHODS,
   choice,
   closed,
-  conditionsSchema,
+  conditionsStatusSchema,
   functionReferenceSchema,
   kindSchema,
   nullable,
-  observedGenerationSchema,
   stringList,
 } from './schema.ts';
 import { createValidator } from './validate.ts';
+
+/** Bounds, so that an API server can tell beforehand what rules cost. */
+const MAX_ENTRIES = 100;
+const MAX_HOST_LENGTH = 512;
+const MAX_PATH_LENGTH = 4096;
+
+const hostRule = (host: string): string =>
+  `${host} == '' || ${host} == '*' || ${host}.matches(${raw('^([*][.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')})`;
+const HOST_WORDS = 'must be a host name, such a name after "*.", or "*"';
+const absolutePathRule: Rule = [
+  `${textOf('path')} == '' || self.path.startsWith('/')`,
+  'must start with /',
+  '.path',
+];
 
 const SET = { 'x-kubernetes-list-type': 'set' } as const;
 
@@ -40,33 +55,87 @@ const annotationsSchema = Type.Optional(
   ),
 );
 
+/** Names as HTTP has them (RFC 9110, section 5.6.2); anything else could end the header's line. */
+const TOKEN = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
+const token = new RegExp(TOKEN);
+const tokens = (description: string) =>
+  Type.Optional(
+    stringList(
+      description,
+      {
+        ...SET,
+        maxItems: MAX_ENTRIES,
+        ...rules([`self.all(t, t.matches(r"${TOKEN}"))`, 'must be names as HTTP has them']),
+      },
+      { maxLength: 256 },
+    ),
+  );
+
 const corsSchema = closed(
   {
-    allowOrigins: Type.Optional(stringList('Scheme, host and port, or `*` alone for any.', SET)),
-    allowMethods: Type.Optional(stringList("Empty: the trigger's methods.", SET)),
-    allowHeaders: Type.Optional(stringList('Request headers that a page may set.', SET)),
-    exposeHeaders: Type.Optional(stringList('Response headers that a page may read.', SET)),
+    allowOrigins: Type.Optional(
+      stringList(
+        'Scheme, host and port, or `*` alone for any.',
+        {
+          ...SET,
+          maxItems: MAX_ENTRIES,
+          ...rules([
+            `self.all(o, o == '*' || o.matches(${raw('^[A-Za-z][A-Za-z0-9+.-]*://[^/?#@ ]+$')}))`,
+            'must be scheme://host[:port] and nothing else, or "*"',
+          ]),
+        },
+        { maxLength: MAX_HOST_LENGTH },
+      ),
+    ),
+    allowMethods: tokens("Empty: the trigger's methods."),
+    allowHeaders: tokens('Request headers that a page may set.'),
+    exposeHeaders: tokens('Response headers that a page may read.'),
     allowCredentials: Type.Optional(Type.Boolean({ description: 'Cookies and authorisation too.' })),
-    maxAge: Type.Optional(Type.String({ description: 'How long a preflight answer holds, e.g. `10m`.' })),
+    maxAge: Type.Optional(
+      Type.String({ maxLength: 64, description: 'How long a preflight answer holds, e.g. `10m`.' }),
+    ),
   },
-  { description: 'Which other origins a browser lets call this.' },
+  {
+    description: 'Which other origins a browser lets call this.',
+    ...rules(
+      [
+        "!self.?allowCredentials.orValue(false) || !has(self.allowOrigins) || !('*' in self.allowOrigins)",
+        'must not be "*" beside allowCredentials; browsers refuse such answers',
+        '.allowOrigins',
+      ],
+      [durationRule('maxAge'), 'must be a duration such as 10m, not negative', '.maxAge'],
+    ),
+  },
 );
 
 const ingressSchema = closed(
   {
     annotations: annotationsSchema,
-    path: Type.Optional(Type.String({ description: "In the ingress controller's syntax." })),
-    host: Type.Optional(Type.String({ description: 'Empty or `*` for any.' })),
+    path: Type.Optional(
+      Type.String({ maxLength: MAX_PATH_LENGTH, description: "In the ingress controller's syntax." }),
+    ),
+    host: Type.Optional(Type.String({ maxLength: 253, description: 'Empty or `*` for any.' })),
     tls: Type.Optional(Type.String({ description: 'Secret with key and certificate.' })),
   },
-  { description: 'How the Ingress looks.' },
+  {
+    description: 'How the Ingress looks.',
+    ...rules(absolutePathRule, [`!has(self.host) || ${hostRule('self.host')}`, HOST_WORDS, '.host']),
+  },
 );
 
 const routeConfigSchema = closed(
   {
     provider: choice(['ingress', 'gateway'], { description: 'What is made outside.' }),
-    hostnames: Type.Optional(stringList('Hosts; empty for any.', SET)),
-    path: Type.Optional(Type.String({ description: 'Absolute path; empty for /.' })),
+    hostnames: Type.Optional(
+      stringList(
+        'Hosts; empty for any.',
+        { ...SET, maxItems: MAX_ENTRIES, ...rules([`self.all(h, ${hostRule('h')})`, HOST_WORDS]) },
+        { maxLength: 255 },
+      ),
+    ),
+    path: Type.Optional(
+      Type.String({ maxLength: MAX_PATH_LENGTH, description: 'Absolute path; empty for /.' }),
+    ),
     annotations: annotationsSchema,
     tls: Type.Optional(Type.String({ description: 'Secret with key and certificate (ingress only).' })),
     gateway: Type.Optional(
@@ -75,7 +144,7 @@ const routeConfigSchema = closed(
           parentRefs: Type.Optional(
             Type.Array(
               closed({
-                name: Type.String({ description: 'The Gateway.' }),
+                name: Type.String({ minLength: 1, description: 'The Gateway.' }),
                 namespace: Type.Optional(Type.String({ description: "Empty: the router's own." })),
                 sectionName: Type.Optional(Type.String({ description: 'One listener of it.' })),
                 port: Type.Optional(
@@ -95,19 +164,44 @@ const routeConfigSchema = closed(
       ),
     ),
   },
-  { description: 'How the route is shown outside the cluster.' },
+  {
+    description: 'How the route is shown outside the cluster.',
+    ...rules(
+      absolutePathRule,
+      [
+        "self.provider != 'gateway' || self.?gateway.?parentRefs.orValue([]).size() > 0",
+        'must name at least one Gateway',
+        '.gateway',
+      ],
+      [
+        `self.provider != 'gateway' || ${textOf('tls')} == ''`,
+        "is for provider ingress; a Gateway's listener has its own",
+        '.tls',
+      ],
+    ),
+  },
 );
 
 const specSchema = closed(
   {
     host: Type.Optional(
-      Type.String({ pattern: `^$|${DNS_SUBDOMAIN}`, description: 'Host header to match; empty for any.' }),
+      Type.String({
+        pattern: `^$|${DNS_SUBDOMAIN}`,
+        maxLength: 253,
+        description: 'Host header to match; empty for any.',
+      }),
     ),
     relativeurl: Type.Optional(
-      Type.String({ description: 'Path to match, `{name}` and `{name:regex}` as parameters.' }),
+      Type.String({
+        maxLength: MAX_PATH_LENGTH,
+        description: 'Path to match, `{name}` and `{name:regex}` as parameters.',
+      }),
     ),
     prefix: Type.Optional(
-      Type.String({ description: 'Start of the path to match; wins over `relativeurl`.' }),
+      Type.String({
+        maxLength: MAX_PATH_LENGTH,
+        description: 'Start of the path to match; wins over `relativeurl`.',
+      }),
     ),
     keepPrefix: Type.Optional(Type.Boolean({ description: 'The function sees the prefix too.' })),
     method: Type.Optional(choice(['', ...HTTP_METHODS], { description: 'Use `methods`.' })),
@@ -123,22 +217,25 @@ const specSchema = closed(
     routeConfig: Type.Optional(routeConfigSchema),
     corsConfig: Type.Optional(corsSchema),
   },
-  { description: 'What is matched and what is called.' },
-);
-
-const statusSchema = closed(
   {
-    observedGeneration: Type.Optional(observedGenerationSchema),
-    conditions: Type.Optional(conditionsSchema),
+    description: 'What is matched and what is called.',
+    ...rules(
+      [
+        `${textOf('relativeurl')} != '' || ${textOf('prefix')} != ''`,
+        'is required, or a prefix: the path to match',
+        '.relativeurl',
+      ],
+      ...routePathRules('relativeurl'),
+      ...routePathRules('prefix'),
+    ),
   },
-  { description: 'Observed state.' },
 );
 
 export const httpTriggerSchema = kindSchema(
   'HTTPTrigger',
   'Calls a function for HTTP requests to a path.',
   specSchema,
-  statusSchema,
+  conditionsStatusSchema,
 );
 
 export type HttpTrigger = Static<typeof httpTriggerSchema>;
@@ -146,8 +243,7 @@ type Spec = HttpTrigger['spec'];
 
 function checkTrigger({ metadata, spec }: HttpTrigger, report: Report): void {
   checkMetadata(metadata, report);
-  const { host = '', relativeurl = '', prefix = '', ingressconfig, routeConfig, corsConfig } = spec;
-  if (host.length > 253) report('spec.host', 'must have 253 characters at most');
+  const { relativeurl = '', prefix = '', ingressconfig, routeConfig, corsConfig } = spec;
   if (relativeurl === '' && prefix === '')
     report('spec.relativeurl', 'is required, or a prefix: the path to match');
   if (relativeurl !== '') checkRoutePath('spec.relativeurl', relativeurl, report);
@@ -171,9 +267,6 @@ function checkRouteConfig(path: string, config: NonNullable<Spec['routeConfig']>
   );
   checkAnnotations(`${path}.annotations`, config.annotations ?? {}, report);
   const parents = config.gateway?.parentRefs ?? [];
-  parents.forEach(({ name }, index) => {
-    if (name === '') report(`${path}.gateway.parentRefs[${index}].name`, 'must not be empty');
-  });
   if (config.provider !== 'gateway') return;
   if (parents.length === 0) report(`${path}.gateway.parentRefs`, 'must name at least one Gateway');
   if ((config.tls ?? '') !== '')
@@ -200,12 +293,11 @@ function checkCors(path: string, cors: NonNullable<Spec['corsConfig']>, report: 
     }
   });
   for (const list of ['allowMethods', 'allowHeaders', 'exposeHeaders'] as const) {
-    (cors[list] ?? []).forEach((token, index) => {
-      // RFC 9110, section 5.6.2; anything else could end the header's line.
-      if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(token)) {
+    (cors[list] ?? []).forEach((name, index) => {
+      if (!token.test(name)) {
         report(
           `${path}.${list}[${index}]`,
-          `must be a name as HTTP has them, but is ${JSON.stringify(token)}`,
+          `must be a name as HTTP has them, but is ${JSON.stringify(name)}`,
         );
       }
     });
@@ -225,7 +317,7 @@ export const httpTriggerKind: KindDefinition = {
   kind: 'HTTPTrigger',
   plural: 'httptriggers',
   singular: 'httptrigger',
-  shortNames: [],
+  shortNames: ['ht'],
   listKind: 'HTTPTriggerList',
   schema: httpTriggerSchema,
   printerColumns: [
@@ -259,7 +351,7 @@ export function resolveTrigger(trigger: HttpTrigger): ResolvedTrigger {
     prefix: prefix !== '',
     keepPrefix: spec.keepPrefix ?? false,
     methods: methodsOf(spec),
-    functions: functionsOf(spec),
+    functions: functionsOf(spec.functionref),
     cors: spec.corsConfig === undefined ? null : resolveCors(spec.corsConfig),
     notServed: notServed(spec),
   });
@@ -270,13 +362,6 @@ function methodsOf({ method = '', methods = [] }: Spec): string[] {
   const all = new Set<string>(methods);
   if (method !== '') all.add(method);
   return all.size === 0 ? ['GET'] : [...all];
-}
-
-function functionsOf({ functionref }: Spec): { name: string; weight: number }[] {
-  if (functionref.type !== 'function-weights') return [{ name: functionref.name ?? '', weight: 100 }];
-  return Object.entries(functionref.functionweights ?? {})
-    .filter(([, weight]) => weight > 0)
-    .map(([name, weight]) => ({ name, weight }));
 }
 
 function resolveCors(cors: NonNullable<Spec['corsConfig']>): ResolvedCors {

@@ -7,7 +7,10 @@ export { setCondition } from './conditions.ts';
 export type { Environment } from './environment.ts';
 export type { FissionFunction } from './function.ts';
 export type { HttpTrigger } from './http-trigger.ts';
+export type { KubernetesWatchTrigger } from './kubernetes-watch-trigger.ts';
+export type { MessageQueueTrigger } from './message-queue-trigger.ts';
 export type { Package } from './package.ts';
+export type { TimeTrigger } from './time-trigger.ts';
 export type { WasmBlock } from './wasm-block.ts';
 export type {
   Archive,
@@ -19,15 +22,23 @@ export type {
   ResolvedEnvironment,
   ResolvedFunction,
   ResolvedInstance,
+  ResolvedKubernetesWatchTrigger,
   ResolvedLimits,
+  ResolvedMessageQueueTrigger,
+  ResolvedMount,
   ResolvedPackage,
+  ResolvedTimeTrigger,
   ResolvedTrigger,
+  WeightedFunction,
 } from './resolved.ts';
 export { KINDS, defaulted, kindByName, kindByPlural, withoutUnknownFields } from './kinds.ts';
 export { resolveEnvironment } from './environment.ts';
 export { resolveFunction } from './function-resolve.ts';
 export { resolveTrigger } from './http-trigger.ts';
+export { resolveKubernetesWatchTrigger } from './kubernetes-watch-trigger.ts';
+export { resolveMessageQueueTrigger } from './message-queue-trigger.ts';
 export { resolvePackage } from './package.ts';
+export { resolveTimeTrigger } from './time-trigger.ts';
 export { outboundHostAllows, parseOutboundHost } from './outbound-host.ts';
 export type { OutboundHost, OutboundHostError } from './outbound-host.ts';
 export { parseDuration, parseSecondsOrDuration } from './duration.ts';

@@ -25,7 +25,14 @@ export interface PrinterColumn {
   readonly description?: string;
 }
 
-export type KindName = 'Environment' | 'Function' | 'Package' | 'HTTPTrigger';
+export type KindName =
+  | 'Environment'
+  | 'Function'
+  | 'Package'
+  | 'HTTPTrigger'
+  | 'TimeTrigger'
+  | 'MessageQueueTrigger'
+  | 'KubernetesWatchTrigger';
 
 /** All that the API server, the CRDs and the CLI need to know of a kind. */
 export interface KindDefinition {

@@ -6,7 +6,10 @@ import { functionSchema } from './function.ts';
 import { httpTriggerKind } from './http-trigger.ts';
 import { AGE_COLUMN, READY_COLUMN, REASON_COLUMN } from './kind.ts';
 import type { KindDefinition } from './kind.ts';
+import { kubernetesWatchTriggerKind } from './kubernetes-watch-trigger.ts';
+import { messageQueueTriggerKind } from './message-queue-trigger.ts';
 import { packageKind } from './package.ts';
+import { timeTriggerKind } from './time-trigger.ts';
 
 const functionKind: KindDefinition = {
   kind: 'Function',
@@ -32,7 +35,15 @@ const functionKind: KindDefinition = {
   validateUpdate: () => [],
 };
 
-export const KINDS: readonly KindDefinition[] = [environmentKind, functionKind, packageKind, httpTriggerKind];
+export const KINDS: readonly KindDefinition[] = [
+  environmentKind,
+  functionKind,
+  packageKind,
+  httpTriggerKind,
+  timeTriggerKind,
+  messageQueueTriggerKind,
+  kubernetesWatchTriggerKind,
+];
 
 /** The kind whose plural this is, e.g. `httptriggers`. */
 export function kindByPlural(plural: string): KindDefinition | undefined {

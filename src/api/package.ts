@@ -9,6 +9,7 @@ import { AGE_COLUMN, READY_COLUMN, REASON_COLUMN } from './kind.ts';
 import type { KindDefinition } from './kind.ts';
 import { namespaceOf, refuseInvalid, resolvedBase, setFields } from './resolve.ts';
 import type { Archive, ResolvedPackage } from './resolved.ts';
+import { raw, rules, textOf, whenSet } from './rules.ts';
 import {
   choice,
   closed,
@@ -23,7 +24,8 @@ import { createValidator } from './validate.ts';
 /** Fission's limit on the bytes that a Package may hold itself. */
 const LITERAL_LIMIT_BYTES = 256 * 1024;
 /** base64 of the limit, with room for line breaks. */
-const LITERAL_LIMIT_CHARACTERS = Math.ceil(LITERAL_LIMIT_BYTES / 3) * 4 * 1.1;
+const LITERAL_LIMIT_CHARACTERS = Math.ceil(Math.ceil(LITERAL_LIMIT_BYTES / 3) * 4 * 1.1);
+const LITERAL_WORDS = 'must be 256 KiB at most; upload larger archives and give their url';
 
 const archiveSchema = (description: string) =>
   closed(
@@ -32,37 +34,85 @@ const archiveSchema = (description: string) =>
         choice(['', 'literal', 'url', 'oci'], { description: 'Where the bytes are; empty: the one given.' }),
       ),
       literal: Type.Optional(
-        Type.String({ format: 'byte', description: 'The bytes themselves, base64, up to 256 KiB.' }),
+        Type.String({
+          format: 'byte',
+          description: 'The bytes themselves, base64, up to 256 KiB.',
+        }),
       ),
-      url: Type.Optional(Type.String({ description: 'Where to fetch the bytes.' })),
+      url: Type.Optional(Type.String({ maxLength: 8192, description: 'Where to fetch the bytes.' })),
       oci: Type.Optional(
         closed(
           {
-            image: Type.String({ minLength: 1, description: 'Image reference.' }),
+            image: Type.String({ minLength: 1, maxLength: 1024, description: 'Image reference.' }),
             digest: Type.Optional(
               Type.String({ pattern: '^sha256:[a-f0-9]{64}$', description: 'Manifest that it must be.' }),
             ),
-            subPath: Type.Optional(Type.String({ description: 'Folder in the image, relative.' })),
+            subPath: Type.Optional(
+              Type.String({ maxLength: 1024, description: 'Folder in the image, relative.' }),
+            ),
             imagePullSecrets: Type.Optional(
               Type.Array(closed({ name: Type.Optional(Type.String({ default: '' })) }), {
                 description: 'Secrets for pulling.',
               }),
             ),
           },
-          { description: 'An OCI image that holds the files.' },
+          {
+            description: 'An OCI image that holds the files.',
+            ...rules(
+              [
+                `${textOf('digest')} == '' || !self.image.contains('@')`,
+                'must not be given twice; the image names a digest already',
+                '.digest',
+              ],
+              [
+                whenSet('subPath', `!self.subPath.matches(${raw('^/+[^/]|//+[^/]|(^|/)[.][.]?(/|$)')})`),
+                'must be a relative folder without "." and ".."',
+                '.subPath',
+              ],
+            ),
+          },
         ),
       ),
       checksum: Type.Optional(
         closed(
           {
             type: Type.Optional(Type.String({ description: '`sha256`.' })),
-            sum: Type.Optional(Type.String({ description: '64 hex digits.' })),
+            sum: Type.Optional(Type.String({ maxLength: 64, description: '64 hex digits.' })),
           },
-          { description: 'What the bytes must hash to.' },
+          {
+            description: 'What the bytes must hash to.',
+            ...rules(
+              [
+                `${textOf('type')} == 'sha256' || (${textOf('type')} == '' && ${textOf('sum')} == '')`,
+                'must be sha256',
+                '.type',
+              ],
+              [
+                `${textOf('sum')} == '' || self.sum.matches('^[0-9A-Fa-f]{64}$')`,
+                'must be the 64 hex digits of a sha256',
+                '.sum',
+              ],
+            ),
+          },
         ),
       ),
     },
-    { description },
+    {
+      description,
+      ...rules(
+        [
+          "[self.?literal.orValue(b'').size() > 0, self.?url.orValue('') != '', has(self.oci)].filter(given, given).size() <= 1",
+          'must have one of literal, url and oci',
+        ],
+        [`self.?literal.orValue(b'').size() <= ${LITERAL_LIMIT_BYTES}`, LITERAL_WORDS, '.literal'],
+        [`${textOf('type')} != 'oci' || has(self.oci)`, 'is required where the type is oci', '.oci'],
+        [
+          `${textOf('url')} == '' || self.url.matches(${raw('^[A-Za-z][A-Za-z0-9+.-]*://[^/]')})`,
+          'must be an absolute URL',
+          '.url',
+        ],
+      ),
+    },
   );
 
 const specSchema = closed(
@@ -72,13 +122,19 @@ const specSchema = closed(
         name: Type.Optional(dnsLabel('The Environment.')),
         namespace: Type.Optional(Type.String({ description: "Only the package's own." })),
       },
-      { description: 'What the code is for.' },
+      {
+        description: 'What the code is for.',
+        ...rules([`${textOf('name')} != ''`, 'is required: what the code is for', '.name']),
+      },
     ),
     source: Type.Optional(archiveSchema('What is built, if anything.')),
     deployment: Type.Optional(archiveSchema('What runs: a .wasm, a file or a zip.')),
     buildcmd: Type.Optional(Type.String({ description: "Build command instead of the environment's." })),
   },
-  { description: 'Where the code is.' },
+  {
+    description: 'Where the code is.',
+    ...rules(['!has(self.source) || !has(self.source.oci)', 'is for the deployment archive only', '.source']),
+  },
 );
 
 const statusSchema = closed(
@@ -142,12 +198,11 @@ function checkArchive(path: string, archive: ArchiveSpec, report: Report): void 
 }
 
 function checkLiteral(path: string, literal: string, report: Report): void {
-  const limit = 'must be 256 KiB at most; upload larger archives and give their url';
-  if (literal.length > LITERAL_LIMIT_CHARACTERS) return report(path, limit);
+  if (literal.length > LITERAL_LIMIT_CHARACTERS) return report(path, LITERAL_WORDS);
   const bytes = decodeBase64(literal);
   if (bytes === null) report(path, 'must be base64 (RFC 4648, section 4)');
   else if (bytes.byteLength > LITERAL_LIMIT_BYTES)
-    report(path, `${limit}; this one has ${bytes.byteLength} bytes`);
+    report(path, `${LITERAL_WORDS}; this one has ${bytes.byteLength} bytes`);
 }
 
 /** The bytes, or null where the text is no base64. Line breaks are let through, as Go does. */

@@ -8,7 +8,10 @@ import {
   parseQuantity,
   resolveEnvironment,
   resolveFunction,
+  resolveKubernetesWatchTrigger,
+  resolveMessageQueueTrigger,
   resolvePackage,
+  resolveTimeTrigger,
   resolveTrigger,
   withoutUnknownFields,
 } from './index.ts';
@@ -24,6 +27,9 @@ const RESOLVE: Record<KindName, (object: never) => unknown> = {
   Function: resolveFunction,
   Package: resolvePackage,
   HTTPTrigger: resolveTrigger,
+  TimeTrigger: resolveTimeTrigger,
+  MessageQueueTrigger: resolveMessageQueueTrigger,
+  KubernetesWatchTrigger: resolveKubernetesWatchTrigger,
 };
 
 /** What `resolve` makes of a value; anything thrown that is no FissiumError fails the test. */

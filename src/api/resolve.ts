@@ -2,7 +2,7 @@
 import { FissiumError } from '../errors.ts';
 import { isObject } from './json.ts';
 import type { FieldError } from './kind.ts';
-import type { Condition, ObjectMeta } from './schema.ts';
+import type { Condition, FunctionReference, ObjectMeta } from './schema.ts';
 
 const DEFAULT_NAMESPACE = 'default';
 const ERRORS_SHOWN = 5;
@@ -51,6 +51,14 @@ function nameOf(object: unknown): string {
   const { namespace, name } = metadata;
   if (typeof name !== 'string') return '(without a name)';
   return typeof namespace === 'string' ? `${namespace}/${name}` : name;
+}
+
+/** The functions that a trigger calls: one of weight 100, or those of `function-weights` with a weight over 0. */
+export function functionsOf(reference: FunctionReference): { name: string; weight: number }[] {
+  if (reference.type !== 'function-weights') return [{ name: reference.name ?? '', weight: 100 }];
+  return Object.entries(reference.functionweights ?? {})
+    .filter(([, weight]) => weight > 0)
+    .map(([name, weight]) => ({ name, weight }));
 }
 
 /** The paths whose value is set: not absent, empty, zero, false, or an empty list or object. */

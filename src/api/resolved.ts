@@ -9,6 +9,12 @@ export interface ObjectName {
   readonly name: string;
 }
 
+/** A secret or config map that a function finds as files. */
+export interface ResolvedMount extends ObjectName {
+  /** In `/secrets/<namespace>` or `/configs/<namespace>`; relative, of plain names. */
+  readonly folder: string;
+}
+
 interface Resolved extends ObjectName {
   /** '' where the object was never stored. */
   readonly uid: string;
@@ -77,8 +83,8 @@ export interface ResolvedFunction extends Resolved {
   /** Whether the whole package is taken where it holds no such file (short form). */
   readonly entrypointOptional: boolean;
   readonly strategy: 'poolmgr' | 'newdeploy' | 'container';
-  readonly secrets: readonly ObjectName[];
-  readonly configMaps: readonly ObjectName[];
+  readonly secrets: readonly ResolvedMount[];
+  readonly configMaps: readonly ResolvedMount[];
   /** In order; wins over `envFrom`. */
   readonly env: readonly ResolvedEnvVar[];
   /** In order; later sources win. */
@@ -114,8 +120,58 @@ export interface ResolvedTrigger extends Resolved {
   /** Upper case, never empty. */
   readonly methods: readonly string[];
   /** One of weight 100, or those of `function-weights` with a weight over 0. */
-  readonly functions: readonly { readonly name: string; readonly weight: number }[];
+  readonly functions: readonly WeightedFunction[];
   readonly cors: ResolvedCors | null;
+}
+
+/** A function and its share of the calls. */
+export interface WeightedFunction {
+  readonly name: string;
+  readonly weight: number;
+}
+
+export interface ResolvedTimeTrigger extends Resolved {
+  /** Cron fields, `@daily` and kin, or `@every 5m`. */
+  readonly schedule: string;
+  /** As `TZ=` or `CRON_TZ=` before the schedule names it. */
+  readonly timeZone: string | null;
+  /** Upper case. */
+  readonly method: string;
+  /** Begins with a slash. */
+  readonly subpath: string;
+  readonly functions: readonly WeightedFunction[];
+}
+
+export interface ResolvedMessageQueueTrigger extends Resolved {
+  readonly queueType: string;
+  /** Whether KEDA is to consume, and not the platform. */
+  readonly keda: boolean;
+  readonly topic: string;
+  /** '' for none. */
+  readonly responseTopic: string;
+  /** '' for none. */
+  readonly errorTopic: string;
+  readonly maxRetries: number;
+  /** Messages in one call. */
+  readonly batchSize: number;
+  readonly contentType: string;
+  readonly pollingIntervalS: number | null;
+  readonly cooldownPeriodS: number | null;
+  readonly minReplicas: number | null;
+  readonly maxReplicas: number | null;
+  /** `spec.metadata`, by the queue's own names. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** '' for none. */
+  readonly secret: string;
+  readonly functions: readonly WeightedFunction[];
+}
+
+export interface ResolvedKubernetesWatchTrigger extends Resolved {
+  /** POD, SERVICE, REPLICATIONCONTROLLER or JOB. */
+  readonly watches: string;
+  readonly watchedNamespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly functions: readonly WeightedFunction[];
 }
 
 export interface ResolvedEnvironment extends Resolved {

@@ -2,6 +2,13 @@
 import Type from 'typebox';
 import type { Static, TProperties, TSchema, TSchemaOptions } from 'typebox';
 import { DNS_LABEL, DNS_LABEL_MAX_LENGTH } from './names.ts';
+import {
+  FUNCTION_REFERENCE_RULES,
+  NAME_RULE,
+  POD_SPEC_RULES,
+  SECURITY_CONTEXT_RULES,
+  rules,
+} from './rules.ts';
 
 /** The metadata of a stored object (Kubernetes API conventions, ObjectMeta). */
 export interface ObjectMeta {
@@ -65,6 +72,60 @@ export function untypedList(description: string) {
   });
 }
 
+const PRESERVE = { 'x-kubernetes-preserve-unknown-fields': true } as const;
+
+const securityContext = {
+  type: 'object',
+  ...PRESERVE,
+  properties: {
+    privileged: { type: 'boolean' },
+    allowPrivilegeEscalation: { type: 'boolean' },
+    capabilities: {
+      type: 'object',
+      ...PRESERVE,
+      properties: { add: { type: 'array', maxItems: 64, items: { type: 'string', maxLength: 64 } } },
+    },
+  },
+  ...rules(...SECURITY_CONTEXT_RULES),
+};
+
+const containerNode = { type: 'object', ...PRESERVE, properties: { securityContext } };
+const containersNode = { type: 'array', maxItems: 64, items: containerNode };
+
+/** A Kubernetes Container, kept as written, of which only what is refused is typed. */
+export function container(description: string) {
+  return Type.Unsafe<Record<string, unknown>>({ ...containerNode, description });
+}
+
+/** A Kubernetes PodSpec, kept as written, of which only what is refused is typed. */
+export function podSpec(description: string) {
+  return Type.Unsafe<Record<string, unknown>>({
+    type: 'object',
+    description,
+    ...PRESERVE,
+    properties: {
+      hostNetwork: { type: 'boolean' },
+      hostPID: { type: 'boolean' },
+      hostIPC: { type: 'boolean' },
+      serviceAccountName: { type: 'string' },
+      serviceAccount: { type: 'string' },
+      containers: containersNode,
+      initContainers: containersNode,
+      volumes: {
+        type: 'array',
+        maxItems: 256,
+        items: {
+          type: 'object',
+          ...PRESERVE,
+          properties: { hostPath: { type: 'object', ...PRESERVE } },
+          ...rules(['!has(self.hostPath)', 'is not allowed', '.hostPath']),
+        },
+      },
+    },
+    ...rules(...POD_SPEC_RULES),
+  });
+}
+
 /** One of the named strings. */
 export function choice<const V extends readonly string[]>(values: V, options: TSchemaOptions = {}) {
   return Type.Unsafe<V[number]>({ ...options, type: 'string', enum: [...values] });
@@ -84,8 +145,8 @@ export function nullable<T extends TSchema>(schema: T) {
   return Type.Unsafe<Static<T> | null>({ ...schema, nullable: true });
 }
 
-export function stringList(description: string, options: TSchemaOptions = {}) {
-  return Type.Array(Type.String(), { ...options, description });
+export function stringList(description: string, options: TSchemaOptions = {}, entry: TSchemaOptions = {}) {
+  return Type.Array(Type.String(entry), { ...options, description });
 }
 
 /** The name of an object that is referred to. */
@@ -108,7 +169,7 @@ export function kindSchema<K extends string, S extends TSchema, T extends TSchem
       spec,
       status: Type.Optional(status),
     },
-    { description },
+    { description, ...rules(NAME_RULE) },
   );
 }
 
@@ -175,6 +236,15 @@ export const observedGenerationSchema = Type.Integer({
   description: 'metadata.generation that the status speaks of.',
 });
 
+/** The status of kinds that have nothing else to tell. */
+export const conditionsStatusSchema = closed(
+  {
+    observedGeneration: Type.Optional(observedGenerationSchema),
+    conditions: Type.Optional(conditionsSchema),
+  },
+  { description: 'Observed state.' },
+);
+
 /** Kubernetes' ResourceRequirements. */
 export const resourcesSchema = closed(
   {
@@ -216,13 +286,14 @@ export const functionReferenceSchema = closed(
     ),
     functionweights: Type.Optional(
       nullable(
-        Type.Record(Type.String(), Type.Integer(), {
+        Type.Record(Type.String(), Type.Integer({ minimum: 0 }), {
+          maxProperties: 100,
           description: 'Function name to weight, for `function-weights`.',
         }),
       ),
     ),
   },
-  { description: 'The function that is called.' },
+  { description: 'The function that is called.', ...rules(...FUNCTION_REFERENCE_RULES) },
 );
 
 export type FunctionReference = Static<typeof functionReferenceSchema>;

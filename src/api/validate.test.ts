@@ -14,6 +14,9 @@ describe('kinds', () => {
       'functions',
       'packages',
       'httptriggers',
+      'timetriggers',
+      'messagequeuetriggers',
+      'kuberneteswatchtriggers',
     ]);
     expect(kindByPlural('httptriggers')?.kind).toBe('HTTPTrigger');
     expect(kindByPlural('pods')).toBeUndefined();

@@ -520,7 +520,7 @@ describe('a restart', () => {
     }
     const since = platform.api.requests.filter((request) => !again.has(request));
     expect(since.filter(({ method }) => method !== 'GET')).toEqual([]);
-    expect(since.filter(({ query }) => query.get('watch') === 'true').length).toBeLessThanOrEqual(6);
+    expect(since.filter(({ query }) => query.get('watch') === 'true').length).toBeLessThanOrEqual(9);
   });
 
   it('tells those who wait when it is closed before', async () => {
@@ -540,4 +540,43 @@ it('looks at named namespaces only, where some are named', async () => {
   await (await platform.start(['default'])).synced();
   expect(platform.phase('hello')).toBe('ready');
   expect(platform.functions.get('other', 'hello')).toBeUndefined();
+});
+
+describe('triggers that are not served yet', () => {
+  const object = (kind: string, spec: object): KubeObject & { spec: object } => ({
+    apiVersion: 'fission.io/v1',
+    kind,
+    metadata: { namespace: 'default', name: 'it' },
+    spec,
+  });
+  const functionref = { name: 'report' };
+
+  it.each([
+    [RESOURCES.timetriggers, object('TimeTrigger', { cron: '0 9 * * *', functionref }), 'CronJob'],
+    [
+      RESOURCES.messagequeuetriggers,
+      object('MessageQueueTrigger', { messageQueueType: 'kafka', topic: 'orders', functionref }),
+      'consumer of yours',
+    ],
+    [
+      RESOURCES.kuberneteswatchtriggers,
+      object('KubernetesWatchTrigger', { namespace: 'default', type: 'pod', functionref }),
+      'watcher of yours',
+    ],
+  ])('%s are told so, and what works instead', async (type, trigger, instead) => {
+    await platform.create(trigger);
+    await platform.start();
+    const ready = await platform.ready(type, 'it', 'NotServedYet');
+    expect(ready).toMatchObject({ status: 'False', observedGeneration: 1 });
+    expect(ready.message).toContain(instead);
+    expect(await platform.get(type, 'it')).toMatchObject({ status: { observedGeneration: 1 } });
+  });
+
+  it('say what is wrong where a cluster has stored something else', async () => {
+    await platform.create(object('TimeTrigger', { cron: 'soon', functionref }));
+    await platform.start();
+    expect((await platform.ready(RESOURCES.timetriggers, 'it', 'Invalid')).message).toContain(
+      'spec.cron must be a cron schedule',
+    );
+  });
 });

@@ -7,5 +7,6 @@ export type {
   HostPort,
   PreparedPackage,
   PreparerPort,
+  ProcessPort,
   RouteTablePort,
 } from './ports.ts';

@@ -1,7 +1,16 @@
 /** The caches of everything that the reconcilers look at: one watch a kind, however many objects there are. */
 import type { Logger } from 'pino';
 
-import type { Environment, FissionFunction, HttpTrigger, Package, ResolvedFunction } from '../api/index.ts';
+import type {
+  Environment,
+  FissionFunction,
+  HttpTrigger,
+  KubernetesWatchTrigger,
+  MessageQueueTrigger,
+  Package,
+  ResolvedFunction,
+  TimeTrigger,
+} from '../api/index.ts';
 import {
   type ConfigMap,
   Informer,
@@ -27,6 +36,9 @@ export interface Watched {
   readonly functions: WatchedKind<FissionFunction>;
   /** Indexes: `function`. */
   readonly triggers: WatchedKind<HttpTrigger>;
+  readonly timeTriggers: WatchedKind<TimeTrigger>;
+  readonly queueTriggers: WatchedKind<MessageQueueTrigger>;
+  readonly watchTriggers: WatchedKind<KubernetesWatchTrigger>;
   readonly secrets: WatchedKind<Secret>;
   readonly configMaps: WatchedKind<ConfigMap>;
 }
@@ -154,6 +166,15 @@ export function watchEverything(
           return functions.map(({ name }) => objectKey(namespace, name));
         },
       },
+    }),
+    timeTriggers: kind<TimeTrigger>({ type: RESOURCES.timetriggers, transform: trimmed }),
+    queueTriggers: kind<MessageQueueTrigger>({
+      type: RESOURCES.messagequeuetriggers,
+      transform: trimmed,
+    }),
+    watchTriggers: kind<KubernetesWatchTrigger>({
+      type: RESOURCES.kuberneteswatchtriggers,
+      transform: trimmed,
     }),
     secrets: kind<Secret>({ type: RESOURCES.secrets, transform: usableSecret }),
     configMaps: kind<ConfigMap>({ type: RESOURCES.configmaps, transform: trimmed }),

@@ -1,5 +1,13 @@
 /** Objects as users and Fission's own tools write them. */
-import type { Environment, FissionFunction, HttpTrigger, Package } from '../index.ts';
+import type {
+  Environment,
+  FissionFunction,
+  HttpTrigger,
+  KubernetesWatchTrigger,
+  MessageQueueTrigger,
+  Package,
+  TimeTrigger,
+} from '../index.ts';
 
 export function environment(spec: Partial<Environment['spec']> = {}): Environment {
   return {
@@ -37,6 +45,33 @@ export function trigger(spec: Partial<HttpTrigger['spec']> = {}): HttpTrigger {
     kind: 'HTTPTrigger',
     metadata: { name: 'hello', namespace: 'default' },
     spec: { relativeurl: '/hello', functionref: { name: 'hello' }, ...spec },
+  };
+}
+
+export function timeTrigger(spec: Partial<TimeTrigger['spec']> = {}): TimeTrigger {
+  return {
+    apiVersion: 'fission.io/v1',
+    kind: 'TimeTrigger',
+    metadata: { name: 'daily-report', namespace: 'default' },
+    spec: { cron: '0 9 * * *', functionref: { name: 'report-generator' }, ...spec },
+  };
+}
+
+export function queueTrigger(spec: Partial<MessageQueueTrigger['spec']> = {}): MessageQueueTrigger {
+  return {
+    apiVersion: 'fission.io/v1',
+    kind: 'MessageQueueTrigger',
+    metadata: { name: 'orders', namespace: 'default' },
+    spec: { functionref: { name: 'order' }, messageQueueType: 'kafka', topic: 'orders', ...spec },
+  };
+}
+
+export function watchTrigger(spec: Partial<KubernetesWatchTrigger['spec']> = {}): KubernetesWatchTrigger {
+  return {
+    apiVersion: 'fission.io/v1',
+    kind: 'KubernetesWatchTrigger',
+    metadata: { name: 'pods', namespace: 'default' },
+    spec: { namespace: 'default', type: 'Pod', functionref: { name: 'seen' }, ...spec },
   };
 }
 
@@ -126,6 +161,52 @@ export const GO_STYLE: Readonly<Record<string, Record<string, unknown>>> = {
       functionref: { type: 'name', name: 'hello', functionweights: null },
       createingress: false,
       ingressconfig: { annotations: null, path: '/hello', host: '*', tls: '' },
+    },
+    status: {},
+  },
+  TimeTrigger: {
+    apiVersion: 'fission.io/v1',
+    kind: 'TimeTrigger',
+    metadata: { name: 'daily', namespace: 'default', creationTimestamp: null },
+    spec: {
+      cron: '0 30 9 * * 1-5',
+      functionref: { type: 'name', name: 'report', functionweights: null },
+      method: 'POST',
+      subpath: '/',
+    },
+    status: {},
+  },
+  MessageQueueTrigger: {
+    apiVersion: 'fission.io/v1',
+    kind: 'MessageQueueTrigger',
+    metadata: { name: 'orders', namespace: 'default', creationTimestamp: null },
+    spec: {
+      functionref: { type: 'name', name: 'order', functionweights: null },
+      messageQueueType: 'kafka',
+      topic: 'orders.v2',
+      respTopic: 'orders.done',
+      errorTopic: '',
+      maxRetries: 3,
+      contentType: 'application/json',
+      pollingInterval: 30,
+      cooldownPeriod: 300,
+      minReplicaCount: 0,
+      maxReplicaCount: 100,
+      metadata: { bootstrapServers: 'kafka:9092', consumerGroup: 'orders' },
+      secret: 'kafka',
+      mqtkind: 'keda',
+    },
+    status: { conditions: [condition] },
+  },
+  KubernetesWatchTrigger: {
+    apiVersion: 'fission.io/v1',
+    kind: 'KubernetesWatchTrigger',
+    metadata: { name: 'pods', namespace: 'default', creationTimestamp: null },
+    spec: {
+      namespace: 'default',
+      type: 'Pod',
+      labelselector: { app: 'web', 'example.com/tier': '' },
+      functionref: { type: 'name', name: 'seen', functionweights: null },
     },
     status: {},
   },

@@ -1,7 +1,8 @@
 import type { FissiumError } from '../../errors.ts';
 import type { Package } from '../../api/index.ts';
 import { keyOf } from '../../kube/index.ts';
-import type { PreparedManifest } from '../ports.ts';
+import type { StoredArchive } from '../../packages/index.ts';
+import type { GuestFileSet, PreparedManifest } from '../ports.ts';
 
 /** One .wasm of a package, ready for the host. */
 export interface PreparedWasm {
@@ -11,14 +12,25 @@ export interface PreparedWasm {
   readonly manifest: PreparedManifest;
   /** Where prepare put what the host loads. */
   readonly folder: string;
+  /** What the archive holds beside .wasm files, for the function to read; null for nothing. */
+  readonly files: GuestFileSet | null;
 }
 
 export type PackageState =
   | { readonly phase: 'pending' }
   | { readonly phase: 'failed'; readonly error: FissiumError }
-  /** Its environment is none of ours. */
-  | { readonly phase: 'stored' }
+  /** Of a container environment: its archive is brought when a function is to run. */
+  | StoredPackage
   | ReadyPackage;
+
+export interface StoredPackage {
+  readonly phase: 'stored';
+  /**
+   * The archive, or null where the package has none.
+   * @throws FissiumError ARCHIVE_REFUSED, ARCHIVE_NOT_FOUND, ARCHIVE_UNREACHABLE
+   */
+  readonly fetch: (() => Promise<StoredArchive>) | null;
+}
 
 export interface ReadyPackage {
   readonly phase: 'ready';

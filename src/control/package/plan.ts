@@ -7,7 +7,7 @@ import type { PackageView } from './slim.ts';
 export type PackagePlan =
   | { readonly kind: 'prepare'; readonly archive: Archive }
   /** A container environment's: kept as Fission leaves it. */
-  | { readonly kind: 'store'; readonly buildStatus: 'none' | 'succeeded' }
+  | { readonly kind: 'store'; readonly archive: Archive | null; readonly buildStatus: 'none' | 'succeeded' }
   /** Goes on by itself once the environment is there. */
   | { readonly kind: 'wait'; readonly error: FissiumError; readonly reason: string }
   | { readonly kind: 'fail'; readonly error: FissiumError; readonly reason: string };
@@ -41,7 +41,7 @@ export function planPackage(
     };
   }
   if (!environment.value.wasm) {
-    return { kind: 'store', buildStatus: source === null ? 'none' : 'succeeded' };
+    return { kind: 'store', archive: deployment, buildStatus: source === null ? 'none' : 'succeeded' };
   }
   if (deployment === null) {
     return {

@@ -8,6 +8,7 @@ import { isNotFound, RESOURCES } from '../../kube/index.ts';
 import {
   type ArchiveFetcher,
   type ArchiveStore,
+  readPackageFiles,
   SeveralModulesError,
   type StoredArchive,
   unpackWasm,
@@ -15,7 +16,7 @@ import {
 import { announce } from '../announce.ts';
 import type { ReconcilerContext } from '../context.ts';
 import { lookUp } from '../look-up.ts';
-import type { PreparerPort } from '../ports.ts';
+import type { GuestFileSet, PreparerPort } from '../ports.ts';
 import { environmentOf } from '../resolutions.ts';
 import { failureReason, isFinal } from './failures.ts';
 import type { PackageStates, PreparedWasm, ReadyPackage } from './package-states.ts';
@@ -60,7 +61,7 @@ export class PackageReconciler {
     const plan = planPackage(view, environment && environmentOf(environment));
     switch (plan.kind) {
       case 'store':
-        states.set(pkg, { phase: 'stored' });
+        states.set(pkg, { phase: 'stored', fetch: this.#fetcherFor(pkg, plan.archive) });
         return this.#write(pkg, { kind: 'stored', buildStatus: plan.buildStatus });
       case 'wait':
       case 'fail':
@@ -124,8 +125,13 @@ export class PackageReconciler {
     if (!isDone) await this.#write(pkg, { kind: 'running' });
   }
 
+  /** For the functions of a container environment, whose archive is needed only when one is to run. */
+  #fetcherFor(pkg: Package, archive: Archive | null): (() => Promise<StoredArchive>) | null {
+    return archive === null ? null : () => this.#fetch(pkg, archive, undefined);
+  }
+
   /** The archive in the store. A literal that is not there yet is read from the API, as it is not kept in memory. */
-  async #fetch(pkg: Package, archive: Archive, signal: AbortSignal): Promise<StoredArchive> {
+  async #fetch(pkg: Package, archive: Archive, signal: AbortSignal | undefined): Promise<StoredArchive> {
     const { archives, fetcher, context } = this.#parts;
     const { namespace, name, uid, generation } = pkg.metadata;
     const pin = `${uid} ${generation}`;
@@ -150,11 +156,12 @@ export class PackageReconciler {
   /** Finds and prepares the .wasm for entry points of one archive, each once. */
   #selector(archive: StoredArchive): (entrypoint: string, optional: boolean) => Promise<PreparedWasm> {
     const selected = new Map<string, Promise<PreparedWasm>>();
+    const files = once(() => readPackageFiles(archive));
     return (entrypoint, entrypointOptional) => {
       const key = JSON.stringify([entrypoint, entrypointOptional]);
       let selection = selected.get(key);
       if (selection === undefined) {
-        selection = this.#select(archive, entrypoint, entrypointOptional);
+        selection = this.#select(archive, files, entrypoint, entrypointOptional);
         selected.set(key, selection);
         // What failed is tried again when it is asked for again.
         selection.catch(() => selected.delete(key));
@@ -165,6 +172,7 @@ export class PackageReconciler {
 
   async #select(
     archive: StoredArchive,
+    files: () => Promise<GuestFileSet | null>,
     entrypoint: string,
     entrypointOptional: boolean,
   ): Promise<PreparedWasm> {
@@ -173,7 +181,7 @@ export class PackageReconciler {
     const wasm = await unpackWasm(archive, { entrypoint, entrypointOptional, temporaryFolder });
     try {
       const { manifest, folder } = await preparer.prepare(wasm.path, wasm.digest);
-      return { digest: wasm.digest, file: wasm.file, manifest, folder };
+      return { digest: wasm.digest, file: wasm.file, manifest, folder, files: await files() };
     } finally {
       await wasm.dispose().catch((error: unknown) => {
         this.#logger.warn({ err: error }, 'an extracted file could not be removed');
@@ -204,4 +212,16 @@ export class PackageReconciler {
     );
     if (outcome.kind !== 'running') announce(events, RESOURCES.packages, pkg, change);
   }
+}
+
+/** Calls `make` at the first call, and again after a failure; in between, and at once, all get the same. */
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | null = null;
+  return () => {
+    if (made === null) {
+      made = make();
+      made.catch(() => (made = null));
+    }
+    return made;
+  };
 }

@@ -113,7 +113,7 @@ function describe(outcome: PackageOutcome): Fields {
         buildLog: '',
         ready: true,
         reason: 'Stored',
-        message: 'Stored; container environments are not served yet.',
+        message: 'Stored: functions load it as it is.',
         prepared: null,
       };
     case 'waiting':
