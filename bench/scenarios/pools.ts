@@ -30,6 +30,10 @@ export const pools: Scenario = {
       return null;
     });
     if (cluster !== null) {
+      if (context.cluster.image === 'wasm')
+        collector.notes.push(
+          'The environment is `wasm`: functions run in threads of the platform, and no pod is made for them. Do not set these figures beside those of pods.',
+        );
       await warmClient();
       try {
         for (const executor of EXECUTORS) {

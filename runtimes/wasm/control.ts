@@ -16,6 +16,7 @@ const USED_US = 3;
 const LIMIT_MS = 4;
 const CALLS = 5;
 const WATCHED = 6;
+const KILLED = 7;
 
 /** What the watchdog sees of a thread. */
 export interface RunningGuest {
@@ -51,6 +52,7 @@ export class ControlBlock {
 
   /** Ends the guest with this life at its next check, if it runs; without effect on any other. */
   kill(life: number): void {
+    Atomics.store(this.#words, KILLED, life);
     Atomics.store(this.#words, REQUEST, life);
   }
 
@@ -60,9 +62,9 @@ export class ControlBlock {
     Atomics.compareExchange(this.#words, REQUEST, 0, -life);
   }
 
-  /** In the thread, before another guest is entered: whether this one was to end. */
+  /** In the thread: whether this guest was to end because of {@link kill}, and not by its own host. */
   isKilled(life: number): boolean {
-    return Atomics.load(this.#words, REQUEST) === life;
+    return Atomics.load(this.#words, KILLED) === life;
   }
 
   /** In the thread: what is asked of the guest with this life. To give way is asked only once. */

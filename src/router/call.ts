@@ -12,7 +12,7 @@ import type { FunctionEntry, FunctionTable } from './function-table.ts';
 import { addFissionHeaders, REQUEST_ID_HEADER, requestHeaders, responseHead } from './headers.ts';
 import { callReceipt, formatReceipt, PendingReceipt, RECEIPT_HEADER } from './receipt.ts';
 import { discardRest, hasBody, RequestBody } from './request-body.ts';
-import { endsWithConnection, sendBody, skipBody, wholeLength } from './send-response.ts';
+import { endsWithConnection, sendBody, sendWhole, skipBody, wholeLength } from './send-response.ts';
 
 /** What every call needs of the platform. */
 export interface CallServices {
@@ -67,6 +67,8 @@ export class Call {
   #receipt: PendingReceipt | null = null;
   #waited = false;
   #release: Release | undefined;
+  /** Told when the connection is closed. */
+  #closed: () => void = () => {};
 
   constructor(services: CallServices, exchange: Exchange, plan: CallPlan) {
     this.#services = services;
@@ -131,7 +133,7 @@ export class Call {
     const { namespace, name } = entry;
     this.#refuseLongBody(entry);
     this.#deadlines = new Deadlines(
-      `Function ${namespace}/${name}`,
+      () => `Function ${namespace}/${name}`,
       entry.limits,
       () => this.#response !== null || this.#requestBody?.starved === true,
       (error) => this.fail(error),
@@ -201,10 +203,13 @@ export class Call {
       if (response.body instanceof Readable) await skipBody(response.body);
       return;
     }
-    await sendBody(res, response, head, {
-      onProgress: () => this.#deadlines?.progress(),
-      trailers: this.#asked && !isWhole ? () => this.#receiptTrailer(entry) : null,
-    });
+    if (isWhole) await sendWhole(res, response);
+    else {
+      await sendBody(res, response, head, {
+        onProgress: () => this.#deadlines?.progress(),
+        trailers: this.#asked ? () => this.#receiptTrailer(entry) : null,
+      });
+    }
     await this.#sent();
   }
 
@@ -276,37 +281,34 @@ export class Call {
   }
 
   /** The invoker's answer, or the failure that ends the call before it comes. */
-  async #whileAlive(answer: Promise<InvokeResponse>): Promise<InvokeResponse> {
+  #whileAlive(answer: Promise<InvokeResponse>): Promise<InvokeResponse> {
     const signal = this.#abort;
-    const { promise, resolve, reject } = Promise.withResolvers<InvokeResponse>();
-    const abort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', abort);
-    if (signal.aborted) abort();
-    answer.then((response) => {
-      if (!signal.aborted) resolve(response);
-      else if (response.body instanceof Readable) {
-        response.body.on('error', () => undefined);
-        response.body.destroy();
-      }
-    }, reject);
-    try {
-      return await promise;
-    } finally {
-      signal.removeEventListener('abort', abort);
-    }
+    return new Promise((resolve, reject) => {
+      // Nobody else listens by then: it goes with the call.
+      signal.addEventListener('abort', () => reject(signal.reason));
+      if (signal.aborted) reject(signal.reason);
+      answer.then((response) => {
+        if (!signal.aborted) resolve(response);
+        else if (response.body instanceof Readable) {
+          response.body.on('error', () => undefined);
+          response.body.destroy();
+        }
+      }, reject);
+    });
   }
 
-  /** The last bytes are with the kernel, or the client is gone. */
-  async #sent(): Promise<void> {
+  /** Settles when the last bytes are with the kernel, or the client is gone. */
+  #sent(): Promise<void> | undefined {
     const { res } = this.#exchange;
-    if (res.writableFinished || res.destroyed) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    res.once('finish', resolve);
-    res.once('close', resolve);
-    await promise;
+    if (res.writableFinished || res.destroyed) return undefined;
+    return new Promise((resolve) => {
+      this.#closed = resolve;
+      res.once('finish', resolve);
+    });
   }
 
   readonly #onClose = (): void => {
+    this.#closed();
     if (this.#exchange.res.writableFinished) return;
     this.fail(
       new FissiumError('CLIENT_GONE', 'The client closed its connection before the answer had ended.'),

@@ -15,15 +15,15 @@ export class Deadlines {
   readonly #expire: (error: FissiumError) => void;
   /** Whether silence now is the client's or function's fault, and not just the function's thinking. */
   readonly #silenceCounts: () => boolean;
-  readonly #what: string;
-  #firstByte: NodeJS.Timeout | undefined;
-  #idle: NodeJS.Timeout | undefined;
-  #total: NodeJS.Timeout | undefined;
-  #lastProgressMs = performance.now();
+  readonly #what: () => string;
+  readonly #startMs = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+  #headArrived = false;
+  #lastProgressMs = this.#startMs;
 
   /** @param what names the function in messages */
   constructor(
-    what: string,
+    what: () => string,
     limits: DeadlineLimits,
     silenceCounts: () => boolean,
     expire: (error: FissiumError) => void,
@@ -32,19 +32,7 @@ export class Deadlines {
     this.#limits = limits;
     this.#silenceCounts = silenceCounts;
     this.#expire = expire;
-    const { firstByteTimeoutMs, totalTimeoutMs } = limits;
-    this.#firstByte = setTimeout(() => {
-      this.#end(
-        'DEADLINE_EXCEEDED',
-        `${what} had not begun its answer after ${firstByteTimeoutMs} ms (functionTimeout).`,
-      );
-    }, firstByteTimeoutMs);
-    if (totalTimeoutMs !== null) {
-      this.#total = setTimeout(() => {
-        this.#end('DEADLINE_EXCEEDED', `${what} had not ended its answer after ${totalTimeoutMs} ms.`);
-      }, totalTimeoutMs);
-    }
-    this.#watchIdle(limits.idleTimeoutMs);
+    this.#watch(this.#startMs);
   }
 
   /** Bytes moved, either way. */
@@ -54,30 +42,54 @@ export class Deadlines {
 
   /** The answer's head is there. */
   headArrived(): void {
-    clearTimeout(this.#firstByte);
+    this.#headArrived = true;
     this.progress();
   }
 
   stop(): void {
-    clearTimeout(this.#firstByte);
-    clearTimeout(this.#idle);
-    clearTimeout(this.#total);
+    clearTimeout(this.#timer);
   }
 
-  /** One timer that looks back, instead of one set anew for every chunk. */
-  #watchIdle(delayMs: number): void {
-    const { idleTimeoutMs } = this.#limits;
-    this.#idle = setTimeout(() => {
-      if (!this.#silenceCounts()) this.progress();
-      const leftMs = this.#lastProgressMs + idleTimeoutMs - performance.now();
-      if (leftMs > 1) this.#watchIdle(leftMs);
-      else {
-        this.#end(
-          'IDLE_TIMEOUT',
-          `No byte moved between the client and ${this.#what} for ${idleTimeoutMs} ms.`,
-        );
-      }
-    }, delayMs);
+  /** One timer for all clocks, which looks back, instead of one set anew for every chunk. */
+  #watch(now: number): void {
+    this.#timer = setTimeout(this.#look, Math.max(1, this.#nextMs() - now));
+  }
+
+  /** When the first of the clocks runs out as things are. */
+  #nextMs(): number {
+    const { firstByteTimeoutMs, totalTimeoutMs, idleTimeoutMs } = this.#limits;
+    const firstByteMs = this.#headArrived ? Infinity : this.#startMs + firstByteTimeoutMs;
+    const totalMs = totalTimeoutMs === null ? Infinity : this.#startMs + totalTimeoutMs;
+    return Math.min(firstByteMs, totalMs, this.#lastProgressMs + idleTimeoutMs);
+  }
+
+  readonly #look = (): void => {
+    const now = performance.now();
+    if (!this.#silenceCounts()) this.#lastProgressMs = now;
+    // Timers go off up to a millisecond early.
+    if (this.#nextMs() - now > 1) {
+      this.#watch(now);
+      return;
+    }
+    this.#runOut(now);
+  };
+
+  #runOut(now: number): void {
+    const { firstByteTimeoutMs, totalTimeoutMs, idleTimeoutMs } = this.#limits;
+    const sinceMs = now - this.#startMs + 1;
+    if (totalTimeoutMs !== null && sinceMs >= totalTimeoutMs)
+      this.#end('DEADLINE_EXCEEDED', `${this.#what()} had not ended its answer after ${totalTimeoutMs} ms.`);
+    else if (!this.#headArrived && sinceMs >= firstByteTimeoutMs) {
+      this.#end(
+        'DEADLINE_EXCEEDED',
+        `${this.#what()} had not begun its answer after ${firstByteTimeoutMs} ms (functionTimeout).`,
+      );
+    } else {
+      this.#end(
+        'IDLE_TIMEOUT',
+        `No byte moved between the client and ${this.#what()} for ${idleTimeoutMs} ms.`,
+      );
+    }
   }
 
   #end(code: 'DEADLINE_EXCEEDED' | 'IDLE_TIMEOUT', message: string): void {

@@ -122,7 +122,12 @@ export interface ForwardedFacts {
 
 /** Adds what Fission's router adds to a request on its way to a function. */
 export function addFissionHeaders(headers: [name: string, value: string][], facts: ForwardedFacts): void {
-  const has = (wanted: string): boolean => headers.some(([name]) => name === wanted);
+  let isForwarded = false;
+  let forwardedFor: string[] | null = null;
+  for (const [name, value] of headers) {
+    if (name === 'forwarded' || name === 'x-forwarded-host') isForwarded = true;
+    else if (name === 'x-forwarded-for') (forwardedFor ??= []).push(value);
+  }
   for (const [name, value] of facts.parameters) {
     headers.push([`x-fission-params-${name.toLowerCase()}`, toFieldValue(value)]);
   }
@@ -135,19 +140,28 @@ export function addFissionHeaders(headers: [name: string, value: string][], fact
   );
   if (resourceVersion !== undefined) headers.push(['x-fission-function-resourceversion', resourceVersion]);
   headers.push(['x-fission-request-id', facts.requestId]);
-  if (facts.authority !== '' && !has('forwarded') && !has('x-forwarded-host')) {
-    // RFC 7239 section 4: what is not a plain token is quoted.
-    const host = TOKEN.test(facts.authority)
-      ? facts.authority
-      : `"${facts.authority.replaceAll(/["\\]/g, '')}"`;
-    headers.push(['forwarded', `host=${host};`], ['x-forwarded-host', facts.authority]);
+  if (facts.authority !== '' && !isForwarded) {
+    headers.push(['forwarded', forwardedHost(facts.authority)], ['x-forwarded-host', facts.authority]);
   }
-  if (facts.clientAddress !== '') {
-    const before = headers.filter(([known]) => known === 'x-forwarded-for').map(([, value]) => value);
-    const others = headers.filter(([known]) => known !== 'x-forwarded-for');
-    headers.length = 0;
-    headers.push(...others, ['x-forwarded-for', [...before, facts.clientAddress].join(', ')]);
+  if (facts.clientAddress === '') return;
+  if (forwardedFor === null) {
+    headers.push(['x-forwarded-for', facts.clientAddress]);
+    return;
   }
+  const others = headers.filter(([known]) => known !== 'x-forwarded-for');
+  headers.length = 0;
+  headers.push(...others, ['x-forwarded-for', [...forwardedFor, facts.clientAddress].join(', ')]);
+}
+
+/** Of the authority before: most requests come for the same. */
+let lastForwarded = { authority: '', field: '' };
+
+/** RFC 7239 section 4: what is not a plain token is quoted. */
+function forwardedHost(authority: string): string {
+  if (lastForwarded.authority === authority) return lastForwarded.field;
+  const host = TOKEN.test(authority) ? authority : `"${authority.replaceAll(/["\\]/g, '')}"`;
+  lastForwarded = { authority, field: `host=${host};` };
+  return lastForwarded.field;
 }
 
 /** UTF-8, one character a byte, as node reads and writes header values. */

@@ -155,7 +155,7 @@ export class HttpListener {
       return;
     }
     // RFC 9112 section 3.2; Node refuses a request without one, and takes the first of several.
-    if ((req.headersDistinct.host?.length ?? 0) > 1) {
+    if (countHosts(req.rawHeaders) > 1) {
       res.shouldKeepAlive = false;
       answerError(req, res, new FissiumError('BAD_REQUEST', 'The request has more than one Host.'), id);
       return;
@@ -166,13 +166,14 @@ export class HttpListener {
       requestId: id,
       arrivedMs: performance.now(),
       closing: this.#isClosing,
-      untilDone: async (call, done) => {
-        this.#calls.add(call);
-        await done;
-        this.#calls.delete(call);
-      },
+      untilDone: this.#untilDone,
     };
     void this.#run(request);
+  };
+
+  readonly #untilDone = (call: Abandonable, done: Promise<void>): Promise<void> => {
+    this.#calls.add(call);
+    return done.finally(() => this.#calls.delete(call));
   };
 
   readonly #isClosing = (): boolean => this.#closing;
@@ -210,6 +211,16 @@ export class HttpListener {
     const [status, message] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'The request is no valid HTTP/1.1.'];
     socket.end(rawAnswer(status, new FissiumError('BAD_REQUEST', message), requestId(undefined)));
   }
+}
+
+/** `req.headersDistinct` would make lists of all fields for this. */
+function countHosts(raw: readonly string[]): number {
+  let hosts = 0;
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at];
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts++;
+  }
+  return hosts;
 }
 
 /** What a failure to listen means to the one who chose the address. */

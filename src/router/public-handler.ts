@@ -28,7 +28,7 @@ export class PublicHandler {
     this.#options = options;
   }
 
-  readonly handle = async (request: ListenerRequest): Promise<void> => {
+  readonly handle = (request: ListenerRequest): Promise<void> | void => {
     const { req, res, requestId } = request;
     const method = req.method ?? 'GET';
     const target = parseTarget(req.url ?? '/');
@@ -48,8 +48,7 @@ export class PublicHandler {
     if (isPreflight(method, req.headers) && this.#answerPreflight(request, authority, target.path)) return;
     const match = this.#options.routes.match(authority, target.path, method);
     if (match.kind === 'found') {
-      await this.#call(request, match, target, authority);
-      return;
+      return this.#call(request, match, target, authority);
     }
     if (match.kind === 'method-not-allowed') {
       const fields = [['Allow', match.allow.join(', ')]] as const;
@@ -68,12 +67,7 @@ export class PublicHandler {
     this.#answerUnrouted(request, target.path, method);
   };
 
-  async #call(
-    request: ListenerRequest,
-    match: Found,
-    target: RequestTarget,
-    authority: string,
-  ): Promise<void> {
+  #call(request: ListenerRequest, match: Found, target: RequestTarget, authority: string): Promise<void> {
     const { route, parameters, functionPath } = match;
     const plan: CallPlan = {
       namespace: route.namespace,
@@ -87,7 +81,7 @@ export class PublicHandler {
       dropsResponseField: route.cors === null ? keepsAll : isCorsField,
     };
     const call = new Call(this.#options, request, plan);
-    await request.untilDone(call, call.run());
+    return request.untilDone(call, call.run());
   }
 
   /** Answers a preflight for a trigger with a `corsConfig`; a function without one gets its OPTIONS itself. */

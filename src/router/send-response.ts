@@ -32,10 +32,7 @@ export async function sendBody(
   { onProgress, trailers: more }: SendOptions,
 ): Promise<void> {
   const { body } = response;
-  if (!(body instanceof Readable)) {
-    await sendWhole(res, body, response);
-    return;
-  }
+  if (!(body instanceof Readable)) throw new TypeError('a body that is whole is sent by sendWhole');
   const sent = await pump(res, body, head.contentLength, onProgress);
   if (head.contentLength !== null && sent < head.contentLength) {
     throw new FissiumError(
@@ -70,17 +67,24 @@ export function wholeLength(response: InvokeResponse, head: ResponseHead): reado
 const NOTHING: readonly string[] = [];
 
 /** Sends a body that is there already: with its trailers, if it has any, which only chunks can carry. */
-async function sendWhole(res: ServerResponse, body: Uint8Array, response: InvokeResponse): Promise<void> {
-  const { trailers } = response;
-  const fields = trailers instanceof Promise ? await ended(trailers) : trailers;
-  if (fields.length > 0) {
+export function sendWhole(res: ServerResponse, response: InvokeResponse): Promise<void> | undefined {
+  const { body, trailers } = response;
+  if (body instanceof Readable) throw new TypeError('a body that streams is sent by sendBody');
+  if (trailers instanceof Promise || trailers.length > 0) {
     res.write(body);
-    if (res.chunkedEncoding) res.addTrailers(responseTrailers(fields));
-    res.end();
-  } else if (body.byteLength <= ONE_WRITE_BYTES && Buffer.isBuffer(body)) {
+    return sendTrailers(res, trailers);
+  }
+  if (body.byteLength <= ONE_WRITE_BYTES && Buffer.isBuffer(body)) {
     // As text, one byte a character, Node joins it to the head: one short write instead of two in a vector.
     res.end(body.toString('latin1'), 'latin1');
   } else res.end(body);
+  return undefined;
+}
+
+async function sendTrailers(res: ServerResponse, trailers: HeaderList | Promise<HeaderList>): Promise<void> {
+  const fields = await ended(trailers);
+  if (res.chunkedEncoding && fields.length > 0) res.addTrailers(responseTrailers(fields));
+  res.end();
 }
 
 /** Waits for a body that is not sent, so that the function ends as it would have, but not for long. */

@@ -57,6 +57,7 @@ class JcoFunction implements Specialised {
 
   handle(context: InvocationContext): Promise<void> {
     const { grants, limits, manifest } = this.#deployment;
+    context.onColdStart?.();
     let taken = false;
     return runGuest({
       context,

@@ -254,7 +254,8 @@ describe('a receipt', () => {
     expect(String(answer.trailers['x-fissium-receipt'])).toMatch(stages);
     const slept = await platform.ask('/torture/sleep?ms=80', { headers: { 'X-Fissium-Receipt': '1' } });
     const receipt = String(slept.headers['x-fissium-receipt']);
-    expect(Number(/wait=([\d.]+)/.exec(receipt)?.[1])).toBeGreaterThan(70);
-    expect(Number(/guest=([\d.]+)/.exec(receipt)?.[1])).toBeLessThan(50);
+    const waitMs = Number(/wait=([\d.]+)/.exec(receipt)?.[1]);
+    expect(waitMs).toBeGreaterThan(70);
+    expect(Number(/guest=([\d.]+)/.exec(receipt)?.[1])).toBeLessThan(waitMs);
   });
 });
