@@ -47,8 +47,18 @@ export function openDataDir(folder: string): DataDir {
   }
   const holder: Holder = { pid: process.pid, since: new Date().toISOString() };
   writeFileSync(holderFile, JSON.stringify(holder), { mode: 0o600 });
-  return { path, release: () => database.close() };
+  locks.add(database);
+  return {
+    path,
+    release: () => {
+      locks.delete(database);
+      database.close();
+    },
+  };
 }
+
+/** A connection that nobody refers to is closed by the garbage collector, and its lock is gone. */
+const locks = new Set<DatabaseSync>();
 
 /** `mkdirSync` with `recursive` never returns where mkdir answers ENOENT for ever, as below /proc. */
 function makeFolder(path: string): void {

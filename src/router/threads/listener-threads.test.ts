@@ -159,6 +159,9 @@ describe('listener threads', () => {
     await vi.waitFor(async () =>
       expect((await platform.metrics.page()).body).toMatch(/requests_in_flight\{[^}]*\} 1/),
     );
+    expect((await platform.metrics.page()).body).toMatch(
+      /fission_function_instances\{[^}]*"torture"[^}]*\} 1/,
+    );
     const closed = platform.router.close({ graceMs: 10_000 });
     expect((await slow).status).toBe(200);
     await closed;

@@ -26,6 +26,8 @@ export function serveConnections(start: ListenerStart, invokeHere: InvokeHere): 
   const functions = new FunctionTable();
   const routes = new RouteTable();
   const slots = new Map<string, number>();
+  /** Functions whose instances are in this thread. */
+  const here = new Set<string>();
   const metrics = createMetrics({ processMetrics: false });
   const remote = new RemoteCalls((message, transfer = []) => post({ type: 'call', message }, transfer));
   let ready = false;
@@ -44,19 +46,29 @@ export function serveConnections(start: ListenerStart, invokeHere: InvokeHere): 
         post({ type: 'log', line: { namespace, function: name, requestId, line, timeMs } }),
     },
   });
+  metrics.addSource({
+    *instances() {
+      for (const { namespace, name, running } of router.services.admission.loads())
+        if (here.has(`${namespace}/${name}`)) yield { namespace, name, instances: running };
+    },
+  });
   const connections = new Int32Array(start.connections);
 
   const apply = (change: TableChange): void => {
     switch (change.do) {
       case 'set-function': {
         const { slot, ...entry } = change.function;
-        slots.set(`${entry.namespace}/${entry.name}`, slot);
+        const key = `${entry.namespace}/${entry.name}`;
+        slots.set(key, slot);
+        if (entry.state.phase === 'ready' && entry.state.threadKey !== null) here.add(key);
+        else here.delete(key);
         functions.set({ ...entry, state: stateOf(change.function, invokeHere, remote) });
         return;
       }
       case 'delete-function':
         functions.delete(change.namespace, change.name);
         slots.delete(`${change.namespace}/${change.name}`);
+        here.delete(`${change.namespace}/${change.name}`);
         return;
       case 'set-route':
         routes.upsert(change.route);
