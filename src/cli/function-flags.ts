@@ -67,7 +67,6 @@ export const functionOptions = {
   idletimeout: integer('idletimeout', 'Seconds after which an idle instance goes', { min: 0 }),
   instance: text('instance', '`fresh` for each request, or `reuse`d with its state', {
     choices: ['fresh', 'reuse'],
-    notServedValues: ['reuse'],
   }),
   ...resourceOptions('the function'),
   ...laterOptions,
