@@ -36,6 +36,20 @@ describe('turns', () => {
     for (const ms of charged) expect(ms).toBeGreaterThan(10);
   });
 
+  it('charge a guest that gives way often for all that it ran', async () => {
+    const turn = new Turns(new ControlBlock()).for(1);
+    await turn.take();
+    const before = process.threadCpuUsage();
+    for (let slice = 0; slice < 150; slice++) {
+      busy(1);
+      await turn.giveWay();
+    }
+    turn.release();
+    const { user, system } = process.threadCpuUsage(before);
+    // The system counts in steps of some milliseconds; a slice is shorter.
+    expect(turn.usedUs).toBeGreaterThan((user + system) * 0.7);
+  });
+
   it('go to guests that ask for little before those that had to give way, which are not forgotten', async () => {
     const turns = new Turns(new ControlBlock());
     const order: string[] = [];

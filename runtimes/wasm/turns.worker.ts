@@ -121,6 +121,8 @@ export class GuestTurn implements Turn {
   readonly #turns: Turns;
   readonly #options: TurnOptions;
   #usedUs = 0;
+  #heldMs = 0;
+  #cpuMs = 0;
   #enteredAtMs = 0;
   /** The thread's CPU time when this guest went on, µs; -1 where nobody looked. */
   #enteredAtCpuUs = -1;
@@ -181,7 +183,10 @@ export class GuestTurn implements Turn {
     // only for guests that compute for long.
     const cpuMs =
       this.#enteredAtCpuUs < 0 ? heldMs : Math.max(threadCpuUs() - this.#enteredAtCpuUs, 0) / 1000;
-    this.#usedUs += Math.round(Math.min(heldMs, cpuMs) * 1000);
+    this.#heldMs += heldMs;
+    this.#cpuMs += cpuMs;
+    // Compared as sums: the system counts CPU time in steps of some milliseconds, longer than a slice may be.
+    this.#usedUs = Math.round(Math.min(this.#heldMs, this.#cpuMs) * 1000);
     // It may have met its end without calling anybody. Other guests are ended because nobody waits for them.
     if (this.#turns.control.isKilled(this.life)) this.#overCpu = this.#options.isAborted?.() !== true;
     this.#turns.control.leave();
