@@ -38,12 +38,3 @@ export class CallAbort implements CallSignal {
 export function throwIfAborted(signal: CallSignal): void {
   if (signal.aborted) throw signal.reason;
 }
-
-/** For libraries that take nothing less than the real one. */
-export function abortSignalOf(signal: CallSignal): AbortSignal {
-  if (signal instanceof AbortSignal) return signal;
-  const controller = new AbortController();
-  if (signal.aborted) controller.abort(signal.reason);
-  else signal.addEventListener('abort', () => controller.abort(signal.reason), { once: true });
-  return controller.signal;
-}

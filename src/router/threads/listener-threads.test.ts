@@ -181,7 +181,7 @@ describe('listener threads', () => {
     const gone = once(socket, 'close');
     platform.host.host.terminateThreads();
     await gone;
-    expect(platform.router.lostConnections).toBe(1);
+    expect((await platform.metrics.page()).body).toMatch(/^fissium_connections_lost_total 1$/m);
     const { status, text } = await platform.ask('/torture/hello');
     expect(status, text).toBe(200);
     expect(platform.host.host.stats().threadsReplaced).toBe(1);

@@ -5,6 +5,7 @@
 import { MessageChannel } from 'node:worker_threads';
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
+import { Counter } from 'prom-client';
 import type { ListenerHooks } from '../../../runtimes/wasm/thread-group.ts';
 import { FissiumError, toErrorData } from '../../errors.ts';
 import type { Invoker } from '../../executors/executor.ts';
@@ -57,7 +58,7 @@ export class ListenerThreads implements ListenerHooks {
   #sent = 0;
   #waiting: { readonly number: number; readonly resolve: () => void }[] = [];
   #ready = false;
-  #lostConnections = 0;
+  readonly #lostConnections: Counter;
   #nextMeasure = 1;
   #lostMetrics: unknown[] = [];
 
@@ -65,6 +66,11 @@ export class ListenerThreads implements ListenerHooks {
     this.#options = options;
     const { functions, routes, metrics, logger, counts } = options;
     this.slots = new Slots(counts);
+    this.#lostConnections = new Counter({
+      name: 'fissium_connections_lost_total',
+      help: 'Connections that were lost because the thread that owned them had to be ended.',
+      registers: [metrics.registry],
+    });
     this.#acceptor = new Acceptor({
       logger: logger.child({ component: 'acceptor' }),
       give: (socket) => this.#give(socket),
@@ -83,11 +89,6 @@ export class ListenerThreads implements ListenerHooks {
       }),
       metrics.addThreads(() => this.#measure()),
     ];
-  }
-
-  /** Connections that were lost with their threads. */
-  get lostConnections(): number {
-    return this.#lostConnections;
   }
 
   /** Takes connections; resolves with the port. Rejects where the address cannot be had. */
@@ -176,7 +177,7 @@ export class ListenerThreads implements ListenerHooks {
     const thread = this.#threads.get(id);
     if (!thread) return;
     this.#threads.delete(id);
-    this.#lostConnections += Math.max(0, Atomics.load(thread.connections, 0));
+    this.#lostConnections.inc(Math.max(0, Atomics.load(thread.connections, 0)));
     this.#options.counts.forget(thread.counts);
     thread.calls.close();
     thread.port.close();
