@@ -1,4 +1,4 @@
-import type { EventRecorder, KubeObject, ResourceType } from '../kube/index.ts';
+import type { Events, KubeObject, ResourceType } from '../kube/index.ts';
 import { findCondition, type StatusChange } from './status.ts';
 
 interface ReadyStatus {
@@ -16,7 +16,7 @@ interface ReadyStatus {
  * normal one when it becomes ready.
  */
 export function announce(
-  events: EventRecorder,
+  events: Events,
   kind: ResourceType,
   object: KubeObject,
   { changed, before, after }: StatusChange<ReadyStatus>,

@@ -8,6 +8,7 @@ import { ArchiveFetcher, type ArchiveStore } from '../packages/index.ts';
 import type { ReconcilerContext } from './context.ts';
 import { EnvironmentReconciler } from './environment/reconciler.ts';
 import { Deployments } from './function/deployments.ts';
+import { OwnedRoutes } from './function/owned-routes.ts';
 import { FunctionReconciler } from './function/reconciler.ts';
 import { TriggerReconciler } from './http-trigger/reconciler.ts';
 import { PackageStates } from './package/package-states.ts';
@@ -140,6 +141,7 @@ function makeQueues(options: ControlOptions, context: ReconcilerContext): Queues
     logs,
     table,
     patience: new Patience((key) => queues.functions.add(key)),
+    routes: new OwnedRoutes(context),
     onTableChange: (key) => {
       for (const trigger of watched.triggers.byIndex('function', key)) queues.triggers.add(keyOf(trigger));
     },

@@ -20,12 +20,26 @@ export interface StatusChange<S> {
   readonly after: S | undefined;
 }
 
+/** Where reconcilers say what became of an object. */
+export interface Statuses {
+  write<S extends object>(
+    type: ResourceType,
+    object: WithStatus<S>,
+    change: (status: S | undefined) => S,
+  ): Promise<StatusChange<S>>;
+}
+
+/** For processes that serve what they see and leave writing to the controller that leads. */
+export const SILENT_STATUSES: Statuses = {
+  write: (_type, { status }) => Promise.resolve({ changed: false, before: status, after: status }),
+};
+
 const ATTEMPTS = 6;
 /** Of how many objects the last write is remembered. */
 const REMEMBERED = 10_000;
 
 /** Writes statuses, and remembers what it wrote: the watch brings it only a moment later. */
-export class StatusWriter {
+export class StatusWriter implements Statuses {
   readonly #client: KubeClient;
   readonly #served: () => Promise<void>;
   /** By uid. */

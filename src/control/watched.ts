@@ -45,8 +45,24 @@ export interface Watched {
 
 type KindOptions<T extends KubeObject> = Omit<InformerOptions<T>, 'client' | 'logger' | 'namespace'>;
 
+/** What is known of one kind; may be behind the server. Do not change the objects. */
+export interface WatchedKind<T extends KubeObject> {
+  readonly type: ResourceType;
+  /** Whether this namespace is watched at all. */
+  covers(namespace: string): boolean;
+  get(namespace: string, name: string): T | undefined;
+  getByKey(key: string): T | undefined;
+  byIndex(index: string, key: string): T[];
+  keys(): string[];
+  onChange(handler: InformerHandler<T>): void;
+  start(): void;
+  /** Resolves when all that was there at the start is known. */
+  synced(): Promise<void>;
+  close(): Promise<void>;
+}
+
 /** One kind in all namespaces, or in those that are named: then one watch for each. */
-export class WatchedKind<T extends KubeObject> {
+class InformedKind<T extends KubeObject> implements WatchedKind<T> {
   readonly type: ResourceType;
   readonly #informers: readonly Informer<T>[];
   readonly #byNamespace: ReadonlyMap<string, Informer<T>>;
@@ -63,7 +79,6 @@ export class WatchedKind<T extends KubeObject> {
     this.#informers = namespaces === undefined ? [new Informer<T>(options)] : [...byNamespace.values()];
   }
 
-  /** Whether this namespace is watched at all. */
   covers(namespace: string): boolean {
     return this.#of(namespace) !== undefined;
   }
@@ -115,7 +130,7 @@ export function watchEverything(
   namespaces: readonly string[] | undefined,
 ): Watched {
   const kind = <T extends KubeObject>(options: KindOptions<T>): WatchedKind<T> =>
-    new WatchedKind<T>({ ...options, client, logger }, namespaces);
+    new InformedKind<T>({ ...options, client, logger }, namespaces);
   return {
     environments: kind<Environment>({ type: RESOURCES.environments, transform: trimmed }),
     packages: kind<Package>({

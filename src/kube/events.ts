@@ -23,6 +23,12 @@ const MESSAGE_LIMIT_BYTES = 1024;
 /** How many different events are remembered for counting. */
 const REMEMBERED = 1000;
 
+/** Where events about objects go. */
+export type Events = Pick<EventRecorder, 'recordEvent' | 'close'>;
+
+/** For processes that leave events to others. */
+export const SILENT_EVENTS: Events = { recordEvent: () => undefined, close: () => Promise.resolve() };
+
 /**
  * Writes core/v1 Events about objects. The same event (object, type, reason, message) again raises its count
  * instead of making another. Best effort: failures are logged and never reach the caller.

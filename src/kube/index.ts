@@ -8,7 +8,7 @@ export {
   type RemoveOptions,
   type WriteOptions,
 } from './client.ts';
-export { EventRecorder } from './events.ts';
+export { EventRecorder, type Events, SILENT_EVENTS } from './events.ts';
 export { Informer, type InformerHandler, type InformerOptions } from './informer.ts';
 export { type KubeConnection, loadKubeConfig, type LoadOptions } from './kube-config.ts';
 export {

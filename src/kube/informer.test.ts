@@ -61,6 +61,20 @@ async function seen(...expected: string[]): Promise<void> {
 const watching = (): Promise<boolean> => eventually('a watch', () => api.openWatches === 1);
 
 describe('Informer', () => {
+  it('knows only what it is to keep, and forgets what ceases to be such', async () => {
+    await put('a', 'no');
+    await put('b', 'yes');
+    const started = start({ keep: ({ data }) => data?.v === 'yes' });
+    await started.synced();
+    await watching();
+    await put('a', 'yes');
+    await put('b', 'no');
+    await put('b', 'never');
+    await put('c', 'yes');
+    await seen('+b=yes', '+a=yes', '-b', '+c=yes');
+    expect([...started.store.keys()].toSorted()).toEqual(['default/a', 'default/c']);
+  });
+
   it('lists in pages, then follows changes', async () => {
     for (let i = 0; i < 5; i++) await put(`a${i}`, '1');
     const started = start({ pageSize: 2 });

@@ -26,6 +26,8 @@ export interface InformerOptions<T extends KubeObject> {
   readonly indexes?: Readonly<Record<string, IndexFunction<T>>>;
   /** Applied to each object before it is stored, to drop what need not stay in memory. */
   readonly transform?: (object: T) => T;
+  /** Objects for which it is false are as if they were not there. @default all are kept */
+  readonly keep?: (object: T) => boolean;
   /** Objects in one page of a list. @default 500 */
   readonly pageSize?: number;
   /** @default 5 minutes, and as much again at random */
@@ -159,7 +161,7 @@ export class Informer<T extends KubeObject> {
       // what came between rather than missing it.
       resourceVersion ??= page.metadata.resourceVersion;
       // Transformed page by page, so that what is dropped does not pile up.
-      for (const item of page.items) listed.push(this.#transform(item));
+      for (const item of page.items) if (this.#keeps(item)) listed.push(this.#transform(item));
     }
     if (resourceVersion === undefined || resourceVersion === '') {
       throw new Error(`the list of ${type.plural} has no resourceVersion`);
@@ -191,6 +193,7 @@ export class Informer<T extends KubeObject> {
       for await (const event of events) {
         seen.events += 1;
         if (event.type === 'DELETED') this.#deleted(keyOf(event.object), this.#transform(event.object));
+        else if (event.type !== 'BOOKMARK' && !this.#keeps(event.object)) this.#deleted(keyOf(event.object));
         else if (event.type !== 'BOOKMARK') this.#changed(this.#transform(event.object));
         seen.resourceVersion = event.object.metadata.resourceVersion ?? seen.resourceVersion;
       }
@@ -203,6 +206,10 @@ export class Informer<T extends KubeObject> {
 
   #transform(object: T): T {
     return this.#options.transform?.(object) ?? object;
+  }
+
+  #keeps(object: T): boolean {
+    return this.#options.keep?.(object) ?? true;
   }
 
   #changed(object: T): void {

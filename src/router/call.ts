@@ -19,6 +19,11 @@ export interface CallServices {
   readonly functions: FunctionTable;
   readonly admission: Admission;
   readonly observer: CallObserver;
+  /**
+   * Whether requests come from the platform's own routers: then their headers are for the function as they are.
+   * @default false
+   */
+  readonly fromRouters?: boolean;
 }
 
 /** One request on its connection. */
@@ -234,15 +239,18 @@ export class Call {
   #makeRequest(entry: FunctionEntry): InvokeRequest {
     const { req, res, requestId } = this.#exchange;
     const { pathWithQuery, fullUrl, authority, parameters } = this.#plan;
-    const headers = requestHeaders(req.rawHeaders);
-    addFissionHeaders(headers, {
-      requestId,
-      fullUrl,
-      authority,
-      clientAddress: req.socket.remoteAddress ?? '',
-      function: entry,
-      parameters,
-    });
+    const fromRouters = this.#services.fromRouters === true;
+    const headers = requestHeaders(req.rawHeaders, fromRouters);
+    if (!fromRouters) {
+      addFissionHeaders(headers, {
+        requestId,
+        fullUrl,
+        authority,
+        clientAddress: req.socket.remoteAddress ?? '',
+        function: entry,
+        parameters,
+      });
+    }
     const body = hasBody(req)
       ? new RequestBody(req, {
           limitBytes: entry.limits.bodyLimitBytes,

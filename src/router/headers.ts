@@ -60,8 +60,9 @@ function nominated(values: Iterable<string>): Set<string> {
  * A request's headers as the function gets them: names in lower case, order and repeats kept. Left out are
  * hop-by-hop fields, `host` (the authority says it), `expect` (the router answers it), and whatever would read
  * as Fission's own: `x-fission-*`, also with underscores, which are the same in CGI's environment.
+ * @param fromRouter whether Fission's own are there because a router of ours put them in; then they stay
  */
-export function requestHeaders(raw: readonly string[]): [name: string, value: string][] {
+export function requestHeaders(raw: readonly string[], fromRouter = false): [name: string, value: string][] {
   const connection: string[] = [];
   eachField(raw, (name, value) => {
     if (name === 'connection') connection.push(value);
@@ -70,7 +71,7 @@ export function requestHeaders(raw: readonly string[]): [name: string, value: st
   const kept: [string, string][] = [];
   eachField(raw, (name, value) => {
     if (name === 'host' || name === 'expect' || HOP_BY_HOP.has(name) || drop?.has(name) === true) return;
-    if (name.charCodeAt(0) === 0x78 && isOurs(name.replaceAll('_', '-'))) return;
+    if (!fromRouter && name.charCodeAt(0) === 0x78 && isOurs(name.replaceAll('_', '-'))) return;
     kept.push([name, value]);
   });
   return kept;

@@ -31,6 +31,8 @@ export interface RouterOptions {
   readonly ready?: () => boolean;
   /** In [0, 1), for the choice by weight. @default Math.random */
   readonly random?: () => number;
+  /** See {@link CallServices.fromRouters}. */
+  readonly fromRouters?: boolean;
 }
 
 export interface Router {
@@ -58,7 +60,8 @@ export function createCallServices(options: Omit<RouterOptions, 'routes' | 'vers
     ...(slotOf ? { slotOf } : {}),
   });
   const observer = new CallObserver({ logger, metrics, logs });
-  const services: CallServices = { functions, admission, observer };
+  const { fromRouters = false } = options;
+  const services: CallServices = { functions, admission, observer, fromRouters };
   const unsubscribe = functions.subscribe({
     set: (entry) => {
       admission.update(entry.namespace, entry.name, entry.limits);

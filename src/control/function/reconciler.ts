@@ -4,8 +4,6 @@ import type { FissionFunction, Package, ResolvedFunction } from '../../api/index
 import { FissiumError } from '../../errors.ts';
 import {
   type ConfigMap,
-  isAlreadyExists,
-  isConflict,
   isNotFound,
   keyOf,
   objectKey,
@@ -15,7 +13,7 @@ import {
 } from '../../kube/index.ts';
 import type { FunctionEntry, FunctionState } from '../../router/index.ts';
 import { announce } from '../announce.ts';
-import { type ConditionsInput, type Verdict, withConditions } from '../conditions.ts';
+import { type Verdict, withConditions } from '../conditions.ts';
 import type { ReconcilerContext } from '../context.ts';
 import { lookUp } from '../look-up.ts';
 import type { PackageState, PackageStates } from '../package/package-states.ts';
@@ -27,7 +25,7 @@ import { findCondition, isNewer } from '../status.ts';
 import { referencedKeys } from '../watched.ts';
 import type { Deployments, LiveDeployment } from './deployments.ts';
 import type { GrantSources } from './grants.ts';
-import { planOwnedTrigger } from './owned-trigger.ts';
+import type { OwnedRoutes, RouteCondition } from './owned-routes.ts';
 import { filesToMount } from './mounts.ts';
 import { type FunctionFacts, type FunctionPlan, planFunction } from './plan.ts';
 import { processSpec } from './process-spec.ts';
@@ -44,6 +42,8 @@ export interface FunctionReconcilerParts {
   /** Called when what the table says of a function changed. */
   readonly onTableChange: (key: string) => void;
   readonly patience: Patience;
+  /** Absent where somebody else keeps the triggers of the short form. */
+  readonly routes?: OwnedRoutes;
 }
 
 /**
@@ -69,7 +69,7 @@ export class FunctionReconciler {
     const { namespace, name } = splitKey(key);
     // At first sight: calls wait from now on instead of being told that there is no such function.
     if (table.get(namespace, name) === undefined) this.#setPreparing(fn, undefined);
-    const route = resolved.ok ? await this.#reconcileRoute(fn, resolved.value) : null;
+    const route = resolved.ok ? ((await this.#parts.routes?.reconcile(fn, resolved.value)) ?? null) : null;
     const facts = await this.#factsFor(fn);
     await this.#carryOut(key, fn, planFunction(facts), facts.sources, route);
   }
@@ -237,49 +237,6 @@ export class FunctionReconciler {
     return { deployKey, deploy: () => processes.deploy(spec), message };
   }
 
-  /** Keeps the trigger of the short form; returns what is to be said about it. */
-  async #reconcileRoute(fn: FissionFunction, resolved: ResolvedFunction): Promise<RouteCondition | null> {
-    const { client, watched, events } = this.#parts.context;
-    const { namespace, name } = resolved;
-    const existing = watched.triggers.get(namespace, name);
-    const plan = planOwnedTrigger(fn, resolved, existing);
-    try {
-      switch (plan.kind) {
-        case 'none':
-          return null;
-        case 'taken':
-          return { type: 'Route', status: 'False', reason: 'TriggerNotOwned', message: plan.message };
-        case 'create':
-          await client.create(RESOURCES.httptriggers, plan.trigger);
-          events.recordEvent(
-            RESOURCES.functions,
-            fn,
-            'Normal',
-            'RouteCreated',
-            `HTTPTrigger ${name} was made for spec.route.`,
-          );
-          return null;
-        case 'update':
-          await client.patchMerge(RESOURCES.httptriggers, namespace, name, {
-            metadata: { resourceVersion: existing?.metadata.resourceVersion },
-            spec: plan.spec,
-          });
-          return null;
-        case 'remove':
-          await client.remove(RESOURCES.httptriggers, namespace, name, { uid: existing?.metadata.uid });
-          return null;
-      }
-    } catch (error) {
-      // The cache was behind: the watch brings what is there, and the function with it.
-      if (isAlreadyExists(error) || isConflict(error) || isNotFound(error)) {
-        const now = watched.triggers.get(namespace, name);
-        if (now?.metadata.resourceVersion === existing?.metadata.resourceVersion) throw error;
-        return null;
-      }
-      throw error;
-    }
-  }
-
   #refuse(key: string, fn: FissionFunction, error: FissiumError): void {
     const resolved = functionOf(fn);
     if (resolved.ok) this.#setEntry(resolved.value, fn, { phase: 'refused', error });
@@ -350,8 +307,6 @@ interface Candidate {
 
 const PENDING: PackageState = { phase: 'pending' };
 const NOTHING: GrantSources = { secret: () => undefined, configMap: () => undefined };
-
-type RouteCondition = Exclude<NonNullable<ConditionsInput['others']>[number], { remove: string }>;
 
 function stillServed(verdict: Verdict, { generation }: LiveDeployment): Verdict {
   return {

@@ -24,6 +24,7 @@ interface Change {
 interface OpenWatch {
   readonly collection: string;
   readonly namespace: string | undefined;
+  readonly name: string | undefined;
   readonly response: ServerResponse;
 }
 
@@ -246,8 +247,10 @@ export class SmallApi {
   #list(target: Target, query: URLSearchParams, response: ServerResponse): void {
     const limit = Number(query.get('limit') ?? Number.POSITIVE_INFINITY);
     const start = Number(query.get('continue') ?? 0);
-    const all = [...this.#objects].filter(([key]) =>
-      key.startsWith(`${target.collection}|${target.namespace === undefined ? '' : `${target.namespace}|`}`),
+    const prefix = `${target.collection}|${target.namespace === undefined ? '' : `${target.namespace}|`}`;
+    const only = nameSelected(query);
+    const all = [...this.#objects].filter(
+      ([key, { metadata }]) => key.startsWith(prefix) && (only ?? metadata.name) === metadata.name,
     );
     const items = all.slice(start, start + limit).map(([, object]) => object);
     const more = start + limit < all.length ? { continue: String(start + limit) } : {};
@@ -263,7 +266,8 @@ export class SmallApi {
       response.end(`${JSON.stringify({ type: 'ERROR', object: status })}\n`);
       return;
     }
-    const watch: OpenWatch = { collection: target.collection, namespace: target.namespace, response };
+    const { collection, namespace } = target;
+    const watch: OpenWatch = { collection, namespace, name: nameSelected(query), response };
     for (const change of this.#history) if (change.version > from) deliver(watch, change);
     this.#watches.add(watch);
     response.once('close', () => this.#watches.delete(watch));
@@ -271,11 +275,17 @@ export class SmallApi {
 }
 
 function deliver(
-  { collection, namespace, response }: OpenWatch,
+  { collection, namespace, name, response }: OpenWatch,
   { type, object, collection: changed }: Change,
 ): void {
+  if (name !== undefined && name !== object.metadata.name) return;
   if (changed !== collection || (namespace !== undefined && namespace !== object.metadata.namespace)) return;
   response.write(`${JSON.stringify({ type, object })}\n`);
+}
+
+/** The one field selector that it knows. */
+function nameSelected(query: URLSearchParams): string | undefined {
+  return /^metadata\.name=(.+)$/.exec(query.get('fieldSelector') ?? '')?.[1];
 }
 
 function parsePath(path: string): Target | undefined {

@@ -29,6 +29,8 @@ export interface ListenerThreadsOptions {
   readonly version: string;
   /** @default {@link DEFAULT_ADMISSION} */
   readonly admission?: AdmissionSettings;
+  /** See `CallServices.fromRouters`. @default false */
+  readonly fromRouters?: boolean;
 }
 
 interface ListenerThread {
@@ -163,6 +165,7 @@ export class ListenerThreads implements ListenerHooks {
       maxRequests: admission.maxRequests,
       version,
       logLevel: logger.level,
+      fromRouters: this.#options.fromRouters ?? false,
     };
   }
 

@@ -66,4 +66,6 @@ export interface ListenerStart {
   readonly version: string;
   /** Of pino. */
   readonly logLevel: string;
+  /** See `CallServices.fromRouters`. */
+  readonly fromRouters: boolean;
 }

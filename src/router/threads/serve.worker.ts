@@ -40,6 +40,7 @@ export function serveConnections(start: ListenerStart, invokeHere: InvokeHere): 
     slotOf: (key) => slots.get(key) ?? 0,
     admission: { maxRequests: start.maxRequests },
     version: start.version,
+    fromRouters: start.fromRouters,
     ready: () => ready,
     logs: {
       append: ({ namespace, function: name, requestId, line, timeMs }) =>
