@@ -20,7 +20,9 @@ const { environments, packages, functions, httptriggers, secrets, events } = RES
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 const newCode = (code: Uint8Array): object => ({ spec: { deployment: { literal: base64(code) } } });
-const envOf = (index: number): unknown => platform.host.deployed.at(index)?.grants.env;
+/** The environment of a function's newest version; functions are deployed beside each other, in no order. */
+const envOf = (name: string): unknown =>
+  platform.host.deployed.findLast((deployed) => deployed.name === name)?.grants.env;
 
 async function deployHello(): Promise<void> {
   await platform.create(environment('wasm', 'wasm'), pkg('hello-pkg'), fn('hello'));
@@ -257,9 +259,10 @@ describe('functions', () => {
     await platform.ready(functions, 'hello', 'SecretKeyNotFound');
     await platform.patch(secrets, 'keys', { data: { b: base64(Buffer.from('one')) } });
     await platform.ready(functions, 'hello', 'Deployed');
-    expect(envOf(-1)).toEqual([['B', 'one']]);
+    expect(envOf('hello')).toEqual([['B', 'one']]);
     await platform.patch(secrets, 'keys', { data: { b: base64(Buffer.from('two')) } });
-    await eventually('the new value', () => JSON.stringify(envOf(-1)) === '[["B","two"]]');
+    await eventually('the new value', () => JSON.stringify(envOf('hello')) === '[["B","two"]]');
+    await platform.ready(functions, 'other', 'Deployed');
     expect(platform.host.deployed.filter(({ name }) => name === 'other')).toHaveLength(1);
   });
 
