@@ -10,7 +10,7 @@ import type { FieldError, KindDefinition } from './kind.ts';
 import { checkContainer, checkPodSpec } from './pod-safety.ts';
 import { refuseInvalid, resolvedBase, setFields } from './resolve.ts';
 import type { ResolvedEnvironment } from './resolved.ts';
-import { checkResources } from './resources.ts';
+import { checkResources, resolveResources } from './resources.ts';
 import { rules } from './rules.ts';
 import {
   choice,
@@ -178,6 +178,10 @@ export function resolveEnvironment(environment: Environment): ResolvedEnvironmen
     builder: builder.image === '' ? null : builder,
     keepArchive: spec.keeparchive ?? false,
     terminationGracePeriodMs: (spec.terminationGracePeriod ?? DEFAULT_TERMINATION_GRACE_S) * 1000,
+    container: spec.runtime.container ?? null,
+    podSpec: spec.runtime.podspec ?? null,
+    resources: resolveResources(spec.resources),
+    imagePullSecret: spec.imagepullsecret ?? '',
     notServed: notServed(spec),
   });
 }

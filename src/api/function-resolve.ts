@@ -11,8 +11,14 @@ import type { FissionFunction } from './function.ts';
 import { deepFreeze } from './json.ts';
 import { parseBytes } from './quantity.ts';
 import { refuseInvalid, resolvedBase, setFields } from './resolve.ts';
-import type { ResolvedFunction, ResolvedInstance, ResolvedLimits, ResolvedMount } from './resolved.ts';
-import { memoryLimitBytes } from './resources.ts';
+import type {
+  ResolvedFunction,
+  ResolvedInstance,
+  ResolvedLimits,
+  ResolvedMount,
+  ResolvedScale,
+} from './resolved.ts';
+import { memoryLimitBytes, resolveResources } from './resources.ts';
 import type { WasmBlock } from './wasm-block.ts';
 import { mergeWasmBlocks, readWasmAnnotations } from './wasm-settings.ts';
 
@@ -25,6 +31,7 @@ const DEFAULTS = {
   concurrency: 500,
   queue: 1000,
   cpuTimeMs: 10_000,
+  callsPerPod: 20,
 } as const;
 /** What Fission's CLI writes where nothing is asked for. */
 const USUAL_SPECIALIZATION_TIMEOUT_S = 120;
@@ -57,6 +64,15 @@ export function resolveFunction(fn: FissionFunction): ResolvedFunction {
     envFrom: resolveEnvFrom(namespace, spec.envFrom ?? []),
     limits: resolveLimits(spec, wasm),
     wasm: { instance: resolveInstance(spec, wasm), allowedOutboundHosts: wasm.allowedOutboundHosts ?? [] },
+    scale: resolveScale(spec),
+    idleTimeoutMs: idleTimeoutMs(spec),
+    startTimeoutMs:
+      firstSet(
+        [spec.InvokeStrategy?.ExecutionStrategy?.SpecializationTimeout],
+        USUAL_SPECIALIZATION_TIMEOUT_S,
+      ) * 1000,
+    resources: resolveResources(spec.resources),
+    podSpec: spec.podspec ?? null,
     route: resolveRoute(spec.route),
     notServed: notServed(spec, wasm),
   });
@@ -121,11 +137,28 @@ function resolveInstance(spec: FunctionSpec, { instance = {} }: WasmBlock): Reso
   return {
     mode: instance.mode ?? 'fresh',
     maxRequests: instance.maxRequests ?? null,
-    idleTimeoutMs: firstSet(
-      [milliseconds(instance.idleTimeout), milliseconds(spec.idletimeout)],
-      DEFAULTS.instanceIdleTimeoutMs,
-    ),
+    idleTimeoutMs: firstSet([milliseconds(instance.idleTimeout)], idleTimeoutMs(spec)),
     maxConcurrent: instance.maxConcurrent ?? 1,
+  };
+}
+
+function idleTimeoutMs(spec: FunctionSpec): number {
+  return firstSet([milliseconds(spec.idletimeout)], DEFAULTS.instanceIdleTimeoutMs);
+}
+
+function resolveScale(spec: FunctionSpec): ResolvedScale | null {
+  if (executorOf(spec) === 'poolmgr') return null;
+  const strategy = spec.InvokeStrategy?.ExecutionStrategy ?? {};
+  const { MinScale: min = 0, MaxScale: max = 1, hpaMetrics = [], hpaBehavior = {} } = strategy;
+  // Fission's CLI writes 1 where nobody asked, which it does not heed for these strategies.
+  const { requestsPerPod = 1 } = spec;
+  return {
+    min,
+    max,
+    cpuPercent: firstSet([strategy.TargetCPUPercent], null),
+    metrics: hpaMetrics,
+    behavior: Object.keys(hpaBehavior).length === 0 ? null : hpaBehavior,
+    callsPerPod: requestsPerPod > 1 ? requestsPerPod : DEFAULTS.callsPerPod,
   };
 }
 

@@ -68,6 +68,50 @@ describe('short forms', () => {
   });
 });
 
+describe('scale', () => {
+  const scaled = (strategy: object, spec: object = {}) =>
+    resolveFunction(
+      fn({
+        InvokeStrategy: {
+          ExecutionStrategy: { ExecutorType: 'newdeploy', MaxScale: 3, ...strategy },
+          StrategyType: 'execution',
+        },
+        ...spec,
+      }),
+    );
+
+  it('is there for newdeploy and container only', () => {
+    expect(resolveFunction(fn()).scale).toBeNull();
+    expect(scaled({}).scale).toEqual({
+      min: 0,
+      max: 3,
+      cpuPercent: null,
+      metrics: [],
+      behavior: null,
+      callsPerPod: 20,
+    });
+  });
+
+  it('takes what is written, and 1 for requestsPerPod as nothing asked', () => {
+    const metrics = [{ type: 'Resource' }];
+    expect(
+      scaled(
+        { MinScale: 1, TargetCPUPercent: 50, hpaMetrics: metrics, hpaBehavior: { scaleDown: {} } },
+        { requestsPerPod: 4 },
+      ).scale,
+    ).toEqual({ min: 1, max: 3, cpuPercent: 50, metrics, behavior: { scaleDown: {} }, callsPerPod: 4 });
+    expect(scaled({}, { requestsPerPod: 1 }).scale?.callsPerPod).toBe(20);
+  });
+
+  it('comes with how long pods stay idle and may take to start', () => {
+    expect(scaled({ SpecializationTimeout: 7 }, { idletimeout: 30 })).toMatchObject({
+      idleTimeoutMs: 30_000,
+      startTimeoutMs: 7000,
+    });
+    expect(resolveFunction(fn())).toMatchObject({ idleTimeoutMs: 120_000, startTimeoutMs: 120_000 });
+  });
+});
+
 describe('limits', () => {
   it('have defaults', () => {
     expect(resolveFunction(fn()).limits).toEqual({

@@ -1,6 +1,8 @@
 /** The resources: their types, checks, defaults and resolved forms. Others import only from here. */
 export { API_VERSION, GROUP, VERSION } from './kind.ts';
 export type { FieldError, KindDefinition, KindName, PrinterColumn } from './kind.ts';
+export { isObject } from './json.ts';
+export type { JsonObject } from './json.ts';
 export { HTTP_METHODS } from './schema.ts';
 export type { Condition, ObjectMeta, OwnerReference } from './schema.ts';
 export { setCondition } from './conditions.ts';
@@ -27,6 +29,8 @@ export type {
   ResolvedMessageQueueTrigger,
   ResolvedMount,
   ResolvedPackage,
+  ResolvedResources,
+  ResolvedScale,
   ResolvedTimeTrigger,
   ResolvedTrigger,
   WeightedFunction,

@@ -2,6 +2,7 @@
  * What the platform works with: resources after their defaults are filled, their short forms read and their
  * values checked. Frozen, and the same whichever way the user wrote the resource.
  */
+import type { JsonObject } from './json.ts';
 import type { Condition } from './schema.ts';
 
 export interface ObjectName {
@@ -74,6 +75,28 @@ export interface ResolvedInstance {
   readonly maxConcurrent: number;
 }
 
+/** `resources` as a pod's container takes them: quantities as written. */
+export interface ResolvedResources {
+  readonly limits: Readonly<Record<string, string | number>>;
+  readonly requests: Readonly<Record<string, string | number>>;
+  readonly claims: readonly { readonly name: string; readonly request?: string }[];
+}
+
+/** How many pods a function of strategy `newdeploy` or `container` has. */
+export interface ResolvedScale {
+  /** 0: none while nobody calls. */
+  readonly min: number;
+  readonly max: number;
+  /** `TargetCPUPercent`; null where it is not set. */
+  readonly cpuPercent: number | null;
+  /** autoscaling/v2 MetricSpecs, as written. */
+  readonly metrics: readonly JsonObject[];
+  /** autoscaling/v2 HorizontalPodAutoscalerBehavior, as written. */
+  readonly behavior: JsonObject | null;
+  /** Calls that run at once in one pod, which the number of pods is to keep. */
+  readonly callsPerPod: number;
+}
+
 export interface ResolvedFunction extends Resolved {
   /** `name` is '' where the function names none (executor `container`). */
   readonly environment: ObjectName & { readonly version?: string };
@@ -95,6 +118,15 @@ export interface ResolvedFunction extends Resolved {
     /** As written; read each with `parseOutboundHost`. */
     readonly allowedOutboundHosts: readonly string[];
   };
+  /** null for strategy `poolmgr`. */
+  readonly scale: ResolvedScale | null;
+  /** `idletimeout`: how long a pod (or an instance that is reused) stays after its last call. */
+  readonly idleTimeoutMs: number;
+  /** `SpecializationTimeout`: what a cold start may take. */
+  readonly startTimeoutMs: number;
+  readonly resources: ResolvedResources;
+  /** A Kubernetes PodSpec, as written; null where none is. */
+  readonly podSpec: JsonObject | null;
   /** The short form `spec.route`: an HTTPTrigger that the function owns. */
   readonly route: { readonly url: string; readonly methods: readonly string[] } | null;
 }
@@ -184,6 +216,13 @@ export interface ResolvedEnvironment extends Resolved {
   readonly builder: { readonly image: string; readonly command: string } | null;
   readonly keepArchive: boolean;
   readonly terminationGracePeriodMs: number;
+  /** A Kubernetes Container that changes the runtime's, as written; null where none is. */
+  readonly container: JsonObject | null;
+  /** A Kubernetes PodSpec that changes the runtime's, as written; null where none is. */
+  readonly podSpec: JsonObject | null;
+  readonly resources: ResolvedResources;
+  /** '' for none. */
+  readonly imagePullSecret: string;
 }
 
 export interface Archive {

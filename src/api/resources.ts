@@ -1,6 +1,7 @@
 import type { Report } from './checks.ts';
 import { joinPath } from './defaults.ts';
 import { QUANTITY_WORDS, parseBytes, parseQuantity } from './quantity.ts';
+import type { ResolvedResources } from './resolved.ts';
 import type { Resources } from './schema.ts';
 
 /** A memory limit where none is set: 128 MiB. */
@@ -24,4 +25,10 @@ export function checkResources(path: string, resources: Resources | undefined, r
 export function memoryLimitBytes(resources: Resources | undefined): number {
   const memory = resources?.limits?.['memory'];
   return (memory === undefined ? null : parseBytes(memory)) ?? DEFAULT_MEMORY_BYTES;
+}
+
+/** As a pod's container takes them; nothing where nothing is set. */
+export function resolveResources(resources: Resources | undefined): ResolvedResources {
+  const { limits = {}, requests = {}, claims = [] } = resources ?? {};
+  return { limits: { ...limits }, requests: { ...requests }, claims: [...claims] };
 }

@@ -46,6 +46,30 @@ describe('KubeClient', () => {
     });
   });
 
+  it('applies what one manager wants, and leaves what others own', async () => {
+    const deployment = (spec: object): KubeObject =>
+      ({ metadata: { namespace: 'default', name: 'd' }, spec }) as KubeObject;
+    const apply = async (fieldManager: string, spec: object): Promise<unknown> =>
+      (
+        await client.apply<KubeObject & { spec: unknown }>(RESOURCES.deployments, deployment(spec), {
+          fieldManager,
+        })
+      ).spec;
+    expect(await apply('a', { paused: true, minReadySeconds: 1 })).toEqual({
+      paused: true,
+      minReadySeconds: 1,
+    });
+    await client.scale(RESOURCES.deployments, 'default', 'd', 3);
+    expect(await apply('a', { minReadySeconds: 2 })).toEqual({ minReadySeconds: 2, replicas: 3 });
+    const seen = api.requests.at(-1);
+    expect([seen?.method, seen?.path, seen?.query.toString()]).toEqual([
+      'PATCH',
+      '/apis/apps/v1/namespaces/default/deployments/d',
+      'fieldManager=a&force=true',
+    ]);
+    expect(seen?.body).toMatchObject({ apiVersion: 'apps/v1', kind: 'Deployment' });
+  });
+
   it('writes status alone through the subresource', async () => {
     await client.create(RESOURCES.functions, { metadata: { namespace: 'default', name: 'f' } });
     const written = await client.patchStatus<KubeObject & { status?: unknown }>(

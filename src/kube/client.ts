@@ -43,6 +43,11 @@ export interface WriteOptions extends CallOptions {
   readonly dryRun?: boolean;
 }
 
+export interface ApplyOptions extends WriteOptions {
+  /** Who owns the fields that are applied. */
+  readonly fieldManager: string;
+}
+
 export interface ListOptions extends CallOptions {
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
@@ -167,6 +172,56 @@ export class KubeClient {
     options: WriteOptions = {},
   ): Promise<T> {
     return this.#patch(type, resourcePath(type, namespace, name, 'status'), patch, options);
+  }
+
+  /**
+   * Server-side apply: makes the object, or has it hold these fields, whoever set them before. Fields that this
+   * manager applied earlier and leaves out now go, unless somebody else owns them; all others stay.
+   */
+  async apply<T extends KubeObject>(
+    type: ResourceType,
+    object: KubeObject,
+    { fieldManager, ...options }: ApplyOptions,
+  ): Promise<T> {
+    const { namespace, name } = object.metadata;
+    return this.#json<T>({
+      method: 'PATCH',
+      path: resourcePath(type, namespace, name),
+      query: { ...writeQuery(options), fieldManager, force: 'true' },
+      body: { apiVersion: apiVersionOf(type), kind: type.kind, ...object },
+      // JSON is YAML.
+      contentType: 'application/apply-patch+yaml',
+      signal: options.signal,
+    });
+  }
+
+  /** Sets how many replicas are wanted, and nothing else. */
+  async scale(
+    type: ResourceType,
+    namespace: string,
+    name: string,
+    replicas: number,
+    options: CallOptions & { readonly fieldManager?: string } = {},
+  ): Promise<void> {
+    const { fieldManager, signal } = options;
+    await this.#json<unknown>({
+      method: 'PATCH',
+      path: resourcePath(type, namespace, name, 'scale'),
+      query: { fieldManager },
+      body: { spec: { replicas } },
+      contentType: 'application/merge-patch+json',
+      signal,
+    });
+  }
+
+  /** Posts a review (a question that is not stored), e.g. a SubjectAccessReview, and returns it answered. */
+  async review<T>(type: ResourceType, spec: object, options: CallOptions = {}): Promise<T> {
+    return this.#json<T>({
+      method: 'POST',
+      path: resourcePath(type, undefined),
+      body: { apiVersion: apiVersionOf(type), kind: type.kind, metadata: {}, spec },
+      ...options,
+    });
   }
 
   async remove(

@@ -1,6 +1,7 @@
 export { ApiError, isAlreadyExists, isApiError, isConflict, isNotFound } from './api-error.ts';
 export { Backoff } from './backoff.ts';
 export {
+  type ApplyOptions,
   type CallOptions,
   KubeClient,
   type KubeClientOptions,

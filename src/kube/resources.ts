@@ -75,6 +75,15 @@ const core = (plural: string, kind: string, namespaced = true): ResourceType => 
   namespaced,
 });
 
+const grouped = (
+  group: string,
+  version: string,
+  plural: string,
+  kind: string,
+  namespaced = true,
+): ResourceType => ({ group, version, plural, kind, namespaced });
+const apps = (plural: string, kind: string): ResourceType => grouped('apps', 'v1', plural, kind);
+
 export const RESOURCES = {
   environments: fission('environments', 'Environment'),
   functions: fission('functions', 'Function'),
@@ -89,6 +98,27 @@ export const RESOURCES = {
   events: core('events', 'Event'),
   services: core('services', 'Service'),
   pods: core('pods', 'Pod'),
+  serviceaccounts: core('serviceaccounts', 'ServiceAccount'),
+  deployments: apps('deployments', 'Deployment'),
+  replicasets: apps('replicasets', 'ReplicaSet'),
+  endpointslices: grouped('discovery.k8s.io', 'v1', 'endpointslices', 'EndpointSlice'),
+  horizontalpodautoscalers: grouped(
+    'autoscaling',
+    'v2',
+    'horizontalpodautoscalers',
+    'HorizontalPodAutoscaler',
+  ),
+  leases: grouped('coordination.k8s.io', 'v1', 'leases', 'Lease'),
+  roles: grouped('rbac.authorization.k8s.io', 'v1', 'roles', 'Role'),
+  rolebindings: grouped('rbac.authorization.k8s.io', 'v1', 'rolebindings', 'RoleBinding'),
+  apiservices: grouped('apiregistration.k8s.io', 'v1', 'apiservices', 'APIService', false),
+  subjectaccessreviews: grouped(
+    'authorization.k8s.io',
+    'v1',
+    'subjectaccessreviews',
+    'SubjectAccessReview',
+    false,
+  ),
 } as const satisfies Record<string, ResourceType>;
 
 /** `apiVersion` as objects carry it, e.g. `fission.io/v1` or `v1`. */

@@ -6,6 +6,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 
 import { KubeClient } from '../client.ts';
 import type { KubeConnection } from '../kube-config.ts';
@@ -58,6 +59,8 @@ export class SmallApi {
   readonly #watches = new Set<OpenWatch>();
   /** Plurals whose events are held back, with those events. */
   readonly #held = new Map<string, Change[]>();
+  /** By object and field manager, what was applied last. */
+  readonly #applied = new Map<string, Stored>();
   #version = 1;
   #oldest = 0;
   #nextUid = 1;
@@ -158,7 +161,7 @@ export class SmallApi {
     const chunks: Buffer[] = [];
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
     const text = Buffer.concat(chunks).toString('utf8');
-    const isJson = request.headers['content-type']?.includes('json') ?? false;
+    const isJson = /json|apply-patch/.test(request.headers['content-type'] ?? '');
     const body: unknown = text !== '' && isJson ? JSON.parse(text) : text;
     const seen = { method: request.method ?? '', path: url.pathname, query: url.searchParams, body };
     this.requests.push(seen);
@@ -188,7 +191,14 @@ export class SmallApi {
       };
       return send(response, 201, this.#commit('ADDED', key, target, { ...body, metadata }));
     }
+    const manager = seen.query.get('fieldManager') ?? '';
+    const isApply = seen.method === 'PATCH' && seen.query.get('force') === 'true';
+    if (isApply) return this.#apply(`${key}|${manager}`, key, target, stored, body, response);
     if (stored === undefined) return fail(response, 404, 'NotFound');
+    if (target.subresource === 'scale') {
+      const spec = { ...(stored.spec as object), replicas: (body.spec as { replicas: number }).replicas };
+      return this.#update(key, target, stored, { ...stored, spec }, response, body);
+    }
     switch (seen.method) {
       case 'GET':
         return send(response, 200, stored);
@@ -202,6 +212,30 @@ export class SmallApi {
       default:
         return fail(response, 405, 'MethodNotAllowed');
     }
+  }
+
+  /** Server-side apply, as far as it concerns fields of objects: lists are replaced whole. */
+  #apply(
+    owner: string,
+    key: string,
+    target: Target,
+    stored: Stored | undefined,
+    body: Stored,
+    response: ServerResponse,
+  ): void {
+    const before = stored === undefined ? undefined : this.#applied.get(owner);
+    this.#applied.set(owner, body);
+    if (stored === undefined) {
+      const metadata = { ...body.metadata, uid: `uid-${this.#nextUid++}`, generation: 1 };
+      return send(response, 201, this.#commit('ADDED', key, target, { ...body, metadata }));
+    }
+    const kept = before === undefined ? stored : without(stored, before, body);
+    const next = merge(kept, body) as Stored;
+    const { resourceVersion } = stored.metadata;
+    if (isDeepStrictEqual({ ...next, metadata: { ...next.metadata, resourceVersion } }, stored)) {
+      return send(response, 200, stored);
+    }
+    this.#update(key, target, stored, next, response, body);
   }
 
   #update(
@@ -290,12 +324,28 @@ function nameSelected(query: URLSearchParams): string | undefined {
 
 function parsePath(path: string): Target | undefined {
   const match =
-    /^\/(?:api\/v1|apis\/([^/]+)\/v1)(?:\/namespaces\/([^/]+))?\/([a-z]+)(?:\/([^/]+))?(?:\/([a-z]+))?$/.exec(
+    /^\/(?:api\/v1|apis\/([^/]+)\/v\d[a-z0-9]*)(?:\/namespaces\/([^/]+))?\/([a-z]+)(?:\/([^/]+))?(?:\/([a-z]+))?$/.exec(
       path,
     );
   if (match === null) return undefined;
   const [, group = '', namespace, plural = '', name, subresource] = match;
   return { collection: `${group}/${plural}`, namespace, name, subresource };
+}
+
+/** The target without the fields that the manager applied before and leaves out now. */
+function without(target: unknown, before: unknown, now: unknown): unknown {
+  if (!isRecord(target) || !isRecord(before)) return target;
+  const result: Record<string, unknown> = { ...target };
+  for (const [name, value] of Object.entries(before)) {
+    const next = isRecord(now) ? now[name] : undefined;
+    if (next === undefined && !isRecord(value)) delete result[name];
+    else result[name] = without(result[name], value, next);
+  }
+  return result;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** RFC 7386. */
