@@ -4,6 +4,7 @@ import { ALL_VERBS, type KindInfo } from './formats/index.ts';
 import { STORED_CORE_KINDS } from './kinds/core.ts';
 import type { ResourceKind } from './kinds/resource-kind.ts';
 import { REVIEW_KINDS } from './kinds/reviews.ts';
+import { VIEW_KINDS } from './views/kinds.ts';
 
 function customKind(definition: KindDefinition): ResourceKind {
   return {
@@ -33,15 +34,19 @@ function customKind(definition: KindDefinition): ResourceKind {
   };
 }
 
+/** What is stored. */
 export const RESOURCES: readonly ResourceKind[] = [...STORED_CORE_KINDS, ...KINDS.map(customKind)];
 
-/** What discovery and OpenAPI tell of: the stored resources, and those that are only asked. */
-export const SERVED_KINDS: readonly KindInfo[] = [...RESOURCES, ...REVIEW_KINDS];
+/** What discovery and OpenAPI tell of: the stored resources, those that are told from others, and those that are only asked. */
+export const SERVED_KINDS: readonly KindInfo[] = [...RESOURCES, ...VIEW_KINDS, ...REVIEW_KINDS];
 
-const byPath = new Map(RESOURCES.map((kind) => [`${kind.group}/${kind.version}/${kind.plural}`, kind]));
+const byPath = new Map(
+  [...RESOURCES, ...VIEW_KINDS].map((kind) => [`${kind.group}/${kind.version}/${kind.plural}`, kind]),
+);
 const byId = new Map(RESOURCES.map((kind) => [kind.id, kind]));
 const byKind = new Map(RESOURCES.map((kind) => [`${kind.group}/${kind.version}/${kind.kind}`, kind]));
 
+/** Of any resource that a path can name, stored or not. */
 export function resourceByPath(group: string, version: string, plural: string): ResourceKind | undefined {
   return byPath.get(`${group}/${version}/${plural}`);
 }

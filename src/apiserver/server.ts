@@ -15,6 +15,9 @@ import { loadToken, writeKubeconfig } from './kubeconfig.ts';
 import { makeSecureFolder } from './secure-files.ts';
 import { Store, type StoreOptions } from './store/store.ts';
 import { certificateHosts, loadServerIdentity } from './tls.ts';
+import { ViewReader, type Reader } from './views/reader.ts';
+import type { PlatformFacts } from './views/view.ts';
+import type { ResourceKind } from './kinds/resource-kind.ts';
 import { WatchHub, type WatchHubOptions } from './watch/hub.ts';
 
 export interface ApiServerOptions {
@@ -57,20 +60,31 @@ export async function startApiServer(options: ApiServerOptions, logger: Logger):
   const store = new Store({ ...options.store, path: join(dataDir, 'state.db') });
   const hub = new WatchHub(store, options.watches);
   const proxy = new ServiceProxy(systemNamespace, options.upstreams ?? {}, logger);
-  const objects = new ObjectsHandler(store, (exchange, selection, form) =>
-    startWatch(store, hub, exchange, selection, form),
+  const release = options.release ?? '0.0.0';
+  const startedAt = new Date();
+  const facts = (): PlatformFacts => ({
+    namespace: systemNamespace,
+    release,
+    startedAt,
+    upstreams: proxy.upstreams,
+  });
+  const readerOf = ({ id, view }: ResourceKind): Reader =>
+    view === undefined ? store : new ViewReader(store, id, view, facts);
+  const objects = new ObjectsHandler(store, readerOf, (reader, exchange, selection, form) =>
+    startWatch(reader, hub, exchange, selection, form),
   );
-  const handler = new ApiHandler({ token, release: options.release ?? '0.0.0', objects, proxy, logger });
+  const handler = new ApiHandler({ token, release, objects, proxy, facts, logger });
   const server = createServer({ key: identity.key, cert: identity.certificate, minVersion: 'TLSv1.2' });
   // Uploads through the Service proxy may take long; headers may not.
   server.requestTimeout = 0;
   // Longer than clients keep idle connections, so that it is them who close: no request meets a closing socket.
   server.keepAliveTimeout = 120_000;
   server.on('request', (request, response) => void handler.handle(request, response));
+  server.on('upgrade', (request, socket, head) => handler.handleUpgrade(request, socket, head));
   // A client that speaks no TLS, or does not trust the CA, is its own business.
   server.on('tlsClientError', (err) => logger.debug({ err }, 'TLS handshake failed'));
 
-  const parts: { close(): void }[] = [hub, proxy, store];
+  const parts: { close(): void }[] = [hub, handler, proxy, store];
   const kubeconfigPath = join(dataDir, 'kubeconfig');
   let port: number;
   let url: string;
@@ -107,6 +121,7 @@ export async function startApiServer(options: ApiServerOptions, logger: Logger):
   const close = async (): Promise<void> => {
     clearInterval(renewal);
     hub.close();
+    handler.close();
     await stopListening(server);
     for (const part of parts) part.close();
   };

@@ -137,6 +137,7 @@ export async function up(options: UpOptions): Promise<void> {
     metrics,
     logs,
     logger,
+    version,
     ready: () => ready,
     mounts: { '/v1/archive': storage, '/v1/archives': storage },
   });

@@ -80,6 +80,15 @@ export function answerJson(req: IncomingMessage, res: ServerResponse, value: unk
   res.end(req.method === 'HEAD' ? undefined : body);
 }
 
+/** Answers `/_version` as Fission's router does: what runs here, and its clock. */
+export function answerVersion(req: IncomingMessage, res: ServerResponse, version: string): void {
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  answerJson(req, res, {
+    Build: { Version: version },
+    ServerTime: { Timezone: timeZone, CurrentTime: new Date().toISOString() },
+  });
+}
+
 /** Answers without a body. */
 export function answerEmpty(res: ServerResponse, status: number, fields: Fields = []): void {
   res.writeHead(status, fields.flat());

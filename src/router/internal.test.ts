@@ -37,6 +37,7 @@ beforeEach(async () => {
     logger: silent,
     metrics,
     logs,
+    version: '1.2.3',
     ready: () => ready,
     mounts: {
       '/v1/archive': async (req, res) => {
@@ -55,6 +56,14 @@ afterEach(async () => {
 });
 
 describe('health', () => {
+  it('answers /_version like the public listener', async () => {
+    const { status, text } = await fetchFrom(port, '/_version');
+    expect(status).toBe(200);
+    const { Build, ServerTime } = JSON.parse(text) as Record<string, Record<string, string>>;
+    expect(Build).toEqual({ Version: '1.2.3' });
+    expect(Date.now() - Date.parse(ServerTime?.['CurrentTime'] ?? '')).toBeLessThan(60_000);
+  });
+
   it('answers /healthz always and /readyz when all is served', async () => {
     expect((await fetchFrom(port, '/healthz')).status).toBe(200);
     expect((await fetchFrom(port, '/readyz')).status).toBe(200);

@@ -4,7 +4,7 @@ import findMyWay, { type HTTPMethod } from 'find-my-way';
 import type { Logger } from 'pino';
 import { FissiumError } from '../errors.ts';
 import type { LogStore, PlatformMetrics } from '../observe/index.ts';
-import { answerEmpty, answerError } from './answers.ts';
+import { answerEmpty, answerError, answerVersion } from './answers.ts';
 import { Call, type CallServices } from './call.ts';
 import { FUNCTION_PREFIX, namedFunctions } from './function-path.ts';
 import { HttpListener, type ListenerRequest } from './listener.ts';
@@ -20,6 +20,8 @@ export interface InternalListenerOptions {
   readonly logger: Logger;
   readonly metrics: PlatformMetrics;
   readonly logs: LogStore;
+  /** For `/_version`. */
+  readonly version: string;
   /** For `/readyz`: whether all that was deployed is served. */
   readonly ready: () => boolean;
   /** By path, e.g. `/v1/archive`; each gets that path and all below it. */
@@ -52,6 +54,8 @@ export function createInternalListener(options: InternalListenerOptions): Intern
   };
   add(READING, '/healthz', ({ request: { res } }) => answerEmpty(res, 200));
   add(READING, '/readyz', ({ request: { res } }) => answerEmpty(res, options.ready() ? 200 : 503));
+  // Fission's CLI asks one address for this and for functions by name.
+  add(READING, '/_version', ({ request: { req, res } }) => answerVersion(req, res, options.version));
   add(READING, '/metrics', async ({ request: { req, res } }) => {
     const { contentType, body } = await metrics.page();
     res.writeHead(200, { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(body) });
@@ -80,7 +84,7 @@ export function createInternalListener(options: InternalListenerOptions): Intern
     if (found === null) {
       const error = new FissiumError(
         'NO_ROUTE',
-        `The internal listener has nothing at ${req.method} ${target.path}; it serves /healthz, /readyz, /metrics, ` +
+        `The internal listener has nothing at ${req.method} ${target.path}; it serves /healthz, /readyz, /metrics, /_version, ` +
           `/v1/logs/NAMESPACE/FUNCTION and ${FUNCTION_PREFIX}[NAMESPACE/]NAME[/SUBPATH].`,
       );
       answerError(req, res, error, requestId);

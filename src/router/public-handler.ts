@@ -1,7 +1,7 @@
 /** What the router's public listener does with a request: find its trigger, or say why there is none. */
 import type { ResolvedTrigger } from '../api/index.ts';
 import { FissiumError } from '../errors.ts';
-import { answerEmpty, answerError, answerJson } from './answers.ts';
+import { answerEmpty, answerError, answerVersion } from './answers.ts';
 import { Call, type CallPlan, type CallServices } from './call.ts';
 import { actualHeaders, isPreflight, preflightHeaders } from './cors.ts';
 import { REQUEST_ID_HEADER } from './headers.ts';
@@ -121,12 +121,7 @@ export class PublicHandler {
       return true;
     }
     if (path === '/_version') {
-      const now = new Date();
-      const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
-      answerJson(req, res, {
-        Build: { Version: this.#options.version },
-        ServerTime: { Timezone: timeZone, CurrentTime: now.toISOString() },
-      });
+      answerVersion(req, res, this.#options.version);
       return true;
     }
     return false;

@@ -1,6 +1,8 @@
 /** From a request to its answer: who asks, what the path means, and which part answers. */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ServerResponse, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import {
   apiDocument,
@@ -17,12 +19,17 @@ import {
 import { findReview, type Review } from '../kinds/reviews.ts';
 import { isRecord } from '../object.ts';
 import { SERVED_KINDS } from '../resources.ts';
-import { ApiError, badRequest, methodNotAllowed, unknownPath } from '../status.ts';
+import { ApiError, badRequest, methodNotAllowed, notFound, unknownPath } from '../status.ts';
+import type { Revision } from '../store/revision.ts';
+import { upstreamOfPort } from '../views/platform-objects.ts';
+import type { PlatformFacts } from '../views/view.ts';
 import { readObject } from './body.ts';
 import type { ObjectsHandler } from './objects-handler.ts';
+import { answerPodLog } from './pod-log.ts';
+import { checkPortForward, servePortForward } from './port-forward.ts';
 import { parseProxyPath, type ServiceProxy } from './proxy.ts';
 import { sendError, sendJson, sendText, type Exchange } from './respond.ts';
-import { parseTarget, pathSegments } from './target.ts';
+import { parseTarget, pathSegments, type Target } from './target.ts';
 
 export interface ApiHandlerParts {
   readonly token: string;
@@ -30,6 +37,7 @@ export interface ApiHandlerParts {
   readonly release: string;
   readonly objects: ObjectsHandler;
   readonly proxy: ServiceProxy;
+  readonly facts: () => PlatformFacts;
   readonly logger: Logger;
 }
 
@@ -40,6 +48,7 @@ export class ApiHandler {
   readonly #tokenDigest: Buffer;
   readonly #open: ReadonlyMap<string, Answer>;
   readonly #documents: ReadonlyMap<string, Answer>;
+  readonly #forwards = new Set<() => void>();
   #openApi: OpenApiDocuments | undefined;
 
   constructor(parts: ApiHandlerParts) {
@@ -65,23 +74,60 @@ export class ApiHandler {
 
   /** Never rejects: every failure is answered. */
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const [path, search] = splitUrl(request.url ?? '/');
-    const exchange: Exchange = {
-      request,
-      response,
-      method: request.method ?? 'GET',
-      path: path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path,
-      query: new URLSearchParams(search),
-    };
+    const exchange = exchangeOf(request, response);
     try {
-      await this.#dispatch(exchange, path, search);
+      await this.#dispatch(exchange);
     } catch (error) {
       sendError(exchange, error, this.#parts.logger);
     }
   }
 
-  async #dispatch(exchange: Exchange, rawPath: string, search: string): Promise<void> {
+  /** A request to go on in another protocol. Never throws: every failure is answered. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // Nothing else is listening now; the one who cuts it is told by nobody.
+    socket.on('error', () => socket.destroy());
+    const response = new ServerResponse(request);
+    const exchange = exchangeOf(request, response);
+    try {
+      this.#authenticate(request);
+      const target = parseTarget(pathSegments(exchange.path));
+      if (target.subresource !== 'portforward') throw badRequest('this path upgrades to no other protocol');
+      checkPortForward(request);
+      const { name } = this.#podOf(target).object.metadata;
+      const close = servePortForward(socket, head, {
+        pod: name,
+        upstreamOf: (port) =>
+          target.namespace === this.#parts.facts().namespace
+            ? upstreamOfPort(this.#parts.facts(), name, port)
+            : undefined,
+        logger: this.#parts.logger,
+      });
+      this.#forwards.add(close);
+      socket.once('close', () => this.#forwards.delete(close));
+    } catch (error) {
+      // What upgrades here is always a TCP connection.
+      response.assignSocket(socket as Socket);
+      response.shouldKeepAlive = false;
+      response.once('finish', () => socket.end());
+      sendError(exchange, error, this.#parts.logger);
+    }
+  }
+
+  /** Ends what was upgraded: no server waits for it. */
+  close(): void {
+    for (const close of this.#forwards) close();
+  }
+
+  #podOf(target: Target): Revision {
+    const { kind, namespace = '', name = '' } = target;
+    const pod = this.#parts.objects.read(kind, { resource: kind.id, namespace, name });
+    if (pod === undefined) throw notFound(kind, name);
+    return pod;
+  }
+
+  async #dispatch(exchange: Exchange): Promise<void> {
     const { path } = exchange;
+    const [rawPath, search] = splitUrl(exchange.request.url ?? '/');
     const open = this.#open.get(path);
     if (open !== undefined) return readOnly(exchange, open);
     this.#authenticate(exchange.request);
@@ -98,7 +144,13 @@ export class ApiHandler {
       const review = findReview(group, version, plural);
       if (review !== undefined) return answerReview(exchange, review);
     }
-    await this.#parts.objects.handle(exchange, parseTarget(segments));
+    const target = parseTarget(segments);
+    if (target.subresource === 'log') {
+      if (exchange.method !== 'GET' && exchange.method !== 'HEAD') throw methodNotAllowed(exchange.method);
+      return answerPodLog(exchange, this.#podOf(target).object, this.#parts.facts());
+    }
+    if (target.subresource === 'portforward') throw badRequest('Upgrade request required');
+    await this.#parts.objects.handle(exchange, target);
   }
 
   #authenticate(request: IncomingMessage): void {
@@ -122,6 +174,17 @@ export class ApiHandler {
 
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest();
+}
+
+function exchangeOf(request: IncomingMessage, response: ServerResponse): Exchange {
+  const [path, search] = splitUrl(request.url ?? '/');
+  return {
+    request,
+    response,
+    method: request.method ?? 'GET',
+    path: path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path,
+    query: new URLSearchParams(search),
+  };
 }
 
 function splitUrl(url: string): [path: string, search: string] {

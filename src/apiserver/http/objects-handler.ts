@@ -24,29 +24,43 @@ import {
   badRequest,
   methodNotAllowed,
   notFound,
+  qualifiedResource,
   successStatus,
   unsupportedMediaType,
 } from '../status.ts';
 import type { Revision } from '../store/revision.ts';
 import type { Store } from '../store/store.ts';
+import type { Reader } from '../views/reader.ts';
+import type { View } from '../views/view.ts';
 import { mediaTypeOf, parseJson, readBody, readObject } from './body.ts';
 import { sendJson, sendText, type Exchange } from './respond.ts';
 import type { Target } from './target.ts';
 
 /** Starts a watch and answers it. */
-export type WatchStarter = (exchange: Exchange, selection: Selection, form: ObjectForm) => void;
+export type WatchStarter = (
+  reader: Reader,
+  exchange: Exchange,
+  selection: Selection,
+  form: ObjectForm,
+) => void;
 
 export class ObjectsHandler {
   readonly #store: Store;
   readonly #startWatch: WatchStarter;
+  readonly #readerOf: (kind: ResourceKind) => Reader;
 
-  constructor(store: Store, startWatch: WatchStarter) {
+  /** @param readerOf where the objects of a kind are read: the store, or what tells a view's */
+  constructor(store: Store, readerOf: (kind: ResourceKind) => Reader, startWatch: WatchStarter) {
     this.#store = store;
+    this.#readerOf = readerOf;
     this.#startWatch = startWatch;
   }
 
   async handle(exchange: Exchange, target: Target): Promise<void> {
     const { method } = exchange;
+    if (target.kind.view !== undefined && method !== 'GET' && method !== 'HEAD') {
+      throw readOnly(target.kind, target.kind.view);
+    }
     if (target.name === undefined) {
       if (method === 'GET' || method === 'HEAD') return this.#list(exchange, target);
       if (method === 'POST') return this.#create(exchange, target);
@@ -72,19 +86,25 @@ export class ObjectsHandler {
     }
   }
 
+  /** One object, stored or told. */
+  read(kind: ResourceKind, key: ObjectKey): Revision | undefined {
+    return this.#readerOf(kind).get(key);
+  }
+
   #get(exchange: Exchange, kind: ResourceKind, key: ObjectKey): void {
     const form = formOf(exchange);
     if (isWatch(exchange.query)) {
       // The old way to watch one object.
       const query = new URLSearchParams({ fieldSelector: `metadata.name=${key.name}` });
       this.#startWatch(
+        this.#readerOf(kind),
         exchange,
         parseSelection(kind, kind.namespaced ? key.namespace : undefined, query),
         form,
       );
       return;
     }
-    const revision = this.#store.get(key);
+    const revision = this.read(kind, key);
     if (revision === undefined) throw notFound(kind, key.name);
     sendRevision(exchange, 200, kind, revision, form);
   }
@@ -94,13 +114,13 @@ export class ObjectsHandler {
     const form = formOf(exchange);
     const selection = parseSelection(kind, target.namespace, exchange.query);
     if (isWatch(exchange.query)) {
-      this.#startWatch(exchange, selection, form);
+      this.#startWatch(this.#readerOf(kind), exchange, selection, form);
       return;
     }
     if (exchange.query.has('sendInitialEvents')) {
       throw badRequest('sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list');
     }
-    const page = listObjects(this.#store, selection, exchange.query);
+    const page = listObjects(this.#readerOf(kind), selection, exchange.query);
     const metadata = {
       resourceVersion: String(page.rv),
       ...(page.continueToken === undefined ? {} : { continue: page.continueToken }),
@@ -186,6 +206,15 @@ export class ObjectsHandler {
       listText(exchange, kind, page, { resourceVersion: String(page.rv) }, 'object'),
     );
   }
+}
+
+function readOnly(kind: ResourceKind, view: View): ApiError {
+  return new ApiError(
+    405,
+    'MethodNotAllowed',
+    `${qualifiedResource(kind)} cannot be written: ${view.readOnly}`,
+    {},
+  );
 }
 
 type ApplyPatch = (object: KubeObject, patch: unknown) => JsonObject;

@@ -68,6 +68,10 @@ export class ServiceProxy {
     this.#logger = logger;
   }
 
+  get upstreams(): Upstreams {
+    return this.#upstreams;
+  }
+
   setUpstreams(upstreams: Upstreams): void {
     this.#upstreams = upstreams;
   }

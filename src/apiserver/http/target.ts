@@ -51,6 +51,10 @@ function target(
   if (namespace !== undefined && !kind.namespaced) throw unknownPath();
   // One object of a namespaced resource has no path without its namespace.
   if (namespace === undefined && kind.namespaced && name !== undefined) throw unknownPath();
-  if (subresource !== undefined && !(subresource === 'status' && kind.hasStatus)) throw unknownPath();
+  const known =
+    subresource === undefined ||
+    (subresource === 'status' && kind.hasStatus) ||
+    kind.view?.subresources?.includes(subresource) === true;
+  if (!known) throw unknownPath();
   return { kind, namespace, name, subresource };
 }

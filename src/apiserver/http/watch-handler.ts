@@ -2,7 +2,7 @@ import type { ObjectForm } from '../formats/index.ts';
 import { parseResourceVersion, refuseFuture } from '../objects/list.ts';
 import type { Selection } from '../objects/selection.ts';
 import { badRequest, expired } from '../status.ts';
-import type { Store } from '../store/store.ts';
+import type { Reader } from '../views/reader.ts';
 import type { WatchHub } from '../watch/hub.ts';
 import { Watcher, type WatchOptions } from '../watch/watcher.ts';
 import { includeObjectOf } from './objects-handler.ts';
@@ -13,7 +13,7 @@ const DEFAULT_TIMEOUT_SECONDS = 30 * 60;
 
 /** Answers a watch with a stream of events that lasts until its timeout, the client or the server ends it. */
 export function startWatch(
-  store: Store,
+  store: Reader,
   hub: WatchHub,
   exchange: Exchange,
   selection: Selection,
@@ -48,7 +48,7 @@ export function startWatch(
 }
 
 function watchOptions(
-  store: Store,
+  store: Reader,
   selection: Selection,
   form: ObjectForm,
   query: URLSearchParams,

@@ -3,6 +3,7 @@ import type { KindInfo } from '../formats/kind-info.ts';
 import type { NameRule } from '../names.ts';
 import type { KubeObject } from '../object.ts';
 import type { Cause } from '../status.ts';
+import type { View } from '../views/view.ts';
 
 /** All that this server knows of one resource: what differs between resources is here and nowhere else. */
 export interface ResourceKind extends KindInfo {
@@ -14,6 +15,8 @@ export interface ResourceKind extends KindInfo {
    */
   readonly custom: boolean;
   readonly nameRule: NameRule;
+  /** Its objects are not stored: they are told from others, and read-only. */
+  readonly view?: View;
   /** How long an object lives after its last change. @default for ever */
   readonly ttlMs?: number;
   /** Everything wrong with the object, unknown fields included. Never throws. */

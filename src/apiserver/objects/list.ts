@@ -1,6 +1,6 @@
 import { badRequest, ApiError, expired } from '../status.ts';
 import type { Revision } from '../store/revision.ts';
-import type { Store } from '../store/store.ts';
+import type { Reader } from '../views/reader.ts';
 import type { Selection } from './selection.ts';
 
 export interface ListPage {
@@ -26,7 +26,7 @@ const CHUNK = 500;
  * One page of the selected objects, sorted by namespace and name. Later pages show the state of the first.
  * Fails with 400 for bad parameters, 410 once that state is forgotten, 504 for a resourceVersion of the future.
  */
-export function listObjects(store: Store, selection: Selection, query: URLSearchParams): ListPage {
+export function listObjects(store: Reader, selection: Selection, query: URLSearchParams): ListPage {
   const limit = parseLimit(query.get('limit'));
   const token = query.get('continue') ?? '';
   const start = token === '' ? undefined : decodeToken(token);
@@ -54,7 +54,7 @@ interface Range {
   readonly limit: number;
 }
 
-function collect(store: Store, selection: Selection, range: Range): { items: Revision[]; more: boolean } {
+function collect(store: Reader, selection: Selection, range: Range): { items: Revision[]; more: boolean } {
   const { kind, namespace, matches, name } = selection;
   if (name !== undefined && namespace !== undefined && range.rv === store.rv) {
     const found = store.get({ resource: kind.id, namespace, name });
@@ -95,7 +95,7 @@ export function parseResourceVersion(text: string | null): number | undefined {
 }
 
 /** Fails with 504 as Kubernetes does: clients then list anew without a resourceVersion. */
-export function refuseFuture(store: Store, rv: number): void {
+export function refuseFuture(store: Reader, rv: number): void {
   if (rv <= store.rv) return;
   throw new ApiError(504, 'Timeout', `Timeout: Too large resource version: ${rv}, current: ${store.rv}`, {
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
@@ -103,7 +103,7 @@ export function refuseFuture(store: Store, rv: number): void {
   });
 }
 
-function requestedRv(store: Store, query: URLSearchParams): number {
+function requestedRv(store: Reader, query: URLSearchParams): number {
   const rv = parseResourceVersion(query.get('resourceVersion'));
   const match = query.get('resourceVersionMatch') ?? '';
   if (match !== '' && match !== 'Exact' && match !== 'NotOlderThan') {

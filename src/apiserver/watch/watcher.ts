@@ -13,7 +13,7 @@ import type { KubeObject } from '../object.ts';
 import type { Selection } from '../objects/selection.ts';
 import { expired, type ApiError } from '../status.ts';
 import type { Change, Revision } from '../store/revision.ts';
-import type { Store } from '../store/store.ts';
+import type { Reader } from '../views/reader.ts';
 
 export interface WatchOptions {
   readonly selection: Selection;
@@ -39,7 +39,7 @@ const CHUNK = 200;
 
 export class Watcher {
   readonly options: WatchOptions;
-  readonly #store: Store;
+  readonly #store: Reader;
   readonly #sink: WatchSink;
   #sentRv: number;
   /** While the present objects are being sent: the last one that was. */
@@ -49,7 +49,7 @@ export class Watcher {
   #columnsSent = false;
   #ended = false;
 
-  constructor(store: Store, options: WatchOptions, sink: WatchSink) {
+  constructor(store: Reader, options: WatchOptions, sink: WatchSink) {
     this.options = options;
     this.#store = store;
     this.#sink = sink;
@@ -76,7 +76,8 @@ export class Watcher {
 
   /** What was just committed, after `beforeRv`. */
   deliver(changes: readonly Change[], beforeRv: number): void {
-    if (!this.#flowing() || !this.#initialDone || this.#sentRv !== beforeRv) {
+    const told = this.options.selection.kind.view !== undefined;
+    if (told || !this.#flowing() || !this.#initialDone || this.#sentRv !== beforeRv) {
       this.pump();
       return;
     }

@@ -149,6 +149,7 @@ export async function startTestPlatform(): Promise<TestPlatform> {
     logger,
     metrics,
     logs,
+    version: '0.0.0',
     ready: () => true,
     mounts: { '/v1/archive': createStorageHandler({ archives, logger }) },
   });

@@ -1,0 +1,137 @@
+/** `pods/{name}/log`: a function's log, as the text that kubectl prints. */
+import { request as httpRequest } from 'node:http';
+import { createInterface } from 'node:readline';
+import type { KubeObject } from '../object.ts';
+import { ApiError, badRequest } from '../status.ts';
+import { functionOfPod } from '../views/kinds.ts';
+import type { PlatformFacts } from '../views/view.ts';
+import { isRecord } from '../object.ts';
+import { sendText, type Exchange } from './respond.ts';
+
+/** What the platform's own Pods have to say. */
+const PLATFORM_LOG =
+  'This part of the platform runs in its one process, which writes its log to standard error: see the terminal or the service manager that started it.\n';
+
+interface LogOptions {
+  readonly follow: boolean;
+  readonly timestamps: boolean;
+  readonly limitBytes: number;
+  /** For the internal listener's /v1/logs. */
+  readonly search: URLSearchParams;
+}
+
+/** Answers with the log. Fails with 400 for parameters or a container that there is none of, 503 before the platform listens. */
+export async function answerPodLog(exchange: Exchange, pod: KubeObject, facts: PlatformFacts): Promise<void> {
+  const options = logOptions(exchange.query);
+  checkContainer(pod, exchange.query.get('container') ?? '');
+  const fn = functionOfPod(pod);
+  if (fn === undefined) {
+    sendText(exchange, 200, 'text/plain; charset=utf-8', PLATFORM_LOG);
+    return;
+  }
+  const base = facts.upstreams['router-internal'];
+  if (base === undefined) throw unavailable('the platform does not listen yet');
+  const path = `/v1/logs/${encodeURIComponent(fn.namespace)}/${encodeURIComponent(fn.name)}`;
+  await sendLines(exchange, new URL(`${path}?${options.search}`, base), options);
+}
+
+function logOptions(query: URLSearchParams): LogOptions {
+  const isSet = (name: string): boolean => ['true', '1', ''].includes(query.get(name) ?? 'false');
+  if (isSet('previous'))
+    throw badRequest('previous terminated container not found: functions have no earlier one');
+  const search = new URLSearchParams();
+  const tail = wholeNumber(query, 'tailLines');
+  if (tail !== undefined) search.set('tail', String(tail));
+  const seconds = wholeNumber(query, 'sinceSeconds');
+  const since = query.get('sinceTime') ?? '';
+  if (seconds !== undefined && since !== '') {
+    throw badRequest('at most one of `sinceTime` or `sinceSeconds` may be specified');
+  }
+  if (seconds !== undefined) search.set('since', String(Date.now() - seconds * 1000));
+  if (since !== '') {
+    const sinceMs = Date.parse(since);
+    if (Number.isNaN(sinceMs))
+      throw badRequest(`sinceTime must be a time as in RFC 3339, not ${JSON.stringify(since)}`);
+    search.set('since', String(Math.max(0, sinceMs)));
+  }
+  const follow = isSet('follow');
+  if (follow) search.set('follow', '1');
+  return {
+    follow,
+    timestamps: isSet('timestamps'),
+    limitBytes: wholeNumber(query, 'limitBytes') ?? Number.POSITIVE_INFINITY,
+    search,
+  };
+}
+
+function wholeNumber(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name) ?? '';
+  if (text === '') return undefined;
+  if (!/^\d{1,12}$/.test(text))
+    throw badRequest(`${name} must be a whole number from 0 on, not ${JSON.stringify(text)}`);
+  return Number(text);
+}
+
+function checkContainer(pod: KubeObject, wanted: string): void {
+  const spec = isRecord(pod['spec']) ? pod['spec'] : {};
+  const list: unknown[] = Array.isArray(spec['containers']) ? spec['containers'] : [];
+  const names = list.map((each) => (isRecord(each) ? each['name'] : undefined));
+  if (wanted === '' || names.includes(wanted)) return;
+  throw badRequest(
+    `container ${wanted} is not valid for pod ${pod.metadata.name}; it has ${names.join(', ')}`,
+  );
+}
+
+/** Lines of the log as they come, until there are no more, the limit is reached or the client goes. */
+function sendLines(exchange: Exchange, url: URL, { timestamps, limitBytes }: LogOptions): Promise<void> {
+  const { response } = exchange;
+  return new Promise((resolve, reject) => {
+    const upstream = httpRequest(url, { agent: false });
+    response.once('close', () => upstream.destroy());
+    upstream.once('error', (error) => {
+      if (response.headersSent) response.destroy();
+      else if (response.destroyed) resolve();
+      else reject(unavailable(`the log cannot be read: ${error.message}`));
+    });
+    upstream.once('response', (answer) => {
+      if (answer.statusCode !== 200) {
+        answer.resume();
+        reject(unavailable(`the log cannot be read: the platform answered ${answer.statusCode}`));
+        return;
+      }
+      response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' });
+      if (exchange.method === 'HEAD') {
+        response.end();
+        upstream.destroy();
+        resolve();
+        return;
+      }
+      response.flushHeaders();
+      let left = limitBytes;
+      const lines = createInterface({ input: answer, crlfDelay: Infinity });
+      lines.on('line', (encoded) => {
+        if (left <= 0) return;
+        const text = Buffer.from(lineText(encoded, timestamps));
+        const part = text.subarray(0, left);
+        left -= part.length;
+        if (!response.write(part)) {
+          lines.pause();
+          response.once('drain', () => lines.resume());
+        }
+        if (left <= 0) upstream.destroy();
+      });
+      lines.once('close', () => {
+        response.end();
+        resolve();
+      });
+    });
+    upstream.end();
+  });
+}
+
+function lineText(encoded: string, timestamps: boolean): string {
+  const { time, line } = JSON.parse(encoded) as { time: string; line: string };
+  return timestamps ? `${time} ${line}\n` : `${line}\n`;
+}
+
+const unavailable = (why: string): ApiError => new ApiError(503, 'ServiceUnavailable', why);
