@@ -13,6 +13,12 @@ import type { ResolvedEnvironment } from './resolved.ts';
 import { checkResources, resolveResources } from './resources.ts';
 import { rules } from './rules.ts';
 import {
+  checkScalingBlock,
+  readScalingAnnotations,
+  resolveScaling,
+  scalingBlockSchema,
+} from './scaling-settings.ts';
+import {
   choice,
   closed,
   conditionsStatusSchema,
@@ -26,6 +32,9 @@ import { createValidator } from './validate.ts';
 /** The image that makes an environment a Wasm one. */
 const WASM_IMAGE = 'wasm';
 const DEFAULT_TERMINATION_GRACE_S = 90;
+/** Before version 3 of the interface there is no pool size; Fission then keeps three pods. */
+const POOL_SIZE_VERSION = 3;
+const POOL_SIZE_BEFORE = 3;
 
 const runtimeSchema = closed(
   {
@@ -79,6 +88,7 @@ const specSchema = closed(
     ),
     keeparchive: Type.Optional(Type.Boolean({ description: 'Hand archives over unextracted (.jar).' })),
     imagepullsecret: Type.Optional(Type.String({ description: 'Secret for pulling the images.' })),
+    scaling: Type.Optional(scalingBlockSchema),
   },
   { description: 'How code of this kind is built and run.' },
 );
@@ -94,7 +104,7 @@ export type Environment = Static<typeof environmentSchema>;
 
 function checkEnvironment({ metadata, spec }: Environment, report: Report): void {
   checkMetadata(metadata, report);
-  const { runtime, builder = {}, resources } = spec;
+  const { runtime, builder = {}, resources, scaling } = spec;
   if (runtime.image === '') report('spec.runtime.image', 'must not be empty: "wasm", or a container image');
   for (const [path, part] of Object.entries({ 'spec.runtime': runtime, 'spec.builder': builder })) {
     checkPodSpec(`${path}.podspec`, part.podspec, report);
@@ -102,6 +112,7 @@ function checkEnvironment({ metadata, spec }: Environment, report: Report): void
   }
   checkContainerNames(metadata.name, runtime, report);
   checkResources('spec.resources', resources, report);
+  if (scaling !== undefined) checkScalingBlock('spec.scaling', scaling, report);
 }
 
 /** A container of the pod spec that is to be the runtime is recognised by its name. */
@@ -119,9 +130,10 @@ function checkContainerNames(name: string, runtime: Environment['spec']['runtime
   });
 }
 
-const validate = createValidator<Environment>(environmentSchema, (environment) =>
-  collect((report) => checkEnvironment(environment, report)),
-);
+const validate = createValidator<Environment>(environmentSchema, (environment) => [
+  ...readScalingAnnotations(environment.metadata.annotations ?? {}).errors,
+  ...collect((report) => checkEnvironment(environment, report)),
+]);
 
 /** Fission fixes `spec.version` at creation. */
 function validateUpdate(stored: unknown, object: unknown): FieldError[] {
@@ -174,7 +186,8 @@ export function resolveEnvironment(environment: Environment): ResolvedEnvironmen
     image,
     wasm: image === WASM_IMAGE,
     version: spec.version,
-    poolSize: spec.poolsize ?? 0,
+    poolSize: spec.version < POOL_SIZE_VERSION ? POOL_SIZE_BEFORE : (spec.poolsize ?? 0),
+    scaling: resolveScaling(spec.scaling, object.metadata.annotations ?? {}),
     builder: builder.image === '' ? null : builder,
     keepArchive: spec.keeparchive ?? false,
     terminationGracePeriodMs: (spec.terminationGracePeriod ?? DEFAULT_TERMINATION_GRACE_S) * 1000,

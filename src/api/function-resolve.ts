@@ -16,6 +16,7 @@ import type {
   ResolvedInstance,
   ResolvedLimits,
   ResolvedMount,
+  ResolvedPods,
   ResolvedScale,
 } from './resolved.ts';
 import { memoryLimitBytes, resolveResources } from './resources.ts';
@@ -63,6 +64,7 @@ export function resolveFunction(fn: FissionFunction): ResolvedFunction {
     env: resolveEnv(namespace, spec.env ?? []),
     envFrom: resolveEnvFrom(namespace, spec.envFrom ?? []),
     limits: resolveLimits(spec, wasm),
+    pods: resolvePods(spec),
     wasm: { instance: resolveInstance(spec, wasm), allowedOutboundHosts: wasm.allowedOutboundHosts ?? [] },
     scale: resolveScale(spec),
     idleTimeoutMs: idleTimeoutMs(spec),
@@ -113,7 +115,7 @@ function milliseconds(value: string | number | undefined): number | undefined {
 
 function resolveLimits(spec: FunctionSpec, wasm: WasmBlock): ResolvedLimits {
   const { streaming } = spec;
-  const concurrency = firstSet([spec.concurrency], DEFAULTS.concurrency) * firstSet([spec.requestsPerPod], 1);
+  const { maxPods, requestsPerPod } = resolvePods(spec);
   return {
     firstByteTimeoutMs: firstSet([spec.functionTimeout], DEFAULTS.functionTimeoutS) * 1000,
     idleTimeoutMs: firstSet(
@@ -127,9 +129,23 @@ function resolveLimits(spec: FunctionSpec, wasm: WasmBlock): ResolvedLimits {
     memoryBytes: memoryLimitBytes(spec.resources),
     bodyLimitBytes:
       (wasm.bodyLimit === undefined ? null : parseBytes(wasm.bodyLimit)) ?? DEFAULTS.bodyLimitBytes,
-    concurrency,
+    concurrency: maxPods * requestsPerPod,
     queue: wasm.queue ?? DEFAULTS.queue,
     cpuTimeMs: milliseconds(wasm.cpuTime) ?? DEFAULTS.cpuTimeMs,
+  };
+}
+
+function resolvePods({
+  concurrency,
+  requestsPerPod,
+  onceOnly = false,
+  retainPods = 0,
+}: FunctionSpec): ResolvedPods {
+  return {
+    requestsPerPod: onceOnly ? 1 : firstSet([requestsPerPod], 1),
+    maxPods: firstSet([concurrency], DEFAULTS.concurrency),
+    onceOnly,
+    retainPods,
   };
 }
 

@@ -97,6 +97,30 @@ export interface ResolvedScale {
   readonly callsPerPod: number;
 }
 
+/** How a function uses the pods of a pool. */
+export interface ResolvedPods {
+  /** Requests in one pod at once; 1 where each pod serves one request only. */
+  readonly requestsPerPod: number;
+  /** Most pods at once (Fission's `concurrency`). */
+  readonly maxPods: number;
+  /** Whether a pod serves one request and is then replaced. */
+  readonly onceOnly: boolean;
+  /** Specialised pods that stay when idle. */
+  readonly retainPods: number;
+}
+
+/** When the pool of an environment grows and shrinks. */
+export interface ResolvedScaling {
+  /** Share of the pool that is idle at least, per cent; 0 for none. */
+  readonly idlePercent: number;
+  /** More waiting requests than these scale at once to what they need. */
+  readonly queueThreshold: number;
+  /** Most pods of the environment in all. */
+  readonly maxPods: number;
+  /** How long pods that are no longer needed stay. */
+  readonly idleTimeoutMs: number;
+}
+
 export interface ResolvedFunction extends Resolved {
   /** `name` is '' where the function names none (executor `container`). */
   readonly environment: ObjectName & { readonly version?: string };
@@ -113,6 +137,7 @@ export interface ResolvedFunction extends Resolved {
   /** In order; later sources win. */
   readonly envFrom: readonly ResolvedEnvFrom[];
   readonly limits: ResolvedLimits;
+  readonly pods: ResolvedPods;
   readonly wasm: {
     readonly instance: ResolvedInstance;
     /** As written; read each with `parseOutboundHost`. */
@@ -212,7 +237,9 @@ export interface ResolvedEnvironment extends Resolved {
   readonly wasm: boolean;
   /** Fission's environment interface, 1 to 3. */
   readonly version: number;
+  /** Generic pods, or Wasm hosts, kept ready. */
   readonly poolSize: number;
+  readonly scaling: ResolvedScaling;
   readonly builder: { readonly image: string; readonly command: string } | null;
   readonly keepArchive: boolean;
   readonly terminationGracePeriodMs: number;

@@ -1,8 +1,9 @@
 /** `spec.wasm` and its annotations, read into one block of settings. */
+import { readBlockAnnotations, readList, readNumber, withoutEmpty } from './block-annotations.ts';
+import type { AnnotatedBlock } from './block-annotations.ts';
 import { collect } from './checks.ts';
 import type { Report } from './checks.ts';
 import { DURATION_WORDS, parseSecondsOrDuration } from './duration.ts';
-import type { FieldError } from './kind.ts';
 import { parseOutboundHost } from './outbound-host.ts';
 import { QUANTITY_WORDS, parseBytes } from './quantity.ts';
 import { createValidator } from './validate.ts';
@@ -29,18 +30,6 @@ const FIELD_ANNOTATIONS: Readonly<Record<string, { path: string; read: (text: st
   'idle-timeout': { path: 'idleTimeout', read: String },
   'total-timeout': { path: 'totalTimeout', read: String },
 };
-
-/** Text that is no number stays text, which the schema then refuses. */
-function readNumber(text: string): string | number {
-  return /^\d{1,15}$/.test(text) ? Number(text) : text;
-}
-
-function readList(text: string): string[] {
-  return text
-    .split(',')
-    .map((entry) => entry.trim())
-    .filter((entry) => entry !== '');
-}
 
 /** Checks of a block whose shape is right already; `path` is where it stands. */
 export function checkWasmBlock(path: string, block: WasmBlock, report: Report): void {
@@ -71,69 +60,21 @@ const validateBlock = createValidator<WasmBlock>(wasmBlockSchema, (block) =>
 );
 
 /** What the annotations say, the single ones before the JSON; with all that is wrong with them. */
-export function readWasmAnnotations(annotations: Readonly<Record<string, string>>): {
-  block: WasmBlock;
-  errors: FieldError[];
-} {
-  const json = readJsonAnnotation(annotations[WASM_ANNOTATION]);
-  const single = readFieldAnnotations(annotations);
-  return { block: mergeWasmBlocks(single.block, json.block), errors: [...json.errors, ...single.errors] };
-}
-
-function readJsonAnnotation(text: string | undefined): { block: WasmBlock; errors: FieldError[] } {
-  if (text === undefined) return { block: {}, errors: [] };
-  const path = `metadata.annotations[${WASM_ANNOTATION}]`;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return { block: {}, errors: [{ path, message: `must be JSON like spec.wasm: ${reason}` }] };
-  }
-  // An unknown field here cannot be dropped with a warning: the annotation is one value.
-  const errors = validateBlock(value).map(({ path: inner, message }) => ({
-    path: inner === '' ? path : `${path}.${inner}`,
-    message,
-  }));
-  // Without errors it has the type of the schema.
-  return { block: errors.length === 0 ? (value as WasmBlock) : {}, errors };
-}
-
-function readFieldAnnotations(annotations: Readonly<Record<string, string>>): {
-  block: WasmBlock;
-  errors: FieldError[];
-} {
-  const errors: FieldError[] = [];
-  let block: WasmBlock = {};
-  for (const [name, text] of Object.entries(annotations)) {
-    if (!name.startsWith(`${WASM_ANNOTATION}-`)) continue;
-    const path = `metadata.annotations[${name}]`;
-    const suffix = name.slice(WASM_ANNOTATION.length + 1);
-    const field = Object.hasOwn(FIELD_ANNOTATIONS, suffix) ? FIELD_ANNOTATIONS[suffix] : undefined;
-    if (field === undefined) {
-      const known = Object.keys(FIELD_ANNOTATIONS).map((other) => `${WASM_ANNOTATION}-${other}`);
-      errors.push({ path, message: `is not known; there are ${known.join(', ')}` });
-      continue;
-    }
-    const [outer = '', inner] = field.path.split('.');
-    const value = field.read(text);
-    const part: unknown = { [outer]: inner === undefined ? value : { [inner]: value } };
-    const found = validateBlock(part);
-    errors.push(...found.map(({ message }) => ({ path, message })));
-    // Without errors it has the type of the schema.
-    if (found.length === 0) block = mergeWasmBlocks(block, part as WasmBlock);
-  }
-  return { block, errors };
+export function readWasmAnnotations(
+  annotations: Readonly<Record<string, string>>,
+): AnnotatedBlock<WasmBlock> {
+  return readBlockAnnotations<WasmBlock>(annotations, {
+    annotation: WASM_ANNOTATION,
+    field: 'spec.wasm',
+    fields: FIELD_ANNOTATIONS,
+    validate: validateBlock,
+    merge: mergeWasmBlocks,
+    empty: {},
+  });
 }
 
 /** Each field from the first block that has it. */
 export function mergeWasmBlocks(first: WasmBlock, second: WasmBlock): WasmBlock {
   const instance = { ...withoutEmpty(second.instance), ...withoutEmpty(first.instance) };
   return { ...withoutEmpty(second), ...withoutEmpty(first), instance };
-}
-
-function withoutEmpty<T extends object>(object: T | undefined): Partial<T> {
-  const entries = Object.entries(object ?? {}).filter(([, value]) => value !== undefined && value !== null);
-  // Fewer of the same entries.
-  return Object.fromEntries(entries) as Partial<T>;
 }

@@ -119,6 +119,7 @@ export const FULL_OBJECTS: readonly FullObject[] = [
     terminationGracePeriod: 360,
     keeparchive: true,
     imagepullsecret: 'registry',
+    scaling: { idlePercent: 25, queueThreshold: 100, maxPods: 40, idleTimeout: '90s' },
   }),
   full('Function', 'full', {
     environment: { name: 'wasm', namespace: 'default' },
