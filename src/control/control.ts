@@ -1,6 +1,4 @@
 /** Starts the reconcilers and says which change concerns which of them. */
-import { isDeepStrictEqual } from 'node:util';
-
 import type { Logger } from 'pino';
 
 import { EventRecorder, keyOf, type KubeClient, type KubeObject } from '../kube/index.ts';
@@ -11,7 +9,6 @@ import { Deployments } from './function/deployments.ts';
 import { OwnedRoutes } from './function/owned-routes.ts';
 import { FunctionReconciler } from './function/reconciler.ts';
 import { TriggerReconciler } from './http-trigger/reconciler.ts';
-import { archivesInUse } from './package/archives-in-use.ts';
 import { PackageStates } from './package/package-states.ts';
 import { PackageReconciler } from './package/reconciler.ts';
 import type {
@@ -24,9 +21,10 @@ import type {
   RouteTablePort,
 } from './ports.ts';
 import { Patience } from './patience.ts';
+import { onDataChange, onSpecChange } from './spec-change.ts';
 import { StatusWriter } from './status.ts';
 import { UnservedTriggerReconciler } from './unserved-trigger/reconciler.ts';
-import { allKinds, watchEverything, type Watched, type WatchedKind } from './watched.ts';
+import { allKinds, watchEverything, type Watched } from './watched.ts';
 import { WorkQueue } from './work-queue.ts';
 
 export interface ControlOptions {
@@ -58,11 +56,6 @@ export interface Control {
   synced(): Promise<void>;
   /** The Packages (`namespace/name`) that name an archive. */
   archiveUsers(digest: string): string[];
-  /**
-   * The digests of all archives that Packages need. Rejects before all are known.
-   * @param graceMs how long what was fetched for packages that are gone is kept
-   */
-  archivesInUse(graceMs: number): Promise<Set<string>>;
   /** Ends the watches and waits for what is being reconciled. What is deployed goes on serving. */
   close(): Promise<void>;
 }
@@ -115,12 +108,6 @@ export function startControl(options: ControlOptions): Promise<Control> {
   return Promise.resolve({
     synced: () => started,
     archiveUsers: (digest) => watched.packages.byIndex('archive', digest).map(keyOf),
-    async archivesInUse(graceMs) {
-      await started;
-      const packages = watched.packages.keys().map((key) => watched.packages.getByKey(key));
-      const there = packages.filter((pkg) => pkg !== undefined);
-      return archivesInUse(there, options.archives, graceMs);
-    },
     async close() {
       stopListening();
       await Promise.all(allKinds(watched).map((kind) => kind.close()));
@@ -212,44 +199,9 @@ function dispatchChanges(watched: Watched, queues: Queues): void {
   onSpecChange(watched.timeTriggers, (trigger) => queues.timeTriggers.add(keyOf(trigger)));
   onSpecChange(watched.queueTriggers, (trigger) => queues.queueTriggers.add(keyOf(trigger)));
   onSpecChange(watched.watchTriggers, (trigger) => queues.watchTriggers.add(keyOf(trigger)));
-  for (const [kind, index] of [
-    [watched.secrets, 'secret'],
-    [watched.configMaps, 'configMap'],
-  ] as const) {
-    const changed = (object: KubeObject): void => {
-      for (const fn of watched.functions.byIndex(index, keyOf(object))) queues.functions.add(keyOf(fn));
-    };
-    kind.onChange({
-      add: changed,
-      update: (object, before) => {
-        if (!isDeepStrictEqual(object.data, before.data)) changed(object);
-      },
-      delete: changed,
-    });
-  }
-}
-
-type Change = 'add' | 'update' | 'delete';
-
-/**
- * Changes that can matter to a reconciler: not those of status and labels, or a reconciler's own status write
- * would call it again. Annotations count, because `spec.wasm` may be given as annotations.
- */
-function onSpecChange<T extends KubeObject>(
-  kind: WatchedKind<T>,
-  listener: (object: T, change: Change) => void,
-): void {
-  kind.onChange({
-    add: (object: T) => listener(object, 'add'),
-    update: (object: T, before: T) => {
-      const is = object.metadata;
-      const was = before.metadata;
-      const matters =
-        is.generation !== was.generation ||
-        is.deletionTimestamp !== was.deletionTimestamp ||
-        !isDeepStrictEqual(is.annotations, was.annotations);
-      if (matters) listener(object, 'update');
-    },
-    delete: (object: T) => listener(object, 'delete'),
-  });
+  const readersOf = (index: 'secret' | 'configMap') => (object: KubeObject) => {
+    for (const fn of watched.functions.byIndex(index, keyOf(object))) queues.functions.add(keyOf(fn));
+  };
+  onDataChange(watched.secrets, readersOf('secret'));
+  onDataChange(watched.configMaps, readersOf('configMap'));
 }

@@ -29,11 +29,6 @@ export interface Statuses {
   ): Promise<StatusChange<S>>;
 }
 
-/** For processes that serve what they see and leave writing to the controller that leads. */
-export const SILENT_STATUSES: Statuses = {
-  write: (_type, { status }) => Promise.resolve({ changed: false, before: status, after: status }),
-};
-
 const ATTEMPTS = 6;
 /** Of how many objects the last write is remembered. */
 const REMEMBERED = 10_000;

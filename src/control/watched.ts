@@ -43,7 +43,7 @@ export interface Watched {
   readonly configMaps: WatchedKind<ConfigMap>;
 }
 
-type KindOptions<T extends KubeObject> = Omit<InformerOptions<T>, 'client' | 'logger' | 'namespace'>;
+export type KindOptions<T extends KubeObject> = Omit<InformerOptions<T>, 'client' | 'logger' | 'namespace'>;
 
 /** What is known of one kind; may be behind the server. Do not change the objects. */
 export interface WatchedKind<T extends KubeObject> {
@@ -62,7 +62,7 @@ export interface WatchedKind<T extends KubeObject> {
 }
 
 /** One kind in all namespaces, or in those that are named: then one watch for each. */
-class InformedKind<T extends KubeObject> implements WatchedKind<T> {
+export class InformedKind<T extends KubeObject> implements WatchedKind<T> {
   readonly type: ResourceType;
   readonly #informers: readonly Informer<T>[];
   readonly #byNamespace: ReadonlyMap<string, Informer<T>>;
@@ -124,6 +124,60 @@ class InformedKind<T extends KubeObject> implements WatchedKind<T> {
 /** Packages come with their literals: a page of 500 could have 175 MB. */
 const PACKAGE_PAGE_SIZE = 50;
 
+/** How each kind is kept in memory, whoever watches it. */
+export const ENVIRONMENTS: KindOptions<Environment> = { type: RESOURCES.environments, transform: trimmed };
+export const PACKAGES: KindOptions<Package> = {
+  type: RESOURCES.packages,
+  pageSize: PACKAGE_PAGE_SIZE,
+  transform: (pkg) => slimPackage(trimmed(pkg)),
+  indexes: {
+    environment: (pkg) => {
+      const view = viewOf(pkg);
+      return view.ok ? [keyFor(view.value.environment)] : [];
+    },
+    archive: (pkg) => {
+      const view = viewOf(pkg);
+      return view.ok ? view.value.archiveDigests : [];
+    },
+  },
+};
+export const FUNCTIONS: KindOptions<FissionFunction> = {
+  type: RESOURCES.functions,
+  transform: trimmed,
+  indexes: {
+    environment: (fn) => {
+      const resolved = functionOf(fn);
+      return resolved.ok ? [keyFor(resolved.value.environment)] : [];
+    },
+    package: (fn) => {
+      const resolved = functionOf(fn);
+      return resolved.ok && resolved.value.package !== null ? [keyFor(resolved.value.package)] : [];
+    },
+    secret: (fn) => {
+      const resolved = functionOf(fn);
+      return resolved.ok ? referencedKeys(resolved.value, 'secret') : [];
+    },
+    configMap: (fn) => {
+      const resolved = functionOf(fn);
+      return resolved.ok ? referencedKeys(resolved.value, 'configMap') : [];
+    },
+  },
+};
+export const TRIGGERS: KindOptions<HttpTrigger> = {
+  type: RESOURCES.httptriggers,
+  transform: trimmed,
+  indexes: {
+    function: (trigger) => {
+      const resolved = triggerOf(trigger);
+      if (!resolved.ok) return [];
+      const { namespace, functions } = resolved.value;
+      return functions.map(({ name }) => objectKey(namespace, name));
+    },
+  },
+};
+export const SECRETS: KindOptions<Secret> = { type: RESOURCES.secrets, transform: usableSecret };
+export const CONFIG_MAPS: KindOptions<ConfigMap> = { type: RESOURCES.configmaps, transform: trimmed };
+
 export function watchEverything(
   client: KubeClient,
   logger: Logger,
@@ -132,56 +186,10 @@ export function watchEverything(
   const kind = <T extends KubeObject>(options: KindOptions<T>): WatchedKind<T> =>
     new InformedKind<T>({ ...options, client, logger }, namespaces);
   return {
-    environments: kind<Environment>({ type: RESOURCES.environments, transform: trimmed }),
-    packages: kind<Package>({
-      type: RESOURCES.packages,
-      pageSize: PACKAGE_PAGE_SIZE,
-      transform: (pkg) => slimPackage(trimmed(pkg)),
-      indexes: {
-        environment: (pkg) => {
-          const view = viewOf(pkg);
-          return view.ok ? [keyFor(view.value.environment)] : [];
-        },
-        archive: (pkg) => {
-          const view = viewOf(pkg);
-          return view.ok ? view.value.archiveDigests : [];
-        },
-      },
-    }),
-    functions: kind<FissionFunction>({
-      type: RESOURCES.functions,
-      transform: trimmed,
-      indexes: {
-        environment: (fn) => {
-          const resolved = functionOf(fn);
-          return resolved.ok ? [keyFor(resolved.value.environment)] : [];
-        },
-        package: (fn) => {
-          const resolved = functionOf(fn);
-          return resolved.ok && resolved.value.package !== null ? [keyFor(resolved.value.package)] : [];
-        },
-        secret: (fn) => {
-          const resolved = functionOf(fn);
-          return resolved.ok ? referencedKeys(resolved.value, 'secret') : [];
-        },
-        configMap: (fn) => {
-          const resolved = functionOf(fn);
-          return resolved.ok ? referencedKeys(resolved.value, 'configMap') : [];
-        },
-      },
-    }),
-    triggers: kind<HttpTrigger>({
-      type: RESOURCES.httptriggers,
-      transform: trimmed,
-      indexes: {
-        function: (trigger) => {
-          const resolved = triggerOf(trigger);
-          if (!resolved.ok) return [];
-          const { namespace, functions } = resolved.value;
-          return functions.map(({ name }) => objectKey(namespace, name));
-        },
-      },
-    }),
+    environments: kind(ENVIRONMENTS),
+    packages: kind(PACKAGES),
+    functions: kind(FUNCTIONS),
+    triggers: kind(TRIGGERS),
     timeTriggers: kind<TimeTrigger>({ type: RESOURCES.timetriggers, transform: trimmed }),
     queueTriggers: kind<MessageQueueTrigger>({
       type: RESOURCES.messagequeuetriggers,
@@ -191,8 +199,8 @@ export function watchEverything(
       type: RESOURCES.kuberneteswatchtriggers,
       transform: trimmed,
     }),
-    secrets: kind<Secret>({ type: RESOURCES.secrets, transform: usableSecret }),
-    configMaps: kind<ConfigMap>({ type: RESOURCES.configmaps, transform: trimmed }),
+    secrets: kind(SECRETS),
+    configMaps: kind(CONFIG_MAPS),
   };
 }
 

@@ -12,7 +12,7 @@ import { ProcessExecutor } from '../executors/process/index.ts';
 import { KubeClient, loadKubeConfig } from '../kube/index.ts';
 import { writeAddresses } from '../kube/listener-addresses.ts';
 import { createMetrics, LogStore } from '../observe/index.ts';
-import { ArchivePruner, ArchiveStore, createStorageHandler, FolderStorage } from '../packages/index.ts';
+import { ArchiveStore, createStorageHandler } from '../packages/index.ts';
 import {
   createCallServices,
   createInternalListener,
@@ -28,8 +28,6 @@ import { onStopSignal } from './stop-signal.ts';
 
 /** How long requests in flight may take to finish once the platform is told to stop. */
 const DRAIN_MS = 30_000;
-/** How long an archive is kept that no Package names. */
-const PRUNE_GRACE_MS = 3_600_000;
 
 export interface UpOptions {
   readonly dataDir: string;
@@ -129,18 +127,10 @@ export async function up(options: UpOptions): Promise<void> {
     served: () => router.settled(),
   });
   parts.defer(() => control.close());
-  const folder = new FolderStorage(archives);
-  const pruner = new ArchivePruner({
-    storage: folder,
-    named: () => control.archivesInUse(PRUNE_GRACE_MS),
-    logger,
-    graceMs: PRUNE_GRACE_MS,
-  });
-  parts.defer(() => pruner.close());
   const storage = createStorageHandler({
-    storage: folder,
+    archives,
     logger,
-    usersOf: ({ name }) => control.archiveUsers(name),
+    usersOf: (digest) => control.archiveUsers(digest),
   });
   const internal = createInternalListener({
     services: calls.services,
@@ -162,7 +152,6 @@ export async function up(options: UpOptions): Promise<void> {
 
   await ensureDefaults(client);
   await Promise.race([control.synced(), stopped]);
-  pruner.start();
   if (options.example) await deployExample(client, stopped);
   ready = true;
   router.ready = true;

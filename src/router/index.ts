@@ -11,6 +11,7 @@ export {
   type InternalListenerOptions,
   type Mount,
 } from './internal.ts';
+export { routeByName } from './route-by-name.ts';
 export { RouteTable, type RouteConflict, type RouteMatch } from './route-table.ts';
 export { createCallServices, createRouter, type Router, type RouterOptions } from './server.ts';
 export { SharedCounts } from './shared-counts.ts';

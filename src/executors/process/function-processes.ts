@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 
 import { FissiumError, toErrorData } from '../../errors.ts';
 import type { CallSignal, InvokeRequest, InvokeResponse, Invoker } from '../executor.ts';
-import { proxy } from './proxy.ts';
+import { proxy } from '../http-proxy.ts';
 import type { RuntimeProcess } from './runtime-process.ts';
 
 export interface FunctionProcessesOptions {
@@ -63,7 +63,7 @@ export class FunctionProcesses implements Invoker {
     const slot = this.#take() ?? (await this.#wait(request.signal));
     const coldStart = !slot.used;
     slot.used = true;
-    const call = proxy(slot.process, request, coldStart);
+    const call = proxy(slot.process, request, { coldStart });
     let isOver = false;
     void call.done.then(() => {
       isOver = true;

@@ -1,45 +1,58 @@
-/** One call over a process's socket, streaming both ways. */
-import { PassThrough, type Readable } from 'node:stream';
+/** One call by HTTP, streaming both ways. */
+import { PassThrough, Readable } from 'node:stream';
 
 import type { Dispatcher } from 'undici';
 
-import { FissiumError } from '../../errors.ts';
-import type { HeaderList, InvokeRequest, InvokeResponse } from '../executor.ts';
-import type { RuntimeProcess } from './runtime-process.ts';
+import { FissiumError } from '../errors.ts';
+import type { HeaderList, InvokeRequest, InvokeResponse } from './executor.ts';
 
 /** Bodies that say they are no longer are read whole before the head goes on. */
 const WHOLE_BODY_BYTES = 32 * 1024;
 
+/** Who is called. */
+export interface ProxyTarget {
+  readonly pool: Dispatcher;
+  /** What to say of a call that it did not answer, or not to its end. */
+  failure(cause: unknown): Promise<FissiumError>;
+}
+
+export interface ProxyOptions {
+  /** Whether the target was made for this call. */
+  readonly coldStart: boolean;
+  /** Put before the request's path. @default '' */
+  readonly pathPrefix?: string;
+}
+
 export interface ProxiedCall {
   /** The answer; rejects with a FissiumError, or the signal's reason when it aborts before the head. */
   readonly response: Promise<InvokeResponse>;
-  /** Resolves when the process is done with the call, also where nobody waits for it any more. */
+  /** Resolves when the target is done with the call, also where nobody waits for it any more. */
   readonly done: Promise<void>;
   /** Breaks the call off. */
   cancel(): void;
 }
 
-export function proxy(process: RuntimeProcess, request: InvokeRequest, coldStart: boolean): ProxiedCall {
+export function proxy(target: ProxyTarget, request: InvokeRequest, options: ProxyOptions): ProxiedCall {
   const { promise: done, resolve: finish } = Promise.withResolvers<void>();
   const controller = new AbortController();
   return {
     done,
     cancel: () => controller.abort(),
-    response: begin(process, request, controller.signal, coldStart, finish),
+    response: begin(target, request, controller.signal, options, finish),
   };
 }
 
 async function begin(
-  process: RuntimeProcess,
+  target: ProxyTarget,
   request: InvokeRequest,
   cancelled: AbortSignal,
-  coldStart: boolean,
+  options: ProxyOptions,
   finish: () => void,
 ): Promise<InvokeResponse> {
   const { signal } = request;
   const { promise: gone, reject } = Promise.withResolvers<never>();
   const onAbort = (): void => reject(signal.reason);
-  const answer = exchange(process, request, cancelled, coldStart, finish);
+  const answer = exchange(target, request, cancelled, options, finish);
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     return await Promise.race([answer, gone]);
@@ -53,18 +66,18 @@ async function begin(
 }
 
 async function exchange(
-  process: RuntimeProcess,
+  target: ProxyTarget,
   request: InvokeRequest,
   cancelled: AbortSignal,
-  coldStart: boolean,
+  options: ProxyOptions,
   finish: () => void,
 ): Promise<InvokeResponse> {
   try {
-    const answer = await process.pool.request({
-      path: request.pathWithQuery,
+    const answer = await target.pool.request({
+      path: (options.pathPrefix ?? '') + request.pathWithQuery,
       method: request.method as Dispatcher.HttpMethod,
       headers: headersFor(request),
-      body: request.body,
+      body: request.body === null ? null : untilSent(request.body),
       signal: cancelled,
       responseHeaders: 'raw',
     });
@@ -72,7 +85,7 @@ async function exchange(
     const length = Number(
       headers.find(([name]) => name.toLowerCase() === 'content-length')?.[1] ?? Number.NaN,
     );
-    const head = { status: answer.statusCode, headers, coldStart };
+    const head = { status: answer.statusCode, headers, coldStart: options.coldStart };
     if (length <= WHOLE_BODY_BYTES) {
       const body = request.method === 'HEAD' ? new Uint8Array() : await answer.body.bytes();
       if (request.method === 'HEAD') await answer.body.dump();
@@ -82,21 +95,32 @@ async function exchange(
     const { promise: trailers, resolve } = Promise.withResolvers<HeaderList>();
     answer.body.once('end', () => resolve(trailersOf(answer.trailers)));
     answer.body.once('close', finish);
-    return { ...head, body: translated(answer.body, process), trailers };
+    return { ...head, body: translated(answer.body, target), trailers };
   } catch (error) {
     finish();
     if (request.body?.errored instanceof FissiumError) throw request.body.errored;
     if (cancelled.aborted) throw new FissiumError('CLIENT_GONE', 'The call was broken off.');
-    throw Object.assign(await process.failure(), { cause: error });
+    throw Object.assign(await target.failure(error), { cause: error });
   }
 }
 
-/** The body, ending with a FissiumError where the process's does not end well. */
-function translated(source: Readable, process: RuntimeProcess): Readable {
+/**
+ * The body, untouched until the first of it is sent: undici destroys a stream whose connection could not be made,
+ * and the call may still go elsewhere.
+ */
+function untilSent(body: Readable): Readable {
+  async function* read(): AsyncGenerator<Uint8Array> {
+    yield* body as AsyncIterable<Uint8Array>;
+  }
+  return Readable.from(read(), { objectMode: false });
+}
+
+/** The body, ending with a FissiumError where the target's does not end well. */
+function translated(source: Readable, target: ProxyTarget): Readable {
   const body = new PassThrough();
   source.once('error', (cause) => {
     if (body.destroyed) return;
-    process.failure().then(
+    target.failure(cause).then(
       (failure) => body.destroy(Object.assign(failure, { cause })),
       () => body.destroy(cause),
     );

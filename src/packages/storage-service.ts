@@ -1,27 +1,20 @@
 /** Fission's storage service, `/v1/archive`, as a request handler. */
-import { createHash, type Hash } from 'node:crypto';
-import { rm } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 import type { Logger } from 'pino';
 
-import type { PendingVerification, RequestVerifier } from '../../auth/internal-auth.ts';
-import { FissiumError, toErrorData } from '../../errors.ts';
-import { ARCHIVE_LIMIT_BYTES, type SpooledArchive, spoolArchive } from '../archives.ts';
-import { type ArchiveId, formatArchiveId, parseArchiveId } from './archive-id.ts';
-import type { ArchiveInfo, ArchiveStorage } from './storage.ts';
+import { FissiumError, toErrorData } from '../errors.ts';
+import { ARCHIVE_LIMIT_BYTES, type ArchiveStore, type StoredArchive } from './archives.ts';
 
 export interface StorageServiceOptions {
-  readonly storage: ArchiveStorage;
+  readonly archives: ArchiveStore;
   readonly logger: Logger;
   /** @default 256 MiB */
   readonly limitBytes?: number;
   /** The Packages (`namespace/name`) that name an archive; one that has any is not deleted. */
-  readonly usersOf?: (id: ArchiveId) => readonly string[] | Promise<readonly string[]>;
-  /** Says who sent a request. @default everybody is let in, as the platform itself */
-  readonly verifier?: RequestVerifier | null;
+  readonly usersOf?: (digest: string) => readonly string[];
 }
 
 /** What a multipart envelope may add to the file, bytes. */
@@ -33,15 +26,10 @@ const DISCARD_MS = 30_000;
 
 export type StorageHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
-/** Whose request it is: '' for the platform and people who hold its secret, else a tenant's namespace. */
-type Caller = string;
-
 /**
  * Handles `/v1/archive`: POST stores the form's file `uploadfile` (with its length in `X-File-Size`) and answers
  * `{"id"}`; GET gives the archive of `?id=`, or without one the list of ids; HEAD says whether there is one;
- * DELETE removes it. An id is the sha256 of the content, behind its namespace where a tenant's key signed the
- * upload; so nothing else is ever opened. A tenant finds its own archives and those that are nobody's, removes its
- * own, and cannot tell whether others are there. Never rejects.
+ * DELETE removes it. An id is the sha256 of the content, so nothing else is ever opened. Never rejects.
  */
 export function createStorageHandler(options: StorageServiceOptions): StorageHandler {
   const logger = options.logger.child({ component: 'storage' });
@@ -67,19 +55,19 @@ async function route(
   response: ServerResponse,
   options: StorageServiceOptions,
 ): Promise<void> {
-  const { verifier } = options;
-  const pending = verifier == null ? ANYBODY : verifier.begin(request);
-  if (pending === null) throw notSigned();
-  if (request.method === 'POST') return upload(request, response, options, pending);
-  const caller = callerOf(pending);
-  const id = new URL(request.url ?? '/', 'http://storage').searchParams.get('id');
+  const url = new URL(request.url ?? '/', 'http://storage');
+  const id = url.searchParams.get('id');
   switch (request.method ?? '') {
+    case 'POST':
+      return upload(request, response, options);
     case 'GET':
-      return id === null ? list(response, options, caller) : download(response, options, id, caller);
+      return id === null ? list(response, options) : download(response, options, id);
     case 'HEAD':
-      return tell(response, options, id, caller);
+      await find(options, id);
+      response.writeHead(200, { 'x-fission-storagetype': 'local' }).end();
+      return;
     case 'DELETE':
-      return remove(response, options, id, caller);
+      return remove(response, options, id);
     default:
       response.setHeader('allow', 'POST, GET, HEAD, DELETE');
       sendJson(response, 405, {
@@ -89,26 +77,10 @@ async function route(
   }
 }
 
-const ANYBODY: PendingVerification = { finish: () => ({ namespace: '' }) };
-
-function callerOf(pending: PendingVerification, bodyDigest?: string): Caller {
-  const caller = pending.finish(bodyDigest);
-  if (caller === null) throw notSigned();
-  return caller.namespace;
-}
-
-function notSigned(): FissiumError {
-  return new FissiumError(
-    'NOT_SIGNED',
-    "The request is not signed, or not with this installation's secret (FISSION_INTERNAL_AUTH_SECRET), or the clocks are more than a minute apart.",
-  );
-}
-
 async function upload(
   request: IncomingMessage,
   response: ServerResponse,
-  { storage, limitBytes = ARCHIVE_LIMIT_BYTES }: StorageServiceOptions,
-  pending: PendingVerification,
+  { archives, limitBytes = ARCHIVE_LIMIT_BYTES }: StorageServiceOptions,
 ): Promise<void> {
   const announced = request.headers['x-file-size'];
   if (typeof announced !== 'string' || !/^\d{1,15}$/.test(announced)) {
@@ -121,28 +93,17 @@ async function upload(
       `The archive is larger than ${limitBytes / 1024 / 1024} MiB, the most that is taken.`,
     );
   }
-  // The signature covers the whole form: what it holds is kept apart until it is known whose it is.
-  const bodyHash = createHash('sha256');
-  const spooled = await spoolFormFile(request, storage.spoolFolder, limitBytes, Number(announced), bodyHash);
-  let id: ArchiveId;
-  try {
-    id = { namespace: callerOf(pending, bodyHash.digest('hex')), name: spooled.digest };
-  } catch (error) {
-    await rm(spooled.path, { force: true });
-    throw error;
-  }
-  await storage.put(id, spooled);
-  sendJson(response, 200, { id: formatArchiveId(id) });
+  const stored = await storeFormFile(request, archives, limitBytes, Number(announced));
+  sendJson(response, 200, { id: stored.digest });
 }
 
-/** Streams the form's file into the spool folder. */
-async function spoolFormFile(
+/** Streams the form's file into the store. */
+async function storeFormFile(
   request: IncomingMessage,
-  folder: string,
+  archives: ArchiveStore,
   limitBytes: number,
   sizeBytes: number,
-  bodyHash: Hash,
-): Promise<SpooledArchive> {
+): Promise<StoredArchive> {
   const { Busboy } = await import('@fastify/busboy');
   const contentType = request.headers['content-type'];
   if (contentType === undefined || !contentType.startsWith('multipart/form-data')) {
@@ -151,7 +112,7 @@ async function spoolFormFile(
       'The body must be multipart/form-data with the file in the field "uploadfile".',
     );
   }
-  let putting: Promise<SpooledArchive> | undefined;
+  let putting: Promise<StoredArchive> | undefined;
   let uploaded: Readable | undefined;
   const form = new Busboy({
     headers: { ...request.headers, 'content-type': contentType },
@@ -163,21 +124,20 @@ async function spoolFormFile(
       return;
     }
     uploaded = file;
-    putting = spoolArchive(folder, file, { limitBytes, sizeBytes, what: 'The archive' });
+    putting = archives.put(file, { limitBytes, sizeBytes, what: 'The archive' });
     putting.catch((error: unknown) => {
       // Ends the upload: what is not stored need not be read.
       form.destroy(error instanceof Error ? error : new Error(String(error)));
     });
   });
   try {
-    await feed(request, form, bodyHash);
+    await feed(request, form);
   } catch (error) {
     const reason = error instanceof Error ? error : new Error(String(error));
     // The form does not end its file itself when it breaks off; the store would wait for the rest.
     uploaded?.destroy(reason);
     const outcome: unknown = await putting?.catch((storing: unknown) => storing);
     if (outcome instanceof FissiumError) throw outcome;
-    if (isSpooled(outcome)) await rm(outcome.path, { force: true });
     if (request.destroyed && !request.complete) {
       throw new FissiumError('CLIENT_GONE', 'The upload broke off.', { cause: error });
     }
@@ -188,7 +148,7 @@ async function spoolFormFile(
 }
 
 /** Like `pipeline`, but leaves the request open when the form fails: its sender is still to be answered. */
-function feed(request: IncomingMessage, form: Writable, bodyHash: Hash): Promise<void> {
+function feed(request: IncomingMessage, form: Writable): Promise<void> {
   return new Promise((resolve, reject) => {
     form.once('finish', resolve);
     form.once('error', (error: Error) => {
@@ -198,8 +158,6 @@ function feed(request: IncomingMessage, form: Writable, bodyHash: Hash): Promise
     request.once('close', () => {
       if (!request.complete) reject(new Error('the connection was cut'));
     });
-    // Together with the pipe: what flows before both listen would be lost to one.
-    request.on('data', (chunk: Buffer) => bodyHash.update(chunk));
     request.pipe(form);
   });
 }
@@ -220,58 +178,26 @@ function discardRest(request: IncomingMessage): void {
   });
 }
 
-async function list(
-  response: ServerResponse,
-  { storage }: StorageServiceOptions,
-  caller: Caller,
-): Promise<void> {
-  const ids: string[] = [];
-  for await (const { id } of storage.list()) {
-    if (caller === '' || id.namespace === caller) ids.push(formatArchiveId(id));
-  }
-  sendJson(response, 200, ids);
+async function list(response: ServerResponse, { archives }: StorageServiceOptions): Promise<void> {
+  sendJson(response, 200, await archives.list());
 }
 
-async function tell(
-  response: ServerResponse,
-  options: StorageServiceOptions,
-  id: string | null,
-  caller: Caller,
-): Promise<void> {
-  await find(options, id, caller);
-  const { type, bucket } = options.storage;
-  const headers = {
-    'x-fission-storagetype': type,
-    ...(bucket === undefined ? {} : { 'x-fission-bucket': bucket }),
-  };
-  response.writeHead(200, headers).end();
-}
-
-async function download(
-  response: ServerResponse,
-  options: StorageServiceOptions,
-  text: string,
-  caller: Caller,
-): Promise<void> {
-  const { id, sizeBytes } = await find(options, text, caller);
-  const content = await options.storage.read(id);
+async function download(response: ServerResponse, options: StorageServiceOptions, id: string): Promise<void> {
+  const { digest, sizeBytes } = await find(options, id);
   response.writeHead(200, {
     'content-type': 'application/octet-stream',
     'content-length': String(sizeBytes),
   });
-  await pipeline(content, response).catch(() => response.destroy());
+  await pipeline(options.archives.read(digest), response).catch(() => response.destroy());
 }
 
 async function remove(
   response: ServerResponse,
   options: StorageServiceOptions,
-  text: string | null,
-  caller: Caller,
+  id: string | null,
 ): Promise<void> {
-  const { id } = await find(options, text, caller);
-  // Nobody's archives may be anybody's code.
-  if (caller !== '' && id.namespace !== caller) throw notFound();
-  const users = (await options.usersOf?.(id)) ?? [];
+  const { digest } = await find(options, id);
+  const users = options.usersOf?.(digest) ?? [];
   if (users.length > 0) {
     sendJson(response, 409, {
       code: 'BAD_REQUEST',
@@ -279,29 +205,15 @@ async function remove(
     });
     return;
   }
-  await options.storage.remove(id);
+  await options.archives.remove(digest);
   response.writeHead(200).end();
 }
 
-async function find(
-  { storage }: StorageServiceOptions,
-  text: string | null,
-  caller: Caller,
-): Promise<ArchiveInfo> {
-  if (text === null) throw new FissiumError('BAD_REQUEST', 'The query has no id.');
-  const id = parseArchiveId(text);
-  const mayKnow = id !== null && (caller === '' || id.namespace === '' || id.namespace === caller);
-  const found = mayKnow ? await storage.find(id) : undefined;
-  if (found === undefined) throw notFound();
+async function find({ archives }: StorageServiceOptions, id: string | null): Promise<StoredArchive> {
+  if (id === null) throw new FissiumError('BAD_REQUEST', 'The query has no id.');
+  const found = await archives.find(id);
+  if (found === undefined) throw new FissiumError('ARCHIVE_NOT_FOUND', 'There is no archive with this id.');
   return found;
-}
-
-function notFound(): FissiumError {
-  return new FissiumError('ARCHIVE_NOT_FOUND', 'There is no archive with this id.');
-}
-
-function isSpooled(value: unknown): value is SpooledArchive {
-  return typeof value === 'object' && value !== null && 'digest' in value;
 }
 
 function sendJson(response: ServerResponse, status: number, body: unknown): void {

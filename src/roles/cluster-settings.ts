@@ -1,0 +1,76 @@
+/** What the roles on a cluster read from their environment; nobody else does. */
+import { FissiumError } from '../errors.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+export interface ClusterSettings {
+  readonly podName: string;
+  readonly podIp: string;
+  /** The control plane's namespace. */
+  readonly namespace: string;
+  /** Namespaces whose resources are served; empty for all. */
+  readonly namespaces: readonly string[];
+  /** The platform's own image, for hosts, fetchers and builders. */
+  readonly image: string;
+  /** Fission's internal authentication; null where it is off. */
+  readonly authSecret: string | null;
+  /** Of pino. */
+  readonly logLevel: string;
+}
+
+/** @throws FissiumError BAD_OPTION that names what is missing */
+export function clusterSettings(env: Env): ClusterSettings {
+  return {
+    podName: required(env, 'POD_NAME', "the pod's name, by the downward API"),
+    podIp: required(env, 'POD_IP', "the pod's address, by the downward API"),
+    namespace: required(env, 'POD_NAMESPACE', "the pod's namespace, by the downward API"),
+    namespaces: list(env['FISSIUM_NAMESPACES']),
+    image: env['FISSIUM_IMAGE'] ?? '',
+    authSecret: env['FISSION_INTERNAL_AUTH_SECRET'] || null,
+    logLevel: env['FISSIUM_LOG_LEVEL'] ?? 'info',
+  };
+}
+
+export interface WasmHostSettings {
+  readonly podName: string;
+  /** Namespace of the functions; the host's own. */
+  readonly namespace: string;
+  readonly environment: { readonly namespace: string; readonly name: string };
+  /** The one function of a host of strategy `newdeploy`; null for all of the environment. */
+  readonly onlyFunction: string | null;
+  /** Folder for archives, prepared packages and logs; may be lost with the pod. */
+  readonly dataFolder: string;
+  readonly authSecret: string | null;
+  readonly logLevel: string;
+}
+
+/** @throws FissiumError BAD_OPTION that names what is missing */
+export function wasmHostSettings(env: Env): WasmHostSettings {
+  const [environmentNamespace = '', environmentName = ''] = required(
+    env,
+    'FISSIUM_ENVIRONMENT',
+    'NAMESPACE/NAME of the environment',
+  ).split('/');
+  return {
+    podName: required(env, 'POD_NAME', "the pod's name, by the downward API"),
+    namespace: required(env, 'POD_NAMESPACE', "the pod's namespace, by the downward API"),
+    environment: { namespace: environmentNamespace, name: environmentName },
+    onlyFunction: env['FISSIUM_FUNCTION'] || null,
+    dataFolder: env['FISSIUM_DATA'] ?? '/data',
+    authSecret: env['FISSION_INTERNAL_AUTH_SECRET'] || null,
+    logLevel: env['FISSIUM_LOG_LEVEL'] ?? 'info',
+  };
+}
+
+function required(env: Env, name: string, what: string): string {
+  const value = env[name];
+  if (value !== undefined && value !== '') return value;
+  throw new FissiumError('BAD_OPTION', `The environment variable ${name} is not set: ${what}.`);
+}
+
+function list(text = ''): string[] {
+  return text
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '');
+}

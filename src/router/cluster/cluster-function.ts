@@ -1,0 +1,181 @@
+/** A function whose calls go to pods: finds an endpoint, or waits for one and says that it does. */
+import type { Dispatcher } from 'undici';
+
+import { FissiumError } from '../../errors.ts';
+import { CallAbort } from '../../executors/call-abort.ts';
+import type { CallSignal, InvokeRequest, InvokeResponse, Invoker } from '../../executors/executor.ts';
+import { proxy, type ProxyTarget } from '../../executors/http-proxy.ts';
+import type { FunctionLoadReport } from '../../executors/loads.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { EndpointGroup } from './endpoint-group.ts';
+
+export interface ClusterFunctionParts {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly strategy: FunctionLoadReport['strategy'];
+  readonly group: EndpointGroup;
+  /** Before the path at the endpoint: hosts of several functions are called by name. */
+  readonly pathPrefix: string;
+  /** Called when a call begins to wait, and told again when one has ended: `waiting` says how many there are. */
+  readonly onWaiting: (fn: ClusterFunction) => void;
+  /** The other router that has this function's endpoints; null where this one has. */
+  readonly owner: (() => ProxyTarget | null) | null;
+  /** Why the function is not ready, as its status says; null where it is, or nothing is known. */
+  readonly trouble: () => string | null;
+}
+
+/** How long a call waits for an endpoint of a function whose status says that it is not ready. */
+const TROUBLED_WAIT_MS = 10_000;
+/** Endpoints that are tried before a call is given up. */
+const ATTEMPTS = 5;
+
+export class ClusterFunction implements Invoker {
+  readonly parts: ClusterFunctionParts;
+  /** Calls it by this router's own endpoints, for calls that another router has handed on. */
+  readonly local: Invoker;
+  #running = 0;
+  #waiting = 0;
+  #lastEndedMs = performance.now();
+
+  constructor(parts: ClusterFunctionParts) {
+    this.parts = parts;
+    this.local = { invoke: (request) => this.#invokeHere(request) };
+  }
+
+  /** Calls at endpoints. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Calls that wait for an endpoint. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  idleMs(nowMs: number): number {
+    return this.#running + this.#waiting > 0 ? 0 : nowMs - this.#lastEndedMs;
+  }
+
+  async invoke(request: InvokeRequest): Promise<InvokeResponse> {
+    const owner = this.parts.owner?.() ?? null;
+    if (owner === null) return this.#invokeHere(request);
+    const { namespace, name } = this.parts;
+    const pathPrefix = `/fission-function/${namespace}/${name}`;
+    try {
+      return await proxy(owner, request, { coldStart: false, pathPrefix }).response;
+    } catch (error) {
+      // The other router is gone: its pods are this one's soon, and taking them a moment early does little harm.
+      if (!wasNotSent(error)) throw error;
+      return this.#invokeHere(request);
+    }
+  }
+
+  async #invokeHere(request: InvokeRequest): Promise<InvokeResponse> {
+    const { group, uid, pathPrefix } = this.parts;
+    const beganMs = performance.now();
+    const refused = new Set<Endpoint>();
+    for (let attempt = 1; ; attempt++) {
+      const ready = group.tryTake(uid, refused);
+      const endpoint = ready ?? (await this.#wait(request.signal));
+      const coldStart = ready === null;
+      const waitedMs = performance.now() - beganMs;
+      this.#running += 1;
+      const call = proxy(targetOf(endpoint), request, { coldStart, pathPrefix });
+      void call.done.then(() => {
+        this.#ended(endpoint);
+        request.onReceipt?.({
+          queueMs: coldStart ? 0 : waitedMs,
+          specialiseMs: coldStart ? waitedMs : 0,
+          instantiateMs: 0,
+          guestMs: performance.now() - beganMs - waitedMs,
+          hostMs: 0,
+          waitingMs: 0,
+          peakMemoryBytes: 0,
+          instance: coldStart ? 'new' : 'ready',
+        });
+      });
+      try {
+        return await call.response;
+      } catch (error) {
+        if (!request.signal.aborted && wasNotSent(error) && attempt < ATTEMPTS) {
+          refused.add(endpoint);
+          continue;
+        }
+        // A call that nobody waits for must not keep its place.
+        call.cancel();
+        throw error;
+      }
+    }
+  }
+
+  #ended(endpoint: Endpoint): void {
+    this.#running -= 1;
+    this.#lastEndedMs = performance.now();
+    this.parts.group.release(endpoint);
+  }
+
+  async #wait(signal: CallSignal): Promise<Endpoint> {
+    const { group, uid, onWaiting } = this.parts;
+    const either = new CallAbort();
+    const abort = (): void => either.abort(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    const timer = setTimeout(() => this.#giveUp(either), TROUBLED_WAIT_MS);
+    this.#waiting += 1;
+    onWaiting(this);
+    try {
+      return await group.take(uid, either);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+      this.#waiting -= 1;
+    }
+  }
+
+  #giveUp(wait: CallAbort): void {
+    const { namespace, name, trouble } = this.parts;
+    const why = trouble();
+    if (why === null) return;
+    wait.abort(
+      new FissiumError('FUNCTION_NOT_READY', `Function ${namespace}/${name} has nowhere to run: ${why}`),
+    );
+  }
+}
+
+/** A failure of an endpoint that has seen nothing of the call. */
+interface NotSent {
+  readonly notSent?: boolean;
+}
+
+function wasNotSent(error: unknown): boolean {
+  return error instanceof FissiumError && (error as FissiumError & NotSent).notSent === true;
+}
+
+/** Codes of undici and the kernel for a connection that was never made. */
+const NOT_CONNECTED: ReadonlySet<unknown> = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ETIMEDOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_CLOSED',
+  'UND_ERR_DESTROYED',
+]);
+
+function targetOf(endpoint: Endpoint): ProxyTarget {
+  return proxyTarget(endpoint.pool, `pod ${endpoint.key}`);
+}
+
+/** @param what named in messages */
+export function proxyTarget(pool: Dispatcher, what: string): ProxyTarget {
+  return {
+    pool,
+    failure: (cause) => {
+      const code = cause instanceof Error ? (cause as NodeJS.ErrnoException).code : undefined;
+      const why = cause instanceof Error ? cause.message : String(cause);
+      const error = new FissiumError('FUNCTION_FAILED', `The function's ${what} broke the call off: ${why}.`);
+      return Promise.resolve(Object.assign(error, { notSent: NOT_CONNECTED.has(code) } satisfies NotSent));
+    },
+  };
+}

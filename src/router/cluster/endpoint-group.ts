@@ -1,0 +1,140 @@
+import { throwIfAborted } from '../../executors/call-abort.ts';
+import type { CallSignal } from '../../executors/executor.ts';
+import { Endpoint } from './endpoint.ts';
+import { rendezvous } from './rendezvous.ts';
+
+export interface GroupOptions {
+  /**
+   * `affinity`: a function's calls go to the endpoint that it belongs to, unless that one is much busier than the
+   * others. `least`: to the one with the fewest calls.
+   */
+  readonly choice: 'affinity' | 'least';
+}
+
+interface Waiter {
+  readonly uid: string;
+  readonly given: (endpoint: Endpoint) => void;
+}
+
+/** An endpoint is passed over when it has more than this times the mean, and one call more. */
+const BOUND = 1.25;
+
+/** The endpoints that serve the same functions, and the calls that wait for one of them. */
+export class EndpointGroup {
+  readonly #options: GroupOptions;
+  readonly #endpoints = new Map<string, Endpoint>();
+  readonly #waiting = new Set<Waiter>();
+  /** Endpoints that have had their one call, until they are gone. */
+  readonly #used = new Set<string>();
+  #limit = Infinity;
+  #onceOnly = false;
+
+  constructor(options: GroupOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#endpoints.size;
+  }
+
+  endpoints(): Iterable<Endpoint> {
+    return this.#endpoints.values();
+  }
+
+  /**
+   * @param limit calls that one endpoint takes at once; Infinity before this is called
+   * @param onceOnly whether an endpoint takes one call and never another
+   */
+  setLimit(limit: number, onceOnly: boolean): void {
+    this.#limit = onceOnly ? 1 : limit;
+    this.#onceOnly = onceOnly;
+    this.#serveWaiting();
+  }
+
+  /** Adds an endpoint, or has another address stand for it. */
+  set(key: string, origin: string): void {
+    const before = this.#endpoints.get(key);
+    if (before?.origin === origin || this.#used.has(key)) return;
+    before?.close();
+    this.#endpoints.set(key, new Endpoint(key, origin));
+    this.#serveWaiting();
+  }
+
+  /** Gives it no more calls; those that it has go on. */
+  delete(key: string): void {
+    this.#endpoints.get(key)?.close();
+    this.#endpoints.delete(key);
+    this.#used.delete(key);
+  }
+
+  clear(): void {
+    for (const key of this.#endpoints.keys()) this.delete(key);
+  }
+
+  /** An endpoint with room, counted as taken; null where none has any, or others wait already. */
+  tryTake(uid: string, except: ReadonlySet<Endpoint> = NONE): Endpoint | null {
+    if (this.#waiting.size > 0 && this.#limit !== Infinity) return null;
+    const endpoint = this.#choose(uid, except);
+    if (endpoint !== null) this.#begin(endpoint);
+    return endpoint;
+  }
+
+  /** Waits for an endpoint with room, in order of arrival. Rejects with the signal's reason when that aborts. */
+  async take(uid: string, signal: CallSignal): Promise<Endpoint> {
+    throwIfAborted(signal);
+    const { promise, resolve, reject } = Promise.withResolvers<Endpoint>();
+    const waiter: Waiter = { uid, given: resolve };
+    const abort = (): void => {
+      // At once: an endpoint that is given from now on must go to somebody who takes it.
+      this.#waiting.delete(waiter);
+      reject(signal.reason);
+    };
+    signal.addEventListener('abort', abort, { once: true });
+    this.#waiting.add(waiter);
+    try {
+      return await promise;
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  release(endpoint: Endpoint): void {
+    endpoint.end();
+    if (this.#used.has(endpoint.key)) endpoint.close();
+    if (this.#waiting.size > 0) this.#serveWaiting();
+  }
+
+  #begin(endpoint: Endpoint): void {
+    endpoint.begin();
+    if (!this.#onceOnly) return;
+    this.#endpoints.delete(endpoint.key);
+    this.#used.add(endpoint.key);
+  }
+
+  #serveWaiting(): void {
+    for (const waiter of this.#waiting) {
+      const endpoint = this.#choose(waiter.uid, NONE);
+      if (endpoint === null) return;
+      this.#begin(endpoint);
+      this.#waiting.delete(waiter);
+      waiter.given(endpoint);
+    }
+  }
+
+  #choose(uid: string, except: ReadonlySet<Endpoint>): Endpoint | null {
+    let least: Endpoint | null = null;
+    let calls = 0;
+    for (const endpoint of this.#endpoints.values()) {
+      if (except.has(endpoint)) continue;
+      calls += endpoint.running;
+      if (endpoint.running >= this.#limit) continue;
+      if (least === null || endpoint.running < least.running) least = endpoint;
+    }
+    if (least === null || this.#options.choice === 'least') return least;
+    const own = rendezvous(uid, this.#endpoints.values(), ({ key }) => key);
+    const bound = (calls / this.#endpoints.size) * BOUND + 1;
+    return own === undefined || except.has(own) || own.running > bound ? least : own;
+  }
+}
+
+const NONE: ReadonlySet<Endpoint> = new Set();

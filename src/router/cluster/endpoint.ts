@@ -1,0 +1,57 @@
+import { Pool } from 'undici';
+
+/** Connections to one pod. Deadlines are the call's: the pool has none of its own but for connecting. */
+const POOL = {
+  connections: 512,
+  pipelining: 1,
+  connectTimeout: 3_000,
+  headersTimeout: 0,
+  bodyTimeout: 0,
+  // Shorter than servers keep theirs, so that no call meets a connection that is just being closed.
+  keepAliveTimeout: 3_000,
+  keepAliveMaxTimeout: 60_000,
+} as const;
+
+/** One pod that takes calls. */
+export class Endpoint {
+  /** `namespace/pod`, as loads name it. */
+  readonly key: string;
+  readonly origin: string;
+  readonly #pool: Pool;
+  #running = 0;
+  #lastEndedMs = performance.now();
+
+  constructor(key: string, origin: string) {
+    this.key = key;
+    this.origin = origin;
+    this.#pool = new Pool(origin, POOL);
+  }
+
+  get pool(): Pool {
+    return this.#pool;
+  }
+
+  /** Calls of this router that it has now. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /** Since the last call ended; 0 while one runs. */
+  idleMs(nowMs: number): number {
+    return this.#running > 0 ? 0 : nowMs - this.#lastEndedMs;
+  }
+
+  begin(): void {
+    this.#running += 1;
+  }
+
+  end(): void {
+    this.#running -= 1;
+    this.#lastEndedMs = performance.now();
+  }
+
+  /** Calls that it has may end; it gets no more. */
+  close(): void {
+    void this.#pool.close();
+  }
+}

@@ -1,0 +1,90 @@
+/** The other routers: which of them a function's pods belong to, and how it is reached. */
+import type { Logger } from 'pino';
+import { Pool } from 'undici';
+
+import type { ProxyTarget } from '../../executors/http-proxy.ts';
+import type { KubeClient } from '../../kube/index.ts';
+import { proxyTarget } from './cluster-function.ts';
+import { type ReadyAddress, SliceWatch } from './endpoint-slices.ts';
+import { rendezvous } from './rendezvous.ts';
+
+export interface PeersOptions {
+  readonly client: KubeClient;
+  readonly logger: Logger;
+  /** The control plane's. */
+  readonly namespace: string;
+  /** This router's pod. */
+  readonly podName: string;
+  /** The Service whose endpoints are the routers. */
+  readonly service: string;
+}
+
+interface Peer {
+  readonly key: string;
+  readonly target: ProxyTarget;
+  readonly pool: Pool;
+}
+
+export class Peers {
+  readonly #watch: SliceWatch;
+  readonly #self: string;
+  #others = new Map<string, Peer & { origin: string }>();
+  /** All keys, this router's among them. */
+  #keys: string[];
+
+  constructor({ client, logger, namespace, podName, service }: PeersOptions) {
+    this.#self = `${namespace}/${podName}`;
+    this.#keys = [this.#self];
+    this.#watch = new SliceWatch({
+      client,
+      logger,
+      namespace,
+      labelSelector: `kubernetes.io/service-name=${service}`,
+      groupOf: () => service,
+      onChange: (_group, ready) => this.#set(ready),
+    });
+  }
+
+  start(): void {
+    this.#watch.start();
+  }
+
+  synced(): Promise<void> {
+    return this.#watch.synced();
+  }
+
+  async close(): Promise<void> {
+    await this.#watch.close();
+    for (const { pool } of this.#others.values()) void pool.close();
+  }
+
+  /** The router that has the endpoints of the function with this uid; null where this one has. */
+  ownerOf(uid: string): ProxyTarget | null {
+    if (this.#keys.length === 1) return null;
+    const owner = rendezvous(uid, this.#keys, (key) => key);
+    return this.#others.get(owner ?? this.#self)?.target ?? null;
+  }
+
+  #set(ready: readonly ReadyAddress[]): void {
+    const others = new Map<string, Peer & { origin: string }>();
+    for (const { key, origin } of ready) {
+      if (key === this.#self) continue;
+      const known = this.#others.get(key);
+      if (known?.origin === origin) {
+        others.set(key, known);
+        continue;
+      }
+      const pool = new Pool(origin, {
+        connections: 512,
+        connectTimeout: 2_000,
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        keepAliveTimeout: 3_000,
+      });
+      others.set(key, { key, origin, pool, target: proxyTarget(pool, `router ${key}`) });
+    }
+    for (const [key, peer] of this.#others) if (others.get(key) !== peer) void peer.pool.close();
+    this.#others = others;
+    this.#keys = [this.#self, ...others.keys()];
+  }
+}
