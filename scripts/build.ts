@@ -3,7 +3,16 @@
  * threads can share. A thread that starts from hundreds of files spends most of its start on finding and parsing
  * them. With `--if-stale` only where an input has changed since.
  */
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { rolldown, type OutputChunk, type Plugin } from 'rolldown';
@@ -39,10 +48,11 @@ const ownAddresses: Plugin = {
   transform(code, id) {
     if (!id.startsWith(root) || id.includes('/node_modules/') || !code.includes('import.meta.')) return null;
     const address = `new URL(${ADDRESS}(${JSON.stringify(compiledName(id))}), import.meta.url)`;
+    const path = `process.getBuiltinModule('node:url').fileURLToPath`;
     return code
       .replaceAll(/\bimport\.meta\.url\b/g, `${address}.href`)
-      .replaceAll(/\bimport\.meta\.filename\b/g, `${address}.pathname`)
-      .replaceAll(/\bimport\.meta\.dirname\b/g, `new URL('.', ${address}).pathname.slice(0, -1)`);
+      .replaceAll(/\bimport\.meta\.filename\b/g, `${path}(${address})`)
+      .replaceAll(/\bimport\.meta\.dirname\b/g, `${path}(new URL('.', ${address})).slice(0, -1)`);
   },
   renderChunk(code, chunk) {
     const place = new RegExp(`${ADDRESS}\\("([^"]*)"\\)`, 'g');
@@ -137,10 +147,9 @@ function writeNotices(inputs: readonly string[]): void {
     inputs.flatMap((id) => /^(.*\/node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(id)?.[1] ?? []),
   );
   const notices = [...folders].toSorted().map((folder) => {
-    const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Record<
-      string,
-      string
-    >;
+    const { name, version, license } = JSON.parse(
+      readFileSync(join(folder, 'package.json'), 'utf8'),
+    ) as Record<string, string>;
     const file = readdirSync(folder).find((entry) => /^licen[cs]e/i.test(entry));
     const text = file === undefined ? '' : `\n\n${readFileSync(join(folder, file), 'utf8').trim()}`;
     return `${name} ${version} (${license})${text}\n`;

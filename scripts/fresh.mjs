@@ -14,6 +14,7 @@ export const INPUTS = 'inputs.json';
  */
 export function isFresh(root) {
   try {
+    /** @type {[path: string, size: number, mtimeMs: number][]} */
     const inputs = JSON.parse(readFileSync(join(root, 'dist', INPUTS), 'utf8'));
     return inputs.every(([path, size, mtimeMs]) => {
       const now = statSync(join(root, path));

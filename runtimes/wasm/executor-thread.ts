@@ -2,6 +2,7 @@
 import { MessageChannel } from 'node:worker_threads';
 import { FissiumError, toErrorData } from '../../src/errors.ts';
 import type { InvokeRequest, StreamedResponse } from '../../src/executors/executor.ts';
+import { onMessage } from '../../src/message-port.ts';
 import { Call, type CallMessage } from './call.ts';
 import { ControlBlock, type RunningGuest } from './control.ts';
 import type { Deployment } from './engine.ts';
@@ -57,12 +58,12 @@ export class ExecutorThread {
     this.#port = channel.port1 as unknown as MessagePort;
     const ready = Promise.withResolvers<void>();
     this.ready = ready.promise;
-    this.#port.onmessage = (event: MessageEvent<readonly FromExecutor[]>) => {
-      for (const message of event.data) {
+    onMessage(this.#port, (messages: readonly FromExecutor[]) => {
+      for (const message of messages) {
         if (message.type === 'ready') ready.resolve();
         else this.#receive(message);
       }
-    };
+    });
     const start: ExecutorStart = {
       port: channel.port2 as unknown as MessagePort,
       control: this.control.memory,

@@ -4,6 +4,7 @@
  */
 import { FissiumError, toErrorData, type ErrorData } from '../../src/errors.ts';
 import type { InvokeReceipt, InvokeRequest, InvokeResponse } from '../../src/executors/executor.ts';
+import { onMessage } from '../../src/message-port.ts';
 import { ControlBlock } from './control.ts';
 import type { Deployment, EngineName, EngineReceipt, EngineRuntime, InterruptControl } from './engine.ts';
 import { FunctionShelf, type ShelvedFunction } from './function-shelf.worker.ts';
@@ -55,9 +56,9 @@ export class GuestThread {
       onEvicted: (key) => this.#post({ type: 'gave-up', key }),
     });
     this.closed = new Promise((resolve) => (this.#close = resolve));
-    this.#port.onmessage = (event: MessageEvent<readonly ToExecutor[]>) => {
-      for (const message of event.data) this.#receive(message);
-    };
+    onMessage(this.#port, (messages: readonly ToExecutor[]) => {
+      for (const message of messages) this.#receive(message);
+    });
     this.#post({ type: 'ready' });
   }
 

@@ -10,6 +10,7 @@ import type { ListenerHooks } from '../../../runtimes/wasm/thread-group.ts';
 import { FissiumError, toErrorData } from '../../errors.ts';
 import type { Invoker } from '../../executors/executor.ts';
 import type { LogStore, PlatformMetrics } from '../../observe/index.ts';
+import { onMessage } from '../../message-port.ts';
 import { DEFAULT_ADMISSION, type AdmissionSettings } from '../admission.ts';
 import type { FunctionEntry, FunctionTable } from '../function-table.ts';
 import type { RouteTable } from '../route-table.ts';
@@ -145,7 +146,7 @@ export class ListenerThreads implements ListenerHooks {
       measuring: new Map(),
       measured: null,
     };
-    port.onmessage = (event: MessageEvent<FromListener>) => this.#receive(thread, event.data);
+    onMessage(port, (message: FromListener) => this.#receive(thread, message));
     // What changes from now on it is told; what there is already, all at once.
     this.#flush();
     this.#threads.set(id, thread);

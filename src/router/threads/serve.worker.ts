@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { pino } from 'pino';
 import { FissiumError } from '../../errors.ts';
 import type { InvokeRequest, InvokeResponse, Invoker } from '../../executors/executor.ts';
+import { onMessage } from '../../message-port.ts';
 import { createMetrics } from '../../observe/metrics.ts';
 import { FunctionTable, type FunctionState } from '../function-table.ts';
 import { RouteTable } from '../route-table.ts';
@@ -89,8 +90,7 @@ export function serveConnections(start: ListenerStart, invokeHere: InvokeHere): 
     router.accept(socket);
   };
 
-  port.onmessage = (event: MessageEvent<ToListener>) => {
-    const message = event.data;
+  onMessage(port, (message: ToListener) => {
     switch (message.type) {
       case 'socket':
         accept(message.socket);
@@ -113,7 +113,7 @@ export function serveConnections(start: ListenerStart, invokeHere: InvokeHere): 
       default:
         message satisfies never;
     }
-  };
+  });
 }
 
 function stateOf(
