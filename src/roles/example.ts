@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import type { HttpTrigger } from '../api/index.ts';
 import {
   isAlreadyExists,
@@ -88,7 +89,7 @@ async function served(client: KubeClient): Promise<void> {
 function exampleFile(): string {
   const places = ['../../wasm-envs/rust/example/hello.wasm', '../../../wasm-envs/rust/example/hello.wasm'];
   for (const place of places) {
-    const file = new URL(place, import.meta.url).pathname;
+    const file = fileURLToPath(new URL(place, import.meta.url));
     if (existsSync(file)) return file;
   }
   throw new FissiumError(
