@@ -27,6 +27,22 @@ export {
   type Secret,
   splitKey,
 } from './resources.ts';
+export type {
+  Container,
+  DeploymentSpec,
+  EnvFromSource,
+  EnvVar,
+  HorizontalPodAutoscalerSpec,
+  MetricSpec,
+  PodSecurityContext,
+  PodSpec,
+  Probe,
+  ResourceRequirements,
+  SecurityContext,
+  ServiceSpec,
+  Volume,
+  VolumeMount,
+} from './pod-objects.ts';
 export {
   type ProxyAnswer,
   type ProxyInit,

@@ -59,8 +59,8 @@ export class SmallApi {
   readonly #watches = new Set<OpenWatch>();
   /** Plurals whose events are held back, with those events. */
   readonly #held = new Map<string, Change[]>();
-  /** By object and field manager, what was applied last. */
-  readonly #applied = new Map<string, Stored>();
+  /** By object, then by field manager, what was applied last. */
+  readonly #applied = new Map<string, Map<string, Stored>>();
   #version = 1;
   #oldest = 0;
   #nextUid = 1;
@@ -193,7 +193,7 @@ export class SmallApi {
     }
     const manager = seen.query.get('fieldManager') ?? '';
     const isApply = seen.method === 'PATCH' && seen.query.get('force') === 'true';
-    if (isApply) return this.#apply(`${key}|${manager}`, key, target, stored, body, response);
+    if (isApply) return this.#apply(manager, key, target, stored, body, response);
     if (stored === undefined) return fail(response, 404, 'NotFound');
     if (target.subresource === 'scale') {
       const spec = { ...(stored.spec as object), replicas: (body.spec as { replicas: number }).replicas };
@@ -216,20 +216,22 @@ export class SmallApi {
 
   /** Server-side apply, as far as it concerns fields of objects: lists are replaced whole. */
   #apply(
-    owner: string,
+    manager: string,
     key: string,
     target: Target,
     stored: Stored | undefined,
     body: Stored,
     response: ServerResponse,
   ): void {
-    const before = stored === undefined ? undefined : this.#applied.get(owner);
-    this.#applied.set(owner, body);
+    const applied = (stored === undefined ? undefined : this.#applied.get(key)) ?? new Map<string, Stored>();
+    const before = applied.get(manager);
+    this.#applied.set(key, applied.set(manager, body));
     if (stored === undefined) {
       const metadata = { ...body.metadata, uid: `uid-${this.#nextUid++}`, generation: 1 };
       return send(response, 201, this.#commit('ADDED', key, target, { ...body, metadata }));
     }
-    const kept = before === undefined ? stored : without(stored, before, body);
+    const others = [...applied].filter(([other]) => other !== manager).map(([, object]) => object);
+    const kept = before === undefined ? stored : without(stored, before, [body, ...others]);
     const next = merge(kept, body) as Stored;
     const { resourceVersion } = stored.metadata;
     if (isDeepStrictEqual({ ...next, metadata: { ...next.metadata, resourceVersion } }, stored)) {
@@ -332,14 +334,17 @@ function parsePath(path: string): Target | undefined {
   return { collection: `${group}/${plural}`, namespace, name, subresource };
 }
 
-/** The target without the fields that the manager applied before and leaves out now. */
-function without(target: unknown, before: unknown, now: unknown): unknown {
+/**
+ * The target without the fields that a manager applied before, and that nobody applies any more; what somebody else
+ * has written since is theirs.
+ */
+function without(target: unknown, before: unknown, now: readonly unknown[]): unknown {
   if (!isRecord(target) || !isRecord(before)) return target;
   const result: Record<string, unknown> = { ...target };
   for (const [name, value] of Object.entries(before)) {
-    const next = isRecord(now) ? now[name] : undefined;
-    if (next === undefined && !isRecord(value)) delete result[name];
-    else result[name] = without(result[name], value, next);
+    const next = now.flatMap((object) => (isRecord(object) && name in object ? [object[name]] : []));
+    if (isRecord(value)) result[name] = without(result[name], value, next);
+    else if (next.length === 0 && isDeepStrictEqual(result[name], value)) delete result[name];
   }
   return result;
 }
