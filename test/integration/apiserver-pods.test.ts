@@ -207,7 +207,7 @@ describe('the log of a Pod', () => {
       response.write(line('2026-11-27T10:00:00.000Z', 'half'), () => response.destroy());
     };
     const response = await api.open('GET', log);
-    await expect(text(response)).rejects.toThrow();
+    await expect(text(response)).rejects.toThrow('aborted');
     answerLogs = (response_) => {
       response_.statusCode = 500;
       response_.end();

@@ -188,6 +188,7 @@ describe('port forwarding', () => {
     const gone = once(second, 'close');
     client.destroy();
     await gone;
+    expect([first.destroyed, second.destroyed]).toEqual([true, true]);
   });
 
   it('answers a ping, and cuts who speaks something else', async () => {
