@@ -1,0 +1,76 @@
+/** The layers of the container runtimes: what their Dockerfiles do, without docker. */
+import { execFile } from 'node:child_process';
+import { cp, mkdtemp, readFile, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { part } from '../parts/part.ts';
+import { keyOf, type Layer, layer } from './layers.ts';
+
+const run = promisify(execFile);
+const RUNTIMES = join(import.meta.dirname, '../../../runtimes');
+
+/** Debian's Python. */
+export function pythonLayer(): Promise<Layer> {
+  const root = join(part('python'), 'root');
+  return layer('python', keyOf(root), (tar) => tar.tree(root, '/'));
+}
+
+/** What requirements.txt names, for Debian's Python 3.11. */
+export async function requirementsLayer(): Promise<Layer> {
+  const requirements = join(RUNTIMES, 'python/requirements.txt');
+  return layer('python-requirements', keyOf(await readFile(requirements)), async (tar) => {
+    const folder = await mkdtemp(join(tmpdir(), 'fissium-pip-'));
+    try {
+      const wheels = ['--only-binary=:all:', '--python-version', '3.11', '--no-compile', '--quiet'];
+      await run('python3', ['-m', 'pip', 'install', '--target', folder, ...wheels, '-r', requirements]);
+      // The temporary folder itself is for this user only.
+      await tar.directory('/usr/local/lib/python3.11/dist-packages');
+      await tar.tree(folder, '/usr/local/lib/python3.11/dist-packages');
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+}
+
+/** Our server for Python functions. */
+export async function pythonServerLayer(): Promise<Layer> {
+  const root = join(RUNTIMES, 'python');
+  const files = ['server.py', ...(await filesOf(join(root, 'fissium_runtime'), '.py', 'fissium_runtime/'))];
+  return filesLayer('python-server', root, files);
+}
+
+/** Our server for Node functions, with its dependencies. */
+export async function nodeServerLayers(): Promise<Layer[]> {
+  const root = join(RUNTIMES, 'node');
+  const manifest = await readFile(join(root, 'package.json'));
+  const dependencies = await layer('node-server-dependencies', keyOf(manifest), async (tar) => {
+    const folder = await mkdtemp(join(tmpdir(), 'fissium-npm-'));
+    try {
+      await cp(join(root, 'package.json'), join(folder, 'package.json'));
+      await run('npm', ['install', '--omit=dev', '--no-audit', '--no-fund', '--ignore-scripts'], {
+        cwd: folder,
+      });
+      await tar.tree(join(folder, 'node_modules'), '/app/node_modules');
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+  const files = (await filesOf(root, '.ts', '')).filter((name) => !name.endsWith('.test.ts'));
+  return [dependencies, await filesLayer('node-server', root, ['package.json', ...files])];
+}
+
+async function filesOf(folder: string, suffix: string, prefix: string): Promise<string[]> {
+  const names = await readdir(folder);
+  return names
+    .filter((name) => name.endsWith(suffix))
+    .toSorted()
+    .map((name) => prefix + name);
+}
+
+async function filesLayer(name: string, root: string, files: readonly string[]): Promise<Layer> {
+  const contents = await Promise.all(files.map((file) => readFile(join(root, file))));
+  return layer(name, keyOf(...files, ...contents), async (tar) => {
+    for (const file of files) await tar.tree(join(root, file), `/app/${file}`);
+  });
+}
