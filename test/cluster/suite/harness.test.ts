@@ -21,9 +21,11 @@ test('says in an event that an image cannot be had', async () => {
     metadata: { name: 'missing', namespace },
     spec: { containers: [{ name: 'main', image: 'localhost/no-such-image:1' }] },
   });
-  await eventually('an event of the pull that failed', async () =>
-    (await kubectl('get', 'events', '-n', namespace)).includes('Failed to pull image'),
-  );
+  const said = await eventually('an event of the pull that failed', async () => {
+    const text = await kubectl('get', 'events', '-n', namespace);
+    return text.includes('Failed') && text;
+  });
+  expect(said).toContain('Failed to pull image');
 });
 
 describe.skipIf(ownCluster === undefined)('parts of the control plane', () => {
