@@ -5,6 +5,18 @@ import { defineCommand } from './command.ts';
 const IN_A_POD =
   'Runs in a pod that the installation or the controller makes; settings come from the environment (docs/kubernetes.md).';
 
+export const controller = defineCommand({
+  name: 'controller',
+  summary: 'Run the controller of a cluster',
+  description: IN_A_POD,
+  options: {},
+  async handler(_values, { io }) {
+    const { clusterSettings } = await import('../roles/cluster-settings.ts');
+    const { runController } = await import('../roles/controller.ts');
+    await runController({ settings: clusterSettings(io.env) });
+  },
+});
+
 export const router = defineCommand({
   name: 'router',
   summary: 'Run a router of a cluster',

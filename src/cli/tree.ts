@@ -80,6 +80,13 @@ export const ENTRIES: readonly Entry[] = [
     load: async () => (await import('./completion.ts')).completion,
   },
   {
+    name: 'controller',
+    aliases: [],
+    summary: 'Run the controller of a cluster',
+    hidden: true,
+    load: async () => (await import('./roles.ts')).controller,
+  },
+  {
     name: 'router',
     aliases: [],
     summary: 'Run a router of a cluster',

@@ -124,7 +124,10 @@ function makeQueues(options: ControlOptions, context: ReconcilerContext): Queues
   const states = new PackageStates((key) => {
     for (const fn of watched.functions.byIndex('package', key)) queues.functions.add(keyOf(fn));
   });
-  const environments = new EnvironmentReconciler(context, options.processes !== undefined);
+  const environments = new EnvironmentReconciler(
+    context,
+    options.processes === undefined ? 'none' : 'processes',
+  );
   const packages = new PackageReconciler({
     context,
     states,

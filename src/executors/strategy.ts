@@ -43,6 +43,8 @@ export interface Strategy {
   reconcile(fn: FunctionOnCluster): Promise<StrategyVerdict>;
   /** Calls wait or run: sees to it that they find endpoints. Resolves when that is under way. */
   demand(fn: FunctionOnCluster, demand: Demand): Promise<void>;
+  /** Keeps what an environment has ready before any function of it is called. Rejects as `reconcile` does. */
+  reconcileEnvironment?(environment: NonNullable<FunctionOnCluster['environment']>): Promise<unknown>;
   /** The function is gone, or another strategy's now: takes away what was made for it. Idempotent. */
   remove(fn: { readonly namespace: string; readonly name: string; readonly uid: string }): Promise<void>;
   /** Called about once a second by the leader: scaling, reaping, retiring. */

@@ -11,6 +11,7 @@ export {
 } from './client.ts';
 export { EventRecorder, type Events, SILENT_EVENTS } from './events.ts';
 export { Informer, type InformerHandler, type InformerOptions } from './informer.ts';
+export { LEADER_ADDRESS, LEADER_LEASE, LeaderElection, type LeaderOptions } from './leader.ts';
 export { type KubeConnection, loadKubeConfig, type LoadOptions } from './kube-config.ts';
 export {
   apiVersionOf,

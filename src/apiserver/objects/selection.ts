@@ -19,8 +19,7 @@ export function parseSelection(
   namespace: string | undefined,
   query: URLSearchParams,
 ): Selection {
-  const sent = query.get('labelSelector') ?? '';
-  const labelText = kind.view?.labelSelector?.(sent) ?? sent;
+  const labelText = query.get('labelSelector') ?? '';
   const fieldText = query.get('fieldSelector') ?? '';
   const labels = labelText === '' ? undefined : parseLabelSelector(labelText);
   const fields = fieldText === '' ? undefined : parseFieldSelector(fieldText, kind.selectableFields);

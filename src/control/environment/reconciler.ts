@@ -9,17 +9,24 @@ import { environmentOf } from '../resolutions.ts';
 
 type EnvironmentStatus = NonNullable<Environment['status']>;
 
+/** `processes`: images that the platform knows, as local processes; `none`: they are kept and answer 501. */
+export type ContainersRunAs = 'pods' | 'processes' | 'none';
+
 /**
  * What an environment's `Ready` condition is to say.
- * @param runsProcesses whether the platform runs functions of images that it knows as local processes
+ * @param runs how functions of container environments run
  */
-export function judgeEnvironment(environment: Environment, runsProcesses: boolean): Verdict {
+export function judgeEnvironment(environment: Environment, runs: ContainersRunAs): Verdict {
   const resolved = environmentOf(environment);
   if (!resolved.ok) return { ready: false, reason: 'Invalid', message: resolved.error.message };
   if (resolved.value.wasm) {
     return { ready: true, reason: 'Wasm', message: 'Functions of this environment run as WebAssembly.' };
   }
-  if (runsProcesses) return judgeImage(resolved.value.image);
+  if (runs === 'processes') return judgeImage(resolved.value.image);
+  if (runs === 'pods') {
+    const message = `Functions of this environment run in pods of image ${resolved.value.image}.`;
+    return { ready: true, reason: 'Pods', message };
+  }
   return {
     ready: false,
     reason: 'NotServedYet',
@@ -40,11 +47,11 @@ function judgeImage(image: string): Verdict {
 
 export class EnvironmentReconciler {
   readonly #context: ReconcilerContext;
-  readonly #runsProcesses: boolean;
+  readonly #runs: ContainersRunAs;
 
-  constructor(context: ReconcilerContext, runsProcesses: boolean) {
+  constructor(context: ReconcilerContext, runs: ContainersRunAs) {
     this.#context = context;
-    this.#runsProcesses = runsProcesses;
+    this.#runs = runs;
   }
 
   async reconcile(key: string): Promise<void> {
@@ -55,7 +62,7 @@ export class EnvironmentReconciler {
     const change = await statuses.write<EnvironmentStatus>(RESOURCES.environments, environment, (before) =>
       withConditions(before, {
         generation: environment.metadata.generation ?? 0,
-        verdict: judgeEnvironment(environment, this.#runsProcesses),
+        verdict: judgeEnvironment(environment, this.#runs),
         notServed: resolved.ok ? resolved.value.notServed : [],
         now: now(),
       }),

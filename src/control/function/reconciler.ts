@@ -2,18 +2,9 @@ import { isDeepStrictEqual } from 'node:util';
 
 import type { FissionFunction, Package, ResolvedFunction } from '../../api/index.ts';
 import { FissiumError } from '../../errors.ts';
-import {
-  type ConfigMap,
-  isNotFound,
-  keyOf,
-  objectKey,
-  RESOURCES,
-  type Secret,
-  splitKey,
-} from '../../kube/index.ts';
+import { isNotFound, RESOURCES, splitKey } from '../../kube/index.ts';
 import type { FunctionEntry, FunctionState } from '../../router/index.ts';
-import { announce } from '../announce.ts';
-import { type Verdict, withConditions } from '../conditions.ts';
+import type { Verdict } from '../conditions.ts';
 import type { ReconcilerContext } from '../context.ts';
 import { lookUp } from '../look-up.ts';
 import type { PackageState, PackageStates } from '../package/package-states.ts';
@@ -21,16 +12,15 @@ import { isFinal } from '../package/failures.ts';
 import type { DeployedFunction, FunctionTablePort, GuestLogPort, ProcessPort } from '../ports.ts';
 import { environmentOf, functionOf } from '../resolutions.ts';
 import type { Patience } from '../patience.ts';
-import { findCondition, isNewer } from '../status.ts';
-import { referencedKeys } from '../watched.ts';
+import { isNewer } from '../status.ts';
 import type { Deployments, LiveDeployment } from './deployments.ts';
+import { grantSourcesFor } from './grant-sources.ts';
 import type { GrantSources } from './grants.ts';
 import type { OwnedRoutes, RouteCondition } from './owned-routes.ts';
 import { filesToMount } from './mounts.ts';
 import { type FunctionFacts, type FunctionPlan, planFunction } from './plan.ts';
 import { processSpec } from './process-spec.ts';
-
-type FunctionStatus = NonNullable<FissionFunction['status']>;
+import { writeFunctionStatus } from './write-status.ts';
 
 export interface FunctionReconcilerParts {
   readonly context: ReconcilerContext;
@@ -93,26 +83,8 @@ export class FunctionReconciler {
       environment: environment && environmentOf(environment),
       pkg: pkg ?? undefined,
       packageState: await this.#packageState(fn, pkg ?? undefined),
-      sources: await this.#sourcesFor(resolved.value),
+      sources: await grantSourcesFor(this.#parts.context, resolved.value),
       runsProcesses: this.#parts.processes !== undefined,
-    };
-  }
-
-  async #sourcesFor(fn: ResolvedFunction): Promise<GrantSources> {
-    const { client, watched } = this.#parts.context;
-    const secrets = new Map<string, Secret>();
-    const configMaps = new Map<string, ConfigMap>();
-    for (const key of referencedKeys(fn, 'secret')) {
-      const secret = await lookUp(client, watched.secrets, splitKey(key));
-      if (secret !== undefined) secrets.set(key, secret);
-    }
-    for (const key of referencedKeys(fn, 'configMap')) {
-      const configMap = await lookUp(client, watched.configMaps, splitKey(key));
-      if (configMap !== undefined) configMaps.set(key, configMap);
-    }
-    return {
-      secret: ({ namespace, name }) => secrets.get(objectKey(namespace, name)),
-      configMap: ({ namespace, name }) => configMaps.get(objectKey(namespace, name)),
     };
   }
 
@@ -277,22 +249,8 @@ export class FunctionReconciler {
     onTableChange(`${namespace}/${name}`);
   }
 
-  async #write(fn: FissionFunction, verdict: Verdict, route: RouteCondition | null): Promise<void> {
-    const { statuses, events, now } = this.#parts.context;
-    const { patience } = this.#parts;
-    if (verdict.passing !== true) patience.clear(keyOf(fn));
-    else if (findCondition(fn.status, 'Ready') === undefined && !patience.isOver(keyOf(fn))) return;
-    const resolved = functionOf(fn);
-    const change = await statuses.write<FunctionStatus>(RESOURCES.functions, fn, (before) =>
-      withConditions(before, {
-        generation: fn.metadata.generation ?? 0,
-        verdict,
-        notServed: resolved.ok ? resolved.value.notServed : [],
-        now: now(),
-        others: [route ?? { remove: 'Route' }],
-      }),
-    );
-    if (verdict.passing !== true) announce(events, RESOURCES.functions, fn, change);
+  #write(fn: FissionFunction, verdict: Verdict, route: RouteCondition | null): Promise<void> {
+    return writeFunctionStatus(this.#parts, fn, verdict, route);
   }
 }
 

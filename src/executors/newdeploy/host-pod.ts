@@ -1,4 +1,4 @@
-/** The pod of a `newdeploy` function in a Wasm environment: a Wasm host that serves this function alone. */
+/** Pods of Wasm hosts: of an environment's functions, or of one function of strategy `newdeploy` alone. */
 import type { PodSpec } from '../../kube/index.ts';
 import {
   DRAIN,
@@ -12,6 +12,7 @@ import {
   TELLS_WHY,
 } from '../pods/containers.ts';
 import { mergeContainer, mergePodSpec } from '../pods/merge-pod.ts';
+import type { ResolvedEnvironment, ResolvedResources } from '../../api/index.ts';
 import type { FunctionOnCluster } from '../strategy.ts';
 
 const MIB = 1024 * 1024;
@@ -26,15 +27,37 @@ export interface HostPodOptions {
   readonly serviceAccount: string;
 }
 
-/** @throws FissiumError RESOURCE_INVALID where the environment's changes do not fit */
-export function hostPod(fn: FunctionOnCluster, { image, serviceAccount }: HostPodOptions): PodSpec {
+/**
+ * A host that serves this function alone.
+ * @throws FissiumError RESOURCE_INVALID where the environment's changes do not fit
+ */
+export function hostPod(fn: FunctionOnCluster, options: HostPodOptions): PodSpec {
   const { environment, resolved } = fn;
   if (environment === null) throw new Error('a newdeploy function has an environment');
-  const runs = environment.resolved;
-  // The function's own limits are its guest's; those of the environment are the host's.
-  const resources = podResources(
-    mergeResources(runs.resources, { limits: {}, requests: resolved.resources.requests, claims: [] }),
-  );
+  return environmentHostPod(environment.resolved, options, {
+    onlyFunction: resolved.name,
+    // The function's own limits are its guest's; those of the environment are the host's.
+    requests: resolved.resources.requests,
+    guestMemoryBytes: resolved.limits.memoryBytes,
+  });
+}
+
+export interface HostedFunctions {
+  /** Null for all of strategy `poolmgr`. */
+  readonly onlyFunction: string | null;
+  /** Beside those of the environment. */
+  readonly requests: ResolvedResources['requests'];
+  /** What a host asks the scheduler for beside its own. */
+  readonly guestMemoryBytes: number;
+}
+
+/** @throws FissiumError RESOURCE_INVALID where the environment's changes do not fit */
+export function environmentHostPod(
+  runs: ResolvedEnvironment,
+  { image, serviceAccount }: HostPodOptions,
+  { onlyFunction, requests, guestMemoryBytes }: HostedFunctions,
+): PodSpec {
+  const resources = podResources(mergeResources(runs.resources, { limits: {}, requests, claims: [] }));
   const container = mergeContainer(
     {
       name: runs.name,
@@ -47,7 +70,7 @@ export function hostPod(fn: FunctionOnCluster, { image, serviceAccount }: HostPo
           valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } },
         },
         { name: 'FISSIUM_ENVIRONMENT', value: `${runs.namespace}/${runs.name}` },
-        { name: 'FISSIUM_FUNCTION', value: resolved.name },
+        ...(onlyFunction === null ? [] : [{ name: 'FISSIUM_FUNCTION', value: onlyFunction }]),
         { name: 'FISSIUM_DATA', value: '/data' },
       ],
       ports: [
@@ -57,7 +80,7 @@ export function hostPod(fn: FunctionOnCluster, { image, serviceAccount }: HostPo
       resources: {
         ...resources,
         requests: {
-          memory: `${HOST_MEMORY_MIB + Math.ceil(resolved.limits.memoryBytes / MIB)}Mi`,
+          memory: `${HOST_MEMORY_MIB + Math.ceil(guestMemoryBytes / MIB)}Mi`,
           ...resources.requests,
         },
       },

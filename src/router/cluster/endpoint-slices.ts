@@ -26,6 +26,8 @@ export interface SliceWatchOptions {
   /** @default all namespaces */
   readonly namespace?: string;
   readonly labelSelector: string;
+  /** The port's name; where there is none of it, the first is taken. @default 'http' */
+  readonly port?: string;
   /** Which service a slice belongs to, in the watcher's terms; null for one that does not matter. */
   readonly groupOf: (slice: EndpointSlice) => string | null;
   /** Called with all ready addresses of a group whenever they may have changed. */
@@ -76,14 +78,17 @@ export class SliceWatch {
     const ready = this.#informer
       .byIndex('group', group)
       .toSorted((a, b) => keyOf(a).localeCompare(keyOf(b)))
-      .flatMap(readyAddresses);
+      .flatMap((slice) => readyAddresses(slice, this.#options.port));
     this.#options.onChange(group, ready);
   }
 }
 
 /** The addresses of a slice that take requests. Where a slice says nothing about readiness, they are ready. */
-export function readyAddresses({ endpoints = [], ports = [], addressType }: EndpointSlice): ReadyAddress[] {
-  const port = (ports.find(({ name }) => name === 'http') ?? ports[0])?.port;
+export function readyAddresses(
+  { endpoints = [], ports = [], addressType }: EndpointSlice,
+  portName = 'http',
+): ReadyAddress[] {
+  const port = (ports.find(({ name }) => name === portName) ?? ports[0])?.port;
   if (port === undefined) return [];
   return endpoints.flatMap(({ addresses, conditions, targetRef }) => {
     const [address] = addresses;

@@ -1,0 +1,234 @@
+import type { Logger } from 'pino';
+
+import { FissiumError } from '../../errors.ts';
+import { Informer, isNotFound, type KubeClient, type KubeObject, RESOURCES } from '../../kube/index.ts';
+import { ObjectKeeper } from '../deployments/object-keeper.ts';
+import { type Pod, troubleOf } from '../deployments/pod-troubles.ts';
+import { verdictOf } from '../deployments/refusals.ts';
+import type { Loads } from '../loads.ts';
+import { RecentPeak, wantedHosts } from '../pool-scaling.ts';
+import type { FunctionOnCluster, Strategy, StrategyVerdict } from '../strategy.ts';
+import type { HostAccess } from './host-access-keeper.ts';
+import {
+  hostDeployment,
+  type HostDeployment,
+  hostService,
+  type HostService,
+  type Hosts,
+  hostsName,
+} from './host-objects.ts';
+import { HostReports } from './host-reports.ts';
+import { judgeHosts } from './judge.ts';
+
+export interface WasmHostsOptions {
+  readonly client: KubeClient;
+  readonly logger: Logger;
+  /** Empty for all. */
+  readonly namespaces: readonly string[];
+  readonly loads: Loads;
+  /** The platform's own. */
+  readonly image: string;
+  readonly access: HostAccess;
+  /** Has a function (`namespace/name`) reconciled again. */
+  readonly onChange: (functionKey: string) => void;
+  /** Requests that one host takes at once, for the idle share. @default 100 */
+  readonly capacityPerHost?: number;
+}
+
+/** The hosts of an environment in a namespace, and what runs on them. */
+interface Pool {
+  hosts: Hosts;
+  /** By uid: their keys. */
+  readonly functions: Map<string, string>;
+  readonly peak: RecentPeak;
+  wanted: number;
+}
+
+const OURS = 'app.kubernetes.io/managed-by=fissium,fissium.io/part=wasm-host';
+const SCALE_MANAGER = 'fissium-scale';
+
+/** Wasm functions of strategy `poolmgr`: any host of the environment in the namespace runs any of them. */
+export class WasmHostsStrategy implements Strategy {
+  readonly #options: WasmHostsOptions;
+  readonly #logger: Logger;
+  readonly #keeper: ObjectKeeper;
+  readonly #reports: HostReports;
+  readonly #deployments: readonly Informer<HostDeployment>[];
+  readonly #services: readonly Informer<HostService>[];
+  readonly #pods: readonly Informer<Pod>[];
+  /** By `namespace/name` of their Deployment and Service. */
+  readonly #pools = new Map<string, Pool>();
+
+  constructor(options: WasmHostsOptions) {
+    const { client, namespaces } = options;
+    this.#options = options;
+    this.#logger = options.logger.child({ component: 'wasm-hosts' });
+    this.#keeper = new ObjectKeeper(client);
+    this.#reports = new HostReports({ ...options, onChange: (service) => this.#changed(service) });
+    const scopes = namespaces.length === 0 ? [{}] : namespaces.map((namespace) => ({ namespace }));
+    const watch = <T extends KubeObject>(type: (typeof RESOURCES)[keyof typeof RESOURCES]): Informer<T>[] =>
+      scopes.map((scope) =>
+        new Informer<T>({ client, logger: this.#logger, type, labelSelector: OURS, ...scope }).start(),
+      );
+    this.#deployments = watch<HostDeployment>(RESOURCES.deployments);
+    this.#services = watch<HostService>(RESOURCES.services);
+    this.#pods = watch<Pod>(RESOURCES.pods);
+  }
+
+  async reconcile(fn: FunctionOnCluster): Promise<StrategyVerdict> {
+    await this.#synced();
+    const hosts = hostsOf(fn);
+    const key = `${hosts.namespace}/${hostsName(hosts)}`;
+    const { uid, generation, namespace, name } = fn.resolved;
+    const pool = this.#pool(key, hosts);
+    pool.functions.set(uid, `${namespace}/${name}`);
+    try {
+      await this.#options.access.ensure(hosts.namespace, hosts.environment.resolved);
+      const live = await this.#ensure(hosts);
+      await this.#scale(key, pool, live);
+    } catch (thrown) {
+      if (thrown instanceof FissiumError && thrown.code === 'RESOURCE_INVALID')
+        return { ready: false, reason: 'PodSpecRefused', message: thrown.message };
+      const verdict = verdictOf(thrown);
+      if (verdict === undefined) throw thrown;
+      return verdict;
+    }
+    const reports = await this.#reports.of(key, uid);
+    return judgeHosts({ generation, reports, wanted: pool.wanted, trouble: this.#trouble(hosts) });
+  }
+
+  /** Hosts for functions in the environment's own namespace, so that the first function finds them running. */
+  async reconcileEnvironment(environment: Hosts['environment']): Promise<void> {
+    await this.#synced();
+    const hosts = { environment, namespace: environment.resolved.namespace };
+    await this.#options.access.ensure(hosts.namespace, environment.resolved);
+    const live = await this.#ensure(hosts);
+    const key = `${hosts.namespace}/${hostsName(hosts)}`;
+    await this.#scale(key, this.#pool(key, hosts), live);
+  }
+
+  async demand(fn: FunctionOnCluster): Promise<void> {
+    const hosts = hostsOf(fn);
+    const key = `${hosts.namespace}/${hostsName(hosts)}`;
+    if (!this.#pools.has(key)) await this.reconcile(fn);
+    const pool = this.#pools.get(key);
+    const live = find(this.#deployments, hosts.namespace, hostsName(hosts));
+    if (pool === undefined || live === undefined) return;
+    await this.#scale(key, pool, live, 1);
+  }
+
+  async remove({ uid }: { uid: string }): Promise<void> {
+    for (const [key, pool] of this.#pools) {
+      const isPool = pool.hosts.environment.resolved.namespace === pool.hosts.namespace;
+      if (!pool.functions.delete(uid) || pool.functions.size > 0 || isPool) continue;
+      this.#pools.delete(key);
+      await this.#removeHosts(pool.hosts);
+    }
+  }
+
+  async tick(): Promise<void> {
+    for (const [key, pool] of this.#pools) {
+      const { namespace } = pool.hosts;
+      const live = find(this.#deployments, namespace, hostsName(pool.hosts));
+      if (live !== undefined) await this.#scale(key, pool, live);
+    }
+  }
+
+  async close(): Promise<void> {
+    const informers = [...this.#deployments, ...this.#services, ...this.#pods];
+    await Promise.all([this.#reports.close(), ...informers.map((informer) => informer.close())]);
+  }
+
+  async #synced(): Promise<void> {
+    const informers = [...this.#deployments, ...this.#services, ...this.#pods];
+    await Promise.all([this.#reports.synced(), ...informers.map((informer) => informer.synced())]);
+  }
+
+  #pool(key: string, hosts: Hosts): Pool {
+    let pool = this.#pools.get(key);
+    if (pool === undefined) {
+      pool = { hosts, functions: new Map(), peak: new RecentPeak(), wanted: 1 };
+      this.#pools.set(key, pool);
+    }
+    pool.hosts = hosts;
+    return pool;
+  }
+
+  async #ensure(hosts: Hosts): Promise<HostDeployment> {
+    const { namespace } = hosts;
+    const name = hostsName(hosts);
+    const { deployments, services } = RESOURCES;
+    await this.#keeper.ensure(services, hostService(hosts), find(this.#services, namespace, name));
+    const deployment = hostDeployment(hosts, this.#options.image);
+    return this.#keeper.ensure(deployments, deployment, find(this.#deployments, namespace, name));
+  }
+
+  /** @param least hosts to have whatever the loads say: somebody waits */
+  async #scale(key: string, pool: Pool, live: HostDeployment, least = 0): Promise<void> {
+    const { loads, client, capacityPerHost = 100 } = this.#options;
+    const { object, resolved } = pool.hosts.environment;
+    let running = 0;
+    let queued = 0;
+    for (const uid of pool.functions.keys()) {
+      const load = loads.functionOf(uid);
+      running += load?.running ?? 0;
+      queued += load?.queued ?? 0;
+    }
+    // Where the environment says nothing one host is kept: it runs what a hundred of Fission's pods do.
+    const minimum = object.spec.poolsize ?? 1;
+    const now = wantedHosts({ minimum, running, queued, capacityPerHost }, resolved.scaling);
+    const wanted = pool.peak.next(Math.max(now, least), resolved.scaling.idleTimeoutMs, performance.now());
+    pool.wanted = wanted;
+    if (loads.completeAtMs === null && wanted < (live.spec.replicas ?? 1)) return;
+    if (wanted === live.spec.replicas) return;
+    const { namespace = '', name } = live.metadata;
+    await client.scale(RESOURCES.deployments, namespace, name, wanted, { fieldManager: SCALE_MANAGER });
+    this.#logger.info({ hosts: key, from: live.spec.replicas, to: wanted, running, queued }, 'hosts scaled');
+  }
+
+  #changed(service: string): void {
+    for (const key of this.#pools.get(service)?.functions.values() ?? []) this.#options.onChange(key);
+  }
+
+  #trouble({ environment, namespace }: Hosts): StrategyVerdict | undefined {
+    const { uid } = environment.object.metadata;
+    for (const informer of this.#pods) {
+      for (const pod of informer.store.values()) {
+        if (pod.metadata.namespace !== namespace || pod.metadata.labels?.['environmentUid'] !== uid) continue;
+        const trouble = troubleOf(pod);
+        if (trouble !== undefined) return { ready: false, ...trouble };
+      }
+    }
+    return undefined;
+  }
+
+  /** Hosts beside the environment's own pool, which nothing needs any more. */
+  async #removeHosts(hosts: Hosts): Promise<void> {
+    const { client } = this.#options;
+    for (const type of [RESOURCES.deployments, RESOURCES.services]) {
+      try {
+        await client.remove(type, hosts.namespace, hostsName(hosts));
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+      this.#keeper.forget(type, hosts.namespace, hostsName(hosts));
+    }
+  }
+}
+
+function hostsOf({ environment, resolved }: FunctionOnCluster): Hosts {
+  if (environment === null) throw new Error('a Wasm function has an environment');
+  return { environment, namespace: resolved.namespace };
+}
+
+function find<T extends KubeObject>(
+  informers: readonly Informer<T>[],
+  namespace: string,
+  name: string,
+): T | undefined {
+  for (const informer of informers) {
+    const found = informer.get(namespace, name);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

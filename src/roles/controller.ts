@@ -1,0 +1,164 @@
+/**
+ * `fissium controller`: the one of several replicas that holds the lease reconciles the cluster; all of them answer
+ * metrics and health.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino, type Logger } from 'pino';
+import { Preparer } from '../../runtimes/wasm/prepare/index.ts';
+import { ControllerListener } from '../control/cluster/controller-listener.ts';
+import {
+  type ClusterControl,
+  startClusterControl,
+  type StrategyContext,
+} from '../control/cluster/cluster-control.ts';
+import type { StrategyKey } from '../control/cluster/function-facts.ts';
+import { namedByFunctions } from '../control/cluster/host-access-sources.ts';
+import { createScaledStrategies } from '../executors/deployments/index.ts';
+import { RouterLoads } from '../executors/router-loads.ts';
+import type { Strategy } from '../executors/strategy.ts';
+import { HOST_SERVICE_ACCOUNT, HostAccess, WasmHostsStrategy } from '../executors/wasm-hosts/index.ts';
+import { KubeClient, LeaderElection, loadKubeConfig } from '../kube/index.ts';
+import { createMetrics } from '../observe/index.ts';
+import { ArchiveFetcher, ArchiveStore } from '../packages/index.ts';
+import type { ClusterSettings } from './cluster-settings.ts';
+import { PEERS_SERVICE } from './router.ts';
+import { onStopSignal } from './stop-signal.ts';
+
+const HOST = '0.0.0.0';
+const PORT = 8080;
+
+export interface ControllerRoleOptions {
+  readonly settings: ClusterSettings;
+}
+
+/** Runs the controller until it is told to stop, or loses the lease; resolves when everything is closed. */
+export async function runController({ settings }: ControllerRoleOptions): Promise<void> {
+  const stopped = onStopSignal();
+  const logger = pino({ level: settings.logLevel }, pino.destination({ fd: 2, sync: true }));
+  await using parts = new AsyncDisposableStack();
+  const client = new KubeClient(await loadKubeConfig());
+  parts.defer(() => client.close());
+  const metrics = createMetrics();
+  parts.defer(() => metrics.close());
+  const { namespace } = settings;
+  const loads = new RouterLoads({ client, logger, namespace, service: PEERS_SERVICE });
+  loads.start();
+  parts.defer(() => loads.close());
+
+  let control: ClusterControl | null = null;
+  let ready = false;
+  const listener = new ControllerListener({
+    logger,
+    metrics,
+    ready: () => ready,
+    demand: () => control && ((report) => control?.demand(report) ?? Promise.resolve()),
+  });
+  const port = await listener.listen(HOST, PORT);
+  parts.defer(() => listener.close());
+  await loads.synced();
+  ready = true;
+
+  const election = new LeaderElection({
+    client,
+    logger,
+    namespace,
+    identity: settings.podName,
+    address: `http://${settings.podIp}:${port}`,
+  });
+  // Given back when everything that writes is closed.
+  parts.defer(() => election.close());
+  const leading = election.acquire().then(
+    () => true,
+    () => false,
+  );
+  if (!(await Promise.race([leading, stopped.then(() => false)]))) return;
+  control = await lead({ client, logger, settings, loads, parts });
+  const lost = election.lost().then(() => true);
+  if (await Promise.race([lost, stopped.then(() => false)])) {
+    // Whatever is under way must not be written beside another leader's.
+    logger.fatal('the lease was lost: this process ends, and another takes its place');
+    process.exit(1);
+  }
+  control = null;
+}
+
+interface Leading {
+  readonly client: KubeClient;
+  readonly logger: Logger;
+  readonly settings: ClusterSettings;
+  readonly loads: RouterLoads;
+  readonly parts: AsyncDisposableStack;
+}
+
+async function lead({ client, logger, settings, loads, parts }: Leading): Promise<ClusterControl> {
+  const { namespaces } = settings;
+  const folder = await mkdtemp(join(tmpdir(), 'fissium-controller-'));
+  parts.defer(() => rm(folder, { recursive: true, force: true }));
+  const archives = await ArchiveStore.open(join(folder, 'archives'));
+  const preparer = new Preparer({ cacheDir: join(folder, 'cache'), logger });
+  parts.defer(() => preparer.close());
+  const control = await startClusterControl({
+    client,
+    logger,
+    namespaces,
+    archives,
+    // The storage service is another pod.
+    fetcher: new ArchiveFetcher({ archives, ownHosts: [] }),
+    preparer,
+    loads,
+    makeStrategies: (context) => makeStrategies(context, { client, logger, settings, loads, parts }),
+  });
+  parts.defer(() => control.close());
+  return control;
+}
+
+async function makeStrategies(
+  { watched, events, onChange }: StrategyContext,
+  { client, logger, settings, loads, parts }: Leading,
+): Promise<Readonly<Record<StrategyKey, Strategy>>> {
+  const { namespaces, image } = settings;
+  const common = { client, logger, loads, events, namespaces, image, onChange };
+  const access = new HostAccess({ client, ...namedByFunctions(watched) });
+  const scaled = createScaledStrategies({
+    ...common,
+    hostServiceAccount: HOST_SERVICE_ACCOUNT,
+    customMetrics: () => false,
+  });
+  parts.defer(() => scaled.close());
+  return {
+    'wasm-hosts': new WasmHostsStrategy({ ...common, access }),
+    poolmgr: POOLS_LATER,
+    newdeploy: withHostAccess(scaled.newdeploy, access),
+    container: scaled.container,
+  };
+}
+
+const POOLS_LATER: Strategy = {
+  reconcile: () =>
+    Promise.resolve({
+      ready: false,
+      reason: 'EnvironmentNotServed',
+      message: 'Pools of containers are not served yet: use executor type newdeploy.',
+    }),
+  demand: () => Promise.resolve(),
+  remove: () => Promise.resolve(),
+  tick: () => Promise.resolve(),
+  close: () => Promise.resolve(),
+};
+
+/** A function's own Wasm hosts read what it names, as those of a pool do. */
+function withHostAccess(strategy: Strategy, access: HostAccess): Strategy {
+  return {
+    reconcile: async (fn) => {
+      const environment = fn.environment?.resolved;
+      if (environment?.wasm === true) await access.ensure(fn.resolved.namespace, environment);
+      return strategy.reconcile(fn);
+    },
+    demand: (fn, demand) => strategy.demand(fn, demand),
+    remove: (fn) => strategy.remove(fn),
+    tick: () => strategy.tick(),
+    close: () => strategy.close(),
+  };
+}
