@@ -116,6 +116,11 @@ function fetcherContainer(fn: FunctionOnCluster, { image, fetcherEnv = [] }: Con
       '-specialize-on-startup',
       '-specialize-request',
       JSON.stringify(specialiseRequest(fn)),
+      // It makes these; its own root is read-only, and secrets are volumes of the runtime's here.
+      '-secret-dir',
+      '/tmp/secrets',
+      '-cfgmap-dir',
+      '/tmp/configs',
       SHARED_FOLDER,
     ],
     ...(fetcherEnv.length === 0 ? {} : { env: fetcherEnv }),
