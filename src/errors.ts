@@ -48,6 +48,12 @@ export const ERROR_CODES = {
   RESOURCE_INVALID: { status: 422, fault: 'caller' },
   PREPARE_TIMEOUT: { status: 422, fault: 'caller' },
   STORAGE_FULL: { status: 507, fault: 'platform' },
+  STORAGE_UNREACHABLE: { status: 503, fault: 'platform' },
+  // Building
+  BUILD_FAILED: { status: 422, fault: 'caller' },
+  BUILDER_UNREACHABLE: { status: 503, fault: 'platform' },
+  // Between the platform's parts
+  NOT_SIGNED: { status: 401, fault: 'caller' },
   // The Kubernetes API
   API_UNREACHABLE: { status: 503, fault: 'platform' },
   // Starting

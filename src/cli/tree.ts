@@ -26,6 +26,13 @@ export const ENTRIES: readonly Entry[] = [
     load: async () => (await import('./up.ts')).up,
   },
   {
+    name: 'storage',
+    aliases: [],
+    summary: 'Start the storage service in this process',
+    hidden: true,
+    load: async () => (await import('./storage-role.ts')).storageRole,
+  },
+  {
     name: 'environment',
     aliases: ['env', 'environments'],
     summary: 'Create, update and manage environments',

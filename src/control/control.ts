@@ -9,6 +9,7 @@ import { Deployments } from './function/deployments.ts';
 import { OwnedRoutes } from './function/owned-routes.ts';
 import { FunctionReconciler } from './function/reconciler.ts';
 import { TriggerReconciler } from './http-trigger/reconciler.ts';
+import { archivesInUse } from './package/archives-in-use.ts';
 import { PackageStates } from './package/package-states.ts';
 import { PackageReconciler } from './package/reconciler.ts';
 import type {
@@ -56,6 +57,11 @@ export interface Control {
   synced(): Promise<void>;
   /** The Packages (`namespace/name`) that name an archive. */
   archiveUsers(digest: string): string[];
+  /**
+   * The digests of all archives that Packages need. Rejects before all are known.
+   * @param graceMs how long what was fetched for packages that are gone is kept
+   */
+  archivesInUse(graceMs: number): Promise<Set<string>>;
   /** Ends the watches and waits for what is being reconciled. What is deployed goes on serving. */
   close(): Promise<void>;
 }
@@ -108,6 +114,12 @@ export function startControl(options: ControlOptions): Promise<Control> {
   return Promise.resolve({
     synced: () => started,
     archiveUsers: (digest) => watched.packages.byIndex('archive', digest).map(keyOf),
+    async archivesInUse(graceMs) {
+      await started;
+      const packages = watched.packages.keys().map((key) => watched.packages.getByKey(key));
+      const there = packages.filter((pkg) => pkg !== undefined);
+      return archivesInUse(there, options.archives, graceMs);
+    },
     async close() {
       stopListening();
       await Promise.all(allKinds(watched).map((kind) => kind.close()));

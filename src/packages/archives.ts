@@ -4,11 +4,20 @@ import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } fro
 import { join } from 'node:path';
 
 import { FissiumError } from '../errors.ts';
+import { KeyedMutex } from './mutex.ts';
 
 /** Largest archive taken anywhere, bytes. */
 export const ARCHIVE_LIMIT_BYTES = 256 * 1024 * 1024;
 
 const DIGEST = /^[0-9a-f]{64}$/;
+
+/** Content that was written down and hashed, and is not in any store yet. */
+export interface SpooledArchive {
+  readonly path: string;
+  /** sha256 of the content, hex. */
+  readonly digest: string;
+  readonly sizeBytes: number;
+}
 
 /** One archive in the store. */
 export interface StoredArchive {
@@ -35,6 +44,8 @@ export interface PutOptions {
  */
 export class ArchiveStore {
   readonly folder: string;
+  /** A file that is being replaced must not be removed for the age of the one before. */
+  readonly #changes = new KeyedMutex();
 
   private constructor(folder: string) {
     this.folder = folder;
@@ -54,35 +65,26 @@ export class ArchiveStore {
   }
 
   /**
-   * Stores content; the same content twice is one file.
+   * Stores content; the same content twice is one file, whose time is that of the last.
    * @throws FissiumError BODY_TOO_LARGE, ARCHIVE_REFUSED (other digest or length), STORAGE_FULL; or what the source threw
    */
   async put(
     content: Uint8Array | AsyncIterable<Uint8Array>,
     options: PutOptions = {},
   ): Promise<StoredArchive> {
-    const { limitBytes = ARCHIVE_LIMIT_BYTES, what = 'the archive' } = options;
-    const temporary = join(this.temporaryFolder, randomUUID());
+    return this.adopt(await spoolArchive(this.temporaryFolder, content, options));
+  }
+
+  /** Stores what was spooled to {@link temporaryFolder}. @throws FissiumError STORAGE_FULL */
+  async adopt(spooled: SpooledArchive): Promise<StoredArchive> {
+    const { digest, sizeBytes } = spooled;
+    const path = this.path(digest);
     try {
-      const { digest, sizeBytes } = await writeAndHash(temporary, content, limitBytes, what);
-      if (options.sizeBytes !== undefined && options.sizeBytes !== sizeBytes) {
-        throw new FissiumError(
-          'ARCHIVE_REFUSED',
-          `${what} has ${sizeBytes} bytes, but ${options.sizeBytes} were announced.`,
-        );
-      }
-      if (options.digest !== undefined && options.digest !== digest) {
-        throw new FissiumError(
-          'ARCHIVE_REFUSED',
-          `${what} has the sha256 ${digest}, but its checksum is ${options.digest}. It was changed or damaged on the way; correct the checksum or the archive.`,
-        );
-      }
-      const path = this.path(digest);
-      await rename(temporary, path);
+      await this.#changes.run(digest, () => rename(spooled.path, path));
       await syncFolder(this.folder);
       return { digest, sizeBytes, path };
     } catch (error) {
-      await rm(temporary, { force: true });
+      await rm(spooled.path, { force: true });
       throw asStorageError(error);
     }
   }
@@ -123,9 +125,28 @@ export class ArchiveStore {
 
   /** Whether there was such an archive. */
   async remove(digest: string): Promise<boolean> {
-    if ((await this.find(digest)) === undefined) return false;
-    await rm(this.path(digest), { force: true });
-    return true;
+    return this.removeOlder(digest, Infinity);
+  }
+
+  /** Removes the archive unless it was stored, or stored again, since. @param thanMs milliseconds since 1970 */
+  async removeOlder(digest: string, thanMs: number): Promise<boolean> {
+    if (!DIGEST.test(digest)) return false;
+    return this.#changes.run(digest, async () => {
+      const storedMs = await this.storedAt(digest);
+      if (storedMs === undefined || storedMs >= thanMs) return false;
+      await rm(this.path(digest), { force: true });
+      return true;
+    });
+  }
+
+  /** When the archive was stored last, milliseconds since 1970. */
+  async storedAt(digest: string): Promise<number | undefined> {
+    try {
+      return (await stat(this.path(digest))).mtimeMs;
+    } catch (error) {
+      if (isCode(error, 'ENOENT')) return undefined;
+      throw error;
+    }
   }
 
   async list(): Promise<string[]> {
@@ -157,8 +178,54 @@ export class ArchiveStore {
     }
   }
 
+  /** The digests that names still stand for; pins of other names, where they are older, are forgotten. */
+  async keepPins(names: Iterable<string>, thanMs: number): Promise<Set<string>> {
+    const folder = join(this.folder, PINS);
+    const kept = new Set([...names].map((name) => this.#pinPath(name)));
+    const digests = new Set<string>();
+    for (const file of await readdir(folder)) {
+      const path = join(folder, file);
+      const { mtimeMs } = await stat(path);
+      if (kept.has(path) || mtimeMs >= thanMs) digests.add(await readFile(path, 'utf8'));
+      else await rm(path, { force: true });
+    }
+    return digests;
+  }
+
   #pinPath(name: string): string {
     return join(this.folder, PINS, createHash('sha256').update(name).digest('hex'));
+  }
+}
+
+/**
+ * Writes content to a file of the folder, and checks it. The caller stores or removes the file.
+ * @throws FissiumError BODY_TOO_LARGE, ARCHIVE_REFUSED (other digest or length), STORAGE_FULL; or what the source threw
+ */
+export async function spoolArchive(
+  folder: string,
+  content: Uint8Array | AsyncIterable<Uint8Array>,
+  options: PutOptions = {},
+): Promise<SpooledArchive> {
+  const { limitBytes = ARCHIVE_LIMIT_BYTES, what = 'the archive' } = options;
+  const path = join(folder, randomUUID());
+  try {
+    const { digest, sizeBytes } = await writeAndHash(path, content, limitBytes, what);
+    if (options.sizeBytes !== undefined && options.sizeBytes !== sizeBytes) {
+      throw new FissiumError(
+        'ARCHIVE_REFUSED',
+        `${what} has ${sizeBytes} bytes, but ${options.sizeBytes} were announced.`,
+      );
+    }
+    if (options.digest !== undefined && options.digest !== digest) {
+      throw new FissiumError(
+        'ARCHIVE_REFUSED',
+        `${what} has the sha256 ${digest}, but its checksum is ${options.digest}. It was changed or damaged on the way; correct the checksum or the archive.`,
+      );
+    }
+    return { path, digest, sizeBytes };
+  } catch (error) {
+    await rm(path, { force: true });
+    throw asStorageError(error);
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Archive } from '../api/index.ts';
 import { FissiumError } from '../errors.ts';
 import { ARCHIVE_LIMIT_BYTES, type ArchiveStore, type StoredArchive } from './archives.ts';
+import { archiveIdOf, isDigest } from './storage/archive-id.ts';
 
 export interface ArchiveFetcherOptions {
   readonly archives: ArchiveStore;
@@ -21,6 +22,11 @@ export interface ArchiveFetcherOptions {
 /** The URL under which a Package names an archive in our storage service. */
 export function archiveUrl(id: string, controlNamespace = 'fission'): string {
   return `http://storagesvc.${controlNamespace}/v1/archive?id=${encodeURIComponent(id)}`;
+}
+
+/** The name under which the store remembers what a URL gave. */
+export function pinNameOf(pin: string, url: string): string {
+  return `${pin} ${URL.parse(url)?.href ?? url}`;
 }
 
 /** Brings archives into the store. */
@@ -84,7 +90,7 @@ export class ArchiveFetcher {
         );
       }
     }
-    const pinName = `${pin} ${url.href}`;
+    const pinName = pinNameOf(pin, url.href);
     const pinned = await this.#archives.pinned(pinName);
     if (pinned !== undefined) {
       const stored = await this.#archives.findIntact(pinned);
@@ -155,12 +161,12 @@ function parseUrl(text: string): URL {
 }
 
 /**
- * The id of an archive in a storage service whose ids are digests, as ours are. The host does not matter: what
- * is in the store under a digest is that content wherever else it lies.
+ * The digest that a URL of a storage service names. The host does not matter: what is in the store under a digest
+ * is that content wherever else it lies.
  */
 function storageId(url: URL): string | undefined {
-  const id = url.searchParams.get('id') ?? '';
-  return url.pathname.endsWith('/v1/archive') && /^[0-9a-f]{64}$/.test(id) ? id : undefined;
+  const name = archiveIdOf(url.href)?.name ?? '';
+  return isDigest(name) ? name : undefined;
 }
 
 function checksumMismatch(url: string, actual: string, wanted: string): FissiumError {

@@ -12,7 +12,7 @@ import { ProcessExecutor } from '../executors/process/index.ts';
 import { KubeClient, loadKubeConfig } from '../kube/index.ts';
 import { writeAddresses } from '../kube/listener-addresses.ts';
 import { createMetrics, LogStore } from '../observe/index.ts';
-import { ArchiveStore, createStorageHandler } from '../packages/index.ts';
+import { ArchivePruner, ArchiveStore, createStorageHandler, FolderStorage } from '../packages/index.ts';
 import {
   createCallServices,
   createInternalListener,
@@ -28,6 +28,8 @@ import { onStopSignal } from './stop-signal.ts';
 
 /** How long requests in flight may take to finish once the platform is told to stop. */
 const DRAIN_MS = 30_000;
+/** How long an archive is kept that no Package names. */
+const PRUNE_GRACE_MS = 3_600_000;
 
 export interface UpOptions {
   readonly dataDir: string;
@@ -127,10 +129,18 @@ export async function up(options: UpOptions): Promise<void> {
     served: () => router.settled(),
   });
   parts.defer(() => control.close());
-  const storage = createStorageHandler({
-    archives,
+  const folder = new FolderStorage(archives);
+  const pruner = new ArchivePruner({
+    storage: folder,
+    named: () => control.archivesInUse(PRUNE_GRACE_MS),
     logger,
-    usersOf: (digest) => control.archiveUsers(digest),
+    graceMs: PRUNE_GRACE_MS,
+  });
+  parts.defer(() => pruner.close());
+  const storage = createStorageHandler({
+    storage: folder,
+    logger,
+    usersOf: ({ name }) => control.archiveUsers(name),
   });
   const internal = createInternalListener({
     services: calls.services,
@@ -152,6 +162,7 @@ export async function up(options: UpOptions): Promise<void> {
 
   await ensureDefaults(client);
   await Promise.race([control.synced(), stopped]);
+  pruner.start();
   if (options.example) await deployExample(client, stopped);
   ready = true;
   router.ready = true;

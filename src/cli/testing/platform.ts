@@ -14,7 +14,7 @@ import { FissiumError } from '../../errors.ts';
 import { ProcessExecutor } from '../../executors/process/index.ts';
 import { KubeClient, loadKubeConfig } from '../../kube/index.ts';
 import { createMetrics, LogStore } from '../../observe/index.ts';
-import { ArchiveStore, createStorageHandler } from '../../packages/index.ts';
+import { ArchiveStore, createStorageHandler, FolderStorage } from '../../packages/index.ts';
 import { createInternalListener, createRouter, FunctionTable, RouteTable } from '../../router/index.ts';
 import { runCli } from '../run.ts';
 
@@ -151,7 +151,7 @@ export async function startTestPlatform(): Promise<TestPlatform> {
     logs,
     version: '0.0.0',
     ready: () => true,
-    mounts: { '/v1/archive': createStorageHandler({ archives, logger }) },
+    mounts: { '/v1/archive': createStorageHandler({ storage: new FolderStorage(archives), logger }) },
   });
   const routerUrl = `http://127.0.0.1:${await router.listen('127.0.0.1', 0)}`;
   parts.defer(() => router.close({ graceMs: 100 }));

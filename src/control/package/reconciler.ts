@@ -18,6 +18,7 @@ import type { ReconcilerContext } from '../context.ts';
 import { lookUp } from '../look-up.ts';
 import type { GuestFileSet, PreparerPort } from '../ports.ts';
 import { environmentOf } from '../resolutions.ts';
+import { pinOf } from './archives-in-use.ts';
 import { failureReason, isFinal } from './failures.ts';
 import type { PackageStates, PreparedWasm, ReadyPackage } from './package-states.ts';
 import { planPackage } from './plan.ts';
@@ -134,7 +135,7 @@ export class PackageReconciler {
   async #fetch(pkg: Package, archive: Archive, signal: AbortSignal | undefined): Promise<StoredArchive> {
     const { archives, fetcher, context } = this.#parts;
     const { namespace, name, uid, generation } = pkg.metadata;
-    const pin = `${uid} ${generation}`;
+    const pin = pinOf(pkg);
     if (archive.type !== 'literal') return fetcher.fetch(archive, pin, signal);
     const view = viewOf(pkg);
     const digest = view.ok ? view.value.literalDigest : null;

@@ -5,12 +5,15 @@
 import { createHash } from 'node:crypto';
 
 import { type Archive, type Package, resolvePackage, type ResolvedPackage } from '../../api/index.ts';
+import { archiveIdOf, isDigest } from '../../packages/index.ts';
 import { attempt, type Resolution } from '../resolutions.ts';
 
 /** A Package's resolved form; a literal archive is empty here. */
 export interface PackageView extends ResolvedPackage {
   /** sha256 of the deployment archive, where it is a literal. */
   readonly literalDigest: string | null;
+  /** sha256 of the source archive, where it is a literal. */
+  readonly sourceLiteralDigest: string | null;
   /** The digests of archives that the package names in any way. */
   readonly archiveDigests: readonly string[];
 }
@@ -38,13 +41,17 @@ export function viewOf(pkg: Package): Resolution<PackageView> {
 
 function toView(resolved: ResolvedPackage): PackageView {
   const { deployment, source } = resolved;
-  const literalDigest = deployment?.literal === undefined ? null : sha256(deployment.literal);
-  const named = [literalDigest, digestNamedBy(deployment), digestNamedBy(source)];
+  const literalDigest = digestOfLiteral(deployment);
+  const sourceLiteralDigest = digestOfLiteral(source);
+  const named = [literalDigest, sourceLiteralDigest];
+  for (const archive of [deployment, source])
+    named.push(archive?.checksum?.sum ?? null, digestInUrl(archive));
   return {
     ...resolved,
     deployment: withoutLiteral(deployment),
     source: withoutLiteral(source),
     literalDigest,
+    sourceLiteralDigest,
     archiveDigests: named.filter((digest) => digest !== null),
   };
 }
@@ -53,13 +60,13 @@ function withoutLiteral(archive: Archive | null): Archive | null {
   return archive?.literal === undefined ? archive : { ...archive, literal: new Uint8Array() };
 }
 
-function digestNamedBy(archive: Archive | null): string | null {
-  if (archive?.checksum !== undefined) return archive.checksum.sum;
-  const id =
-    archive?.url !== undefined && URL.canParse(archive.url)
-      ? new URL(archive.url).searchParams.get('id')
-      : null;
-  return id !== null && /^[0-9a-f]{64}$/.test(id) ? id : null;
+function digestInUrl(archive: Archive | null): string | null {
+  const name = archiveIdOf(archive?.url ?? '')?.name ?? '';
+  return isDigest(name) ? name : null;
+}
+
+function digestOfLiteral(archive: Archive | null): string | null {
+  return archive?.literal === undefined ? null : sha256(archive.literal);
 }
 
 function sha256(bytes: Uint8Array): string {

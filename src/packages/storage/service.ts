@@ -1,20 +1,27 @@
 /** Fission's storage service, `/v1/archive`, as a request handler. */
+import { createHash, type Hash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 import type { Logger } from 'pino';
 
-import { FissiumError, toErrorData } from '../errors.ts';
-import { ARCHIVE_LIMIT_BYTES, type ArchiveStore, type StoredArchive } from './archives.ts';
+import type { PendingVerification, RequestVerifier } from '../../auth/internal-auth.ts';
+import { FissiumError, toErrorData } from '../../errors.ts';
+import { ARCHIVE_LIMIT_BYTES, type SpooledArchive, spoolArchive } from '../archives.ts';
+import { type ArchiveId, formatArchiveId, parseArchiveId } from './archive-id.ts';
+import type { ArchiveInfo, ArchiveStorage } from './storage.ts';
 
 export interface StorageServiceOptions {
-  readonly archives: ArchiveStore;
+  readonly storage: ArchiveStorage;
   readonly logger: Logger;
   /** @default 256 MiB */
   readonly limitBytes?: number;
   /** The Packages (`namespace/name`) that name an archive; one that has any is not deleted. */
-  readonly usersOf?: (digest: string) => readonly string[];
+  readonly usersOf?: (id: ArchiveId) => readonly string[] | Promise<readonly string[]>;
+  /** Says who sent a request. @default everybody is let in, as the platform itself */
+  readonly verifier?: RequestVerifier | null;
 }
 
 /** What a multipart envelope may add to the file, bytes. */
@@ -26,10 +33,15 @@ const DISCARD_MS = 30_000;
 
 export type StorageHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
+/** Whose request it is: '' for the platform and people who hold its secret, else a tenant's namespace. */
+type Caller = string;
+
 /**
  * Handles `/v1/archive`: POST stores the form's file `uploadfile` (with its length in `X-File-Size`) and answers
  * `{"id"}`; GET gives the archive of `?id=`, or without one the list of ids; HEAD says whether there is one;
- * DELETE removes it. An id is the sha256 of the content, so nothing else is ever opened. Never rejects.
+ * DELETE removes it. An id is the sha256 of the content, behind its namespace where a tenant's key signed the
+ * upload; so nothing else is ever opened. A tenant finds its own archives and those that are nobody's, removes its
+ * own, and cannot tell whether others are there. Never rejects.
  */
 export function createStorageHandler(options: StorageServiceOptions): StorageHandler {
   const logger = options.logger.child({ component: 'storage' });
@@ -55,19 +67,19 @@ async function route(
   response: ServerResponse,
   options: StorageServiceOptions,
 ): Promise<void> {
-  const url = new URL(request.url ?? '/', 'http://storage');
-  const id = url.searchParams.get('id');
+  const { verifier } = options;
+  const pending = verifier == null ? ANYBODY : verifier.begin(request);
+  if (pending === null) throw notSigned();
+  if (request.method === 'POST') return upload(request, response, options, pending);
+  const caller = callerOf(pending);
+  const id = new URL(request.url ?? '/', 'http://storage').searchParams.get('id');
   switch (request.method ?? '') {
-    case 'POST':
-      return upload(request, response, options);
     case 'GET':
-      return id === null ? list(response, options) : download(response, options, id);
+      return id === null ? list(response, options, caller) : download(response, options, id, caller);
     case 'HEAD':
-      await find(options, id);
-      response.writeHead(200, { 'x-fission-storagetype': 'local' }).end();
-      return;
+      return tell(response, options, id, caller);
     case 'DELETE':
-      return remove(response, options, id);
+      return remove(response, options, id, caller);
     default:
       response.setHeader('allow', 'POST, GET, HEAD, DELETE');
       sendJson(response, 405, {
@@ -77,10 +89,26 @@ async function route(
   }
 }
 
+const ANYBODY: PendingVerification = { finish: () => ({ namespace: '' }) };
+
+function callerOf(pending: PendingVerification, bodyDigest?: string): Caller {
+  const caller = pending.finish(bodyDigest);
+  if (caller === null) throw notSigned();
+  return caller.namespace;
+}
+
+function notSigned(): FissiumError {
+  return new FissiumError(
+    'NOT_SIGNED',
+    "The request is not signed, or not with this installation's secret (FISSION_INTERNAL_AUTH_SECRET), or the clocks are more than a minute apart.",
+  );
+}
+
 async function upload(
   request: IncomingMessage,
   response: ServerResponse,
-  { archives, limitBytes = ARCHIVE_LIMIT_BYTES }: StorageServiceOptions,
+  { storage, limitBytes = ARCHIVE_LIMIT_BYTES }: StorageServiceOptions,
+  pending: PendingVerification,
 ): Promise<void> {
   const announced = request.headers['x-file-size'];
   if (typeof announced !== 'string' || !/^\d{1,15}$/.test(announced)) {
@@ -93,17 +121,28 @@ async function upload(
       `The archive is larger than ${limitBytes / 1024 / 1024} MiB, the most that is taken.`,
     );
   }
-  const stored = await storeFormFile(request, archives, limitBytes, Number(announced));
-  sendJson(response, 200, { id: stored.digest });
+  // The signature covers the whole form: what it holds is kept apart until it is known whose it is.
+  const bodyHash = createHash('sha256');
+  const spooled = await spoolFormFile(request, storage.spoolFolder, limitBytes, Number(announced), bodyHash);
+  let id: ArchiveId;
+  try {
+    id = { namespace: callerOf(pending, bodyHash.digest('hex')), name: spooled.digest };
+  } catch (error) {
+    await rm(spooled.path, { force: true });
+    throw error;
+  }
+  await storage.put(id, spooled);
+  sendJson(response, 200, { id: formatArchiveId(id) });
 }
 
-/** Streams the form's file into the store. */
-async function storeFormFile(
+/** Streams the form's file into the spool folder. */
+async function spoolFormFile(
   request: IncomingMessage,
-  archives: ArchiveStore,
+  folder: string,
   limitBytes: number,
   sizeBytes: number,
-): Promise<StoredArchive> {
+  bodyHash: Hash,
+): Promise<SpooledArchive> {
   const { Busboy } = await import('@fastify/busboy');
   const contentType = request.headers['content-type'];
   if (contentType === undefined || !contentType.startsWith('multipart/form-data')) {
@@ -112,7 +151,7 @@ async function storeFormFile(
       'The body must be multipart/form-data with the file in the field "uploadfile".',
     );
   }
-  let putting: Promise<StoredArchive> | undefined;
+  let putting: Promise<SpooledArchive> | undefined;
   let uploaded: Readable | undefined;
   const form = new Busboy({
     headers: { ...request.headers, 'content-type': contentType },
@@ -124,20 +163,21 @@ async function storeFormFile(
       return;
     }
     uploaded = file;
-    putting = archives.put(file, { limitBytes, sizeBytes, what: 'The archive' });
+    putting = spoolArchive(folder, file, { limitBytes, sizeBytes, what: 'The archive' });
     putting.catch((error: unknown) => {
       // Ends the upload: what is not stored need not be read.
       form.destroy(error instanceof Error ? error : new Error(String(error)));
     });
   });
   try {
-    await feed(request, form);
+    await feed(request, form, bodyHash);
   } catch (error) {
     const reason = error instanceof Error ? error : new Error(String(error));
     // The form does not end its file itself when it breaks off; the store would wait for the rest.
     uploaded?.destroy(reason);
     const outcome: unknown = await putting?.catch((storing: unknown) => storing);
     if (outcome instanceof FissiumError) throw outcome;
+    if (isSpooled(outcome)) await rm(outcome.path, { force: true });
     if (request.destroyed && !request.complete) {
       throw new FissiumError('CLIENT_GONE', 'The upload broke off.', { cause: error });
     }
@@ -148,7 +188,7 @@ async function storeFormFile(
 }
 
 /** Like `pipeline`, but leaves the request open when the form fails: its sender is still to be answered. */
-function feed(request: IncomingMessage, form: Writable): Promise<void> {
+function feed(request: IncomingMessage, form: Writable, bodyHash: Hash): Promise<void> {
   return new Promise((resolve, reject) => {
     form.once('finish', resolve);
     form.once('error', (error: Error) => {
@@ -158,6 +198,8 @@ function feed(request: IncomingMessage, form: Writable): Promise<void> {
     request.once('close', () => {
       if (!request.complete) reject(new Error('the connection was cut'));
     });
+    // Together with the pipe: what flows before both listen would be lost to one.
+    request.on('data', (chunk: Buffer) => bodyHash.update(chunk));
     request.pipe(form);
   });
 }
@@ -178,26 +220,58 @@ function discardRest(request: IncomingMessage): void {
   });
 }
 
-async function list(response: ServerResponse, { archives }: StorageServiceOptions): Promise<void> {
-  sendJson(response, 200, await archives.list());
+async function list(
+  response: ServerResponse,
+  { storage }: StorageServiceOptions,
+  caller: Caller,
+): Promise<void> {
+  const ids: string[] = [];
+  for await (const { id } of storage.list()) {
+    if (caller === '' || id.namespace === caller) ids.push(formatArchiveId(id));
+  }
+  sendJson(response, 200, ids);
 }
 
-async function download(response: ServerResponse, options: StorageServiceOptions, id: string): Promise<void> {
-  const { digest, sizeBytes } = await find(options, id);
+async function tell(
+  response: ServerResponse,
+  options: StorageServiceOptions,
+  id: string | null,
+  caller: Caller,
+): Promise<void> {
+  await find(options, id, caller);
+  const { type, bucket } = options.storage;
+  const headers = {
+    'x-fission-storagetype': type,
+    ...(bucket === undefined ? {} : { 'x-fission-bucket': bucket }),
+  };
+  response.writeHead(200, headers).end();
+}
+
+async function download(
+  response: ServerResponse,
+  options: StorageServiceOptions,
+  text: string,
+  caller: Caller,
+): Promise<void> {
+  const { id, sizeBytes } = await find(options, text, caller);
+  const content = await options.storage.read(id);
   response.writeHead(200, {
     'content-type': 'application/octet-stream',
     'content-length': String(sizeBytes),
   });
-  await pipeline(options.archives.read(digest), response).catch(() => response.destroy());
+  await pipeline(content, response).catch(() => response.destroy());
 }
 
 async function remove(
   response: ServerResponse,
   options: StorageServiceOptions,
-  id: string | null,
+  text: string | null,
+  caller: Caller,
 ): Promise<void> {
-  const { digest } = await find(options, id);
-  const users = options.usersOf?.(digest) ?? [];
+  const { id } = await find(options, text, caller);
+  // Nobody's archives may be anybody's code.
+  if (caller !== '' && id.namespace !== caller) throw notFound();
+  const users = (await options.usersOf?.(id)) ?? [];
   if (users.length > 0) {
     sendJson(response, 409, {
       code: 'BAD_REQUEST',
@@ -205,15 +279,29 @@ async function remove(
     });
     return;
   }
-  await options.archives.remove(digest);
+  await options.storage.remove(id);
   response.writeHead(200).end();
 }
 
-async function find({ archives }: StorageServiceOptions, id: string | null): Promise<StoredArchive> {
-  if (id === null) throw new FissiumError('BAD_REQUEST', 'The query has no id.');
-  const found = await archives.find(id);
-  if (found === undefined) throw new FissiumError('ARCHIVE_NOT_FOUND', 'There is no archive with this id.');
+async function find(
+  { storage }: StorageServiceOptions,
+  text: string | null,
+  caller: Caller,
+): Promise<ArchiveInfo> {
+  if (text === null) throw new FissiumError('BAD_REQUEST', 'The query has no id.');
+  const id = parseArchiveId(text);
+  const mayKnow = id !== null && (caller === '' || id.namespace === '' || id.namespace === caller);
+  const found = mayKnow ? await storage.find(id) : undefined;
+  if (found === undefined) throw notFound();
   return found;
+}
+
+function notFound(): FissiumError {
+  return new FissiumError('ARCHIVE_NOT_FOUND', 'There is no archive with this id.');
+}
+
+function isSpooled(value: unknown): value is SpooledArchive {
+  return typeof value === 'object' && value !== null && 'digest' in value;
 }
 
 function sendJson(response: ServerResponse, status: number, body: unknown): void {

@@ -9,9 +9,11 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { eventually } from '../kube/testing/eventually.ts';
-import { ArchiveStore } from './archives.ts';
-import { createStorageHandler } from './storage-service.ts';
+import { deriveServiceKey, serviceVerifier, signedHeaders } from '../../auth/internal-auth.ts';
+import { eventually } from '../../kube/testing/eventually.ts';
+import { ArchiveStore } from '../archives.ts';
+import { FolderStorage } from './folder-storage.ts';
+import { createStorageHandler } from './service.ts';
 
 let folder: string;
 let archives: ArchiveStore;
@@ -24,7 +26,7 @@ beforeEach(async () => {
   archives = await ArchiveStore.open(folder);
   users = [];
   const handler = createStorageHandler({
-    archives,
+    storage: new FolderStorage(archives),
     logger: pino({ level: 'silent' }),
     limitBytes: 1024 * 1024,
     usersOf: () => users,
@@ -147,5 +149,83 @@ describe('/v1/archive', () => {
     request.destroy();
     await eventually('no leftovers', async () => (await readdir(archives.temporaryFolder)).length === 0);
     expect(await archives.list()).toEqual([]);
+  });
+});
+
+describe('/v1/archive of an installation with a secret', () => {
+  const SECRET = 'an installation’s secret';
+  const tenantKey = (namespace: string): Buffer => deriveServiceKey(SECRET, 'storagesvc', namespace);
+
+  beforeEach(async () => {
+    server.close();
+    const handler = createStorageHandler({
+      storage: new FolderStorage(archives),
+      logger: pino({ level: 'silent' }),
+      verifier: serviceVerifier('storagesvc', [SECRET], { tenants: true }),
+    });
+    server = createServer((request, response) => void handler(request, response)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1/archive`;
+  });
+
+  async function signed(method: string, id: string | null, key: Uint8Array, namespace?: string, body = '') {
+    const uri = `/v1/archive${id === null ? '' : `?id=${encodeURIComponent(id)}`}`;
+    const headers = signedHeaders(key, { method, uri, bodyDigest: sha256(body) }, namespace);
+    const form = { 'content-type': 'multipart/form-data; boundary=b', 'x-file-size': '4' };
+    return fetch(new URL(uri, url), {
+      method,
+      headers: { ...headers, ...(method === 'POST' ? form : {}) },
+      ...(method === 'POST' ? { body } : {}),
+    });
+  }
+
+  const form = (content: string): string =>
+    `--b\r\ncontent-disposition: form-data; name="uploadfile"; filename="x"\r\n\r\n${content}\r\n--b--\r\n`;
+  const master = deriveServiceKey(SECRET, 'storagesvc');
+
+  it('refuses what is not signed, before and after the body', async () => {
+    const content = Buffer.from('code');
+    expect((await upload(content)).status).toBe(401);
+    expect((await fetch(url)).status).toBe(401);
+    const headers = signedHeaders(master, {
+      method: 'POST',
+      uri: '/v1/archive',
+      bodyDigest: sha256('other'),
+    });
+    const changed = await fetch(url, {
+      method: 'POST',
+      body: form('code'),
+      headers: { ...headers, 'content-type': 'multipart/form-data; boundary=b', 'x-file-size': '4' },
+    });
+    expect([changed.status, await changed.json()]).toMatchObject([401, { code: 'NOT_SIGNED' }]);
+    expect(await archives.list()).toEqual([]);
+    expect(await readdir(archives.temporaryFolder)).toEqual([]);
+  });
+
+  it('takes and gives what the installation signed', async () => {
+    const stored = await signed('POST', null, master, undefined, form('code'));
+    expect([stored.status, await stored.json()]).toEqual([200, { id: sha256('code') }]);
+    expect(await (await signed('GET', sha256('code'), master)).text()).toBe('code');
+  });
+
+  it("keeps tenants' archives apart", async () => {
+    const stored = await signed('POST', null, tenantKey('a'), 'a', form('mine'));
+    const { id } = (await stored.json()) as { id: string };
+    expect(id).toBe(`_tenant_/a/${sha256('mine')}`);
+    await signed('POST', null, master, undefined, form('ours'));
+
+    expect(await (await signed('GET', id, tenantKey('a'), 'a')).text()).toBe('mine');
+    expect(await (await signed('GET', sha256('ours'), tenantKey('a'), 'a')).text()).toBe('ours');
+    for (const method of ['GET', 'HEAD', 'DELETE']) {
+      expect((await signed(method, id, tenantKey('b'), 'b')).status, method).toBe(404);
+    }
+    expect(await (await signed('GET', null, tenantKey('a'), 'a')).json()).toEqual([id]);
+    expect(await (await signed('GET', null, tenantKey('b'), 'b')).json()).toEqual([]);
+    const all = new Set((await (await signed('GET', null, master)).json()) as string[]);
+    expect(all).toEqual(new Set([id, sha256('ours')]));
+    // Nobody's archive may be another's code.
+    expect((await signed('DELETE', sha256('ours'), tenantKey('a'), 'a')).status).toBe(404);
+    expect((await signed('DELETE', id, tenantKey('a'), 'a')).status).toBe(200);
+    expect((await signed('HEAD', id, master)).status).toBe(404);
   });
 });
