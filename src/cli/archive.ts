@@ -8,7 +8,7 @@ import type { Package } from '../api/index.ts';
 import type { CommandContext } from './command.ts';
 import { CliError, messageOf } from './errors.ts';
 import { upload } from './storage.ts';
-import { writeZip } from './zip.ts';
+import { writeZip } from '../packages/zip.ts';
 
 /** An archive smaller than this stands in the Package itself, as Fission does it. */
 export const LITERAL_LIMIT_BYTES = 256 * 1024;

@@ -1,7 +1,7 @@
 /**
  * Finds and reads kubeconfigs. Parsing is client-node's own (its `config_types` module, 5 ms); what only needs
  * a token or a client certificate is then used as it stands, and everything else (exec plugins, auth providers,
- * proxies, in-cluster) goes through client-node's `KubeConfig`, whose import costs 300 to 500 ms that a CLI call
+ * proxies) goes through client-node's `KubeConfig`, whose import costs 300 to 500 ms that a CLI call
  * against the embedded API should not pay. A test holds the two ways together.
  */
 import { existsSync, readFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ import type { Cluster, Context, User } from '@kubernetes/client-node/dist/config
 
 import { FissiumError } from '../errors.ts';
 import { type Credentials, libraryCredentials, staticCredentials } from './credentials.ts';
+import { inClusterConnection, SERVICE_ACCOUNT_FOLDER } from './in-cluster.ts';
 
 /** Which API server to talk to, as whom. */
 export interface KubeConnection {
@@ -48,7 +49,7 @@ interface RawConfig {
   currentContext: string;
 }
 
-const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
+const SERVICE_ACCOUNT_TOKEN = `${SERVICE_ACCOUNT_FOLDER}/token`;
 
 /**
  * The connection that a kubeconfig describes. Looked for in this order: `path`, `$KUBECONFIG` (several files
@@ -58,7 +59,7 @@ const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/tok
 export async function loadKubeConfig(path?: string, options: LoadOptions = {}): Promise<KubeConnection> {
   const env = options.env ?? process.env;
   const found = findFiles(path, env, options.cwd ?? process.cwd(), options.home ?? homedir());
-  if (found === 'in-cluster') return inCluster();
+  if (found === 'in-cluster') return inClusterConnection(env);
 
   const { newClusters, newContexts, newUsers } = await import('@kubernetes/client-node/dist/config_types.js');
   const { parse } = await import('yaml');
@@ -115,20 +116,6 @@ function connect(config: RawConfig, source: string, options: LoadOptions): KubeC
     context: name,
     namespace: context.namespace,
     credentials: simple ?? libraryCredentials({ ...config, currentContext: name }),
-  };
-}
-
-async function inCluster(): Promise<KubeConnection> {
-  const { KubeConfig } = await import('@kubernetes/client-node/dist/config.js');
-  const config = new KubeConfig();
-  config.loadFromCluster();
-  const server = config.getCurrentCluster()?.server ?? '';
-  return {
-    server,
-    source: 'in-cluster',
-    context: config.getCurrentContext(),
-    namespace: config.getContextObject(config.getCurrentContext())?.namespace,
-    credentials: libraryCredentials(config),
   };
 }
 

@@ -61,7 +61,7 @@ async function fromZip(archive: StoredArchive, options: UnpackOptions): Promise<
 }
 
 /** Whether the archive is a zip, by its first bytes. */
-export async function isZip(archive: StoredArchive): Promise<boolean> {
+export async function isZip(archive: { readonly path: string }): Promise<boolean> {
   return startsWithZip(await readStart(archive.path));
 }
 
@@ -70,12 +70,14 @@ function startsWithZip(magic: Uint8Array): boolean {
 }
 
 /**
- * Opens a zip, checks what its entries say of themselves, and gives them to `use`, by their names.
+ * Opens a zip, checks what its entries say of themselves, and gives them to `use`: files by their names, and the
+ * names of folders.
  * @throws FissiumError ARCHIVE_REFUSED with the reason, STORAGE_FULL
  */
 export async function withZip<T>(
-  archive: StoredArchive,
-  use: (zip: ZipFile, entries: ReadonlyMap<string, Entry>) => Promise<T>,
+  archive: { readonly path: string },
+  use: (zip: ZipFile, files: ReadonlyMap<string, Entry>, folders: readonly string[]) => Promise<T>,
+  entriesLimit = ENTRIES_LIMIT,
 ): Promise<T> {
   const { openPromise } = await import('yauzl');
   let zip: ZipFile | undefined;
@@ -85,7 +87,8 @@ export async function withZip<T>(
       validateEntrySizes: true,
       autoClose: false,
     });
-    return await use(zip, await readEntries(zip));
+    const { files, folders } = await readEntries(zip, entriesLimit);
+    return await use(zip, files, folders);
   } catch (error) {
     if (error instanceof FissiumError) throw error;
     const storage = asStorageError(error);
@@ -97,10 +100,14 @@ export async function withZip<T>(
 }
 
 /** All files of the zip, each checked by what its header says. */
-async function readEntries(zip: ZipFile): Promise<Map<string, Entry>> {
-  if (zip.entryCount > ENTRIES_LIMIT)
-    throw refused(`the zip has ${zip.entryCount} entries; ${ENTRIES_LIMIT} are allowed`);
+async function readEntries(
+  zip: ZipFile,
+  entriesLimit: number,
+): Promise<{ files: Map<string, Entry>; folders: string[] }> {
+  if (zip.entryCount > entriesLimit)
+    throw refused(`the zip has ${zip.entryCount} entries; ${entriesLimit} are allowed`);
   const files = new Map<string, Entry>();
+  const folders: string[] = [];
   let totalBytes = 0;
   for await (const entry of zip.eachEntry()) {
     const name = entry.fileName;
@@ -109,11 +116,14 @@ async function readEntries(zip: ZipFile): Promise<Map<string, Entry>> {
     if (totalBytes > TOTAL_LIMIT_BYTES) {
       throw refused(`the zip unpacks to more than ${TOTAL_LIMIT_BYTES / 1024 / 1024} MiB`);
     }
-    if (name.endsWith('/')) continue;
+    if (name.endsWith('/')) {
+      folders.push(name);
+      continue;
+    }
     if (files.has(name)) throw refused(`the zip has two files named ${JSON.stringify(name)}`);
     files.set(name, entry);
   }
-  return files;
+  return { files, folders };
 }
 
 /** yauzl itself refuses absolute names, `..` and backslashes, and contents that are not as long as announced. */
