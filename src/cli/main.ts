@@ -1,6 +1,4 @@
 /** The entry of `bin/fissium`: runs the command line of this process. */
-import { runCli } from './run.ts';
-
 // `fissium fn logs -f | head`: the reader has gone, and that is no failure.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -21,13 +19,15 @@ function interrupt(): AbortSignal {
   return controller.signal;
 }
 
-const code = await runCli(process.argv.slice(2), {
-  stdout: process.stdout,
-  stderr: process.stderr,
-  stdin: process.stdin,
-  env: process.env,
-  cwd: process.cwd(),
-  interrupt,
-});
+async function run(args: readonly string[]): Promise<number> {
+  const { env } = process;
+  // Has Fission's flags, and is started in each pod: without the command line and what it loads.
+  if (args[0] === 'fetcher') return (await import('../roles/fetcher.ts')).fetcher(args.slice(1), env);
+  const { stdout, stderr, stdin } = process;
+  const { runCli } = await import('./run.ts');
+  return runCli([...args], { stdout, stderr, stdin, env, cwd: process.cwd(), interrupt });
+}
+
+const code = await run(process.argv.slice(2));
 // A socket that a failed request left half open must not keep a finished command alive.
 process.stdout.write('', () => process.exit(code));

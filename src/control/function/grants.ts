@@ -1,56 +1,28 @@
-import type { ObjectName, ResolvedFunction } from '../../api/index.ts';
-import type { ConfigMap, Secret } from '../../kube/index.ts';
+import type { ResolvedFunction } from '../../api/index.ts';
 import type { DeploySpec } from '../ports.ts';
 import { configOf, mountedFiles } from './mounts.ts';
+import { type GrantSources, notFound, type ObjectMissing, variablesOf } from './variables.ts';
 
-/** Where the objects that a function names are looked up. */
-export interface GrantSources {
-  secret(name: ObjectName): Secret | undefined;
-  configMap(name: ObjectName): ConfigMap | undefined;
-}
+export type { GrantSources } from './variables.ts';
 
-export type GrantsResult =
-  | { readonly ok: true; readonly grants: DeploySpec['grants'] }
-  | { readonly ok: false; readonly reason: string; readonly message: string };
+export type GrantsResult = { readonly ok: true; readonly grants: DeploySpec['grants'] } | ObjectMissing;
 
 /**
- * What a function may use: exactly the environment variables, secrets and config maps that its spec names. Later
- * `envFrom` sources win over earlier ones, and `env` over all of them (Kubernetes' order).
+ * What a function may use: exactly the environment variables, secrets and config maps that its spec names.
  */
 export function resolveGrants(fn: ResolvedFunction, sources: GrantSources): GrantsResult {
   const missing = missingMount(fn, sources);
   if (missing !== null) return missing;
 
-  const values = new Map<string, string>();
-  for (const { from, object, prefix, optional } of fn.envFrom) {
-    const data = dataOf(from, object, sources);
-    if (data === undefined) {
-      if (!optional) return notFound(from, object);
-      continue;
-    }
-    for (const [key, value] of Object.entries(data)) {
-      // As the kubelet does: what cannot be the name of a variable is left out.
-      if (isVariableName(prefix + key)) values.set(prefix + key, value);
-    }
-  }
-  for (const variable of fn.env) {
-    if (variable.from === 'value') {
-      values.set(variable.name, variable.value);
-      continue;
-    }
-    const { from, object, key, optional, name } = variable;
-    const data = dataOf(from, object, sources);
-    const value = data?.[key];
-    if (value !== undefined) values.set(name, value);
-    else if (!optional) return data === undefined ? notFound(from, object) : keyNotFound(from, object, key);
-  }
+  const variables = variablesOf(fn, sources);
+  if (!variables.ok) return variables;
   const mounted = mountedFiles(fn, sources);
   if (!mounted.ok) return mounted;
   const config = configOf(fn, sources);
   return {
     ok: true,
     grants: {
-      env: [...values],
+      env: variables.env,
       args: [],
       allowedOutboundHosts: fn.wasm.allowedOutboundHosts,
       ...(config.length === 0 ? {} : { config }),
@@ -59,49 +31,9 @@ export function resolveGrants(fn: ResolvedFunction, sources: GrantSources): Gran
   };
 }
 
-type Kind = 'secret' | 'configMap';
-
 function missingMount(fn: ResolvedFunction, sources: GrantSources): GrantsResult | null {
   const secret = fn.secrets.find((name) => sources.secret(name) === undefined);
   if (secret !== undefined) return notFound('secret', secret);
   const configMap = fn.configMaps.find((name) => sources.configMap(name) === undefined);
   return configMap === undefined ? null : notFound('configMap', configMap);
-}
-
-function dataOf(kind: Kind, name: ObjectName, sources: GrantSources): Record<string, string> | undefined {
-  if (kind === 'configMap') {
-    const configMap = sources.configMap(name);
-    return configMap && (configMap.data ?? {});
-  }
-  const secret = sources.secret(name);
-  if (secret === undefined) return undefined;
-  const decoded = Object.entries(secret.data ?? {}).map(
-    ([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')] as const,
-  );
-  return Object.fromEntries(decoded);
-}
-
-/** Kubernetes' rule (IsEnvVarName): printable ASCII without `=`. */
-function isVariableName(name: string): boolean {
-  return /^[\x20-\x3c\x3e-\x7e]+$/.test(name);
-}
-
-function notFound(kind: Kind, { namespace, name }: ObjectName): GrantsResult {
-  const [reason, what] =
-    kind === 'secret' ? ['SecretNotFound', 'Secret'] : ['ConfigMapNotFound', 'ConfigMap'];
-  return {
-    ok: false,
-    reason,
-    message: `The function names ${what} ${namespace}/${name}, which does not exist. Create it; the function follows by itself.`,
-  };
-}
-
-function keyNotFound(kind: Kind, { namespace, name }: ObjectName, key: string): GrantsResult {
-  const [reason, what] =
-    kind === 'secret' ? ['SecretKeyNotFound', 'Secret'] : ['ConfigMapKeyNotFound', 'ConfigMap'];
-  return {
-    ok: false,
-    reason,
-    message: `The function names key "${key}" of ${what} ${namespace}/${name}, which has no such key. Add it, or mark the variable as optional.`,
-  };
 }
