@@ -129,7 +129,6 @@ test('SIGTERM lets a request in flight finish, and ends with code 0', async () =
   const lines = (await answer.text()).trim().split('\n');
   expect(lines.length).toBeGreaterThanOrEqual(3);
   expect(await stopped).toEqual({ code: 0, signal: null });
-  await expect(fetch(`${platform.router}/t/hello`)).rejects.toThrow('fetch failed');
 });
 
 test('a spinning guest is ended with 504 while others are answered', async () => {

@@ -1,7 +1,8 @@
 import type { HeaderList } from '../../../src/executors/executor.ts';
 import type { ErrorCode } from './http/error-codes.ts';
 import type { StreamFailure } from './io-error.ts';
-import { OUTPUT_BUFFER_BYTES } from './limits.ts';
+import { weightOfText } from './http/fields.ts';
+import { CHUNK_WEIGHT, OUTPUT_BUFFER_BYTES } from './limits.ts';
 import { NOTHING_TO_DISARM, WakeList, type Disarm } from './readiness.ts';
 import { err, ok, type Result } from './result.ts';
 import type { GuestState } from './state.ts';
@@ -32,6 +33,8 @@ export type BodyStatus = 'open' | 'finished' | 'broken' | 'closed';
 
 /** Chunks that wait are sent together up to this size. */
 const SEND_BYTES = 64 * 1024;
+/** Chunks under half of this wait in one buffer of this size: alone, each would take some 300 bytes more than it has. */
+const BLOCK_BYTES = 4096;
 
 /**
  * The writing end of a body. Takes a bounded number of bytes before the message is sent and while its target
@@ -42,6 +45,13 @@ export class BodyWriter implements OutputSink {
   readonly #options: BodyWriterOptions;
   readonly #wakes = new WakeList();
   readonly #queue: Uint8Array[] = [];
+  /** What each chunk of the queue was counted with. */
+  readonly #weights: number[] = [];
+  /** The last of the queue where small chunks come together in it, and how much of it is used. */
+  #block: Uint8Array | null = null;
+  #blockUsed = 0;
+  /** What the queue and the trailers weigh. */
+  #heldBytes = 0;
   #target: BodyTarget | null = null;
   #sending = false;
   #bufferedBytes = 0;
@@ -103,7 +113,7 @@ export class BodyWriter implements OutputSink {
     }
     this.#state.holdBufferedBytes(chunk.byteLength);
     this.#bufferedBytes += chunk.byteLength;
-    this.#queue.push(chunk);
+    this.#enqueue(chunk);
     this.#send();
   }
 
@@ -130,6 +140,7 @@ export class BodyWriter implements OutputSink {
     }
     if (this.#status === 'closed') return ok();
     this.#status = 'finished';
+    this.#hold(weightOfText(trailers));
     this.#trailers = trailers;
     this.#send();
     return ok();
@@ -137,7 +148,10 @@ export class BodyWriter implements OutputSink {
 
   /** Breaks the body off, from either side. Nothing if it had ended. */
   break(failure: StreamFailure): void {
-    if (this.#isOver()) return;
+    if (this.#isOver()) {
+      this.#hold(-this.#heldBytes);
+      return;
+    }
     this.#failure = failure;
     this.#stop('broken');
     this.#target?.abort(failure);
@@ -145,7 +159,8 @@ export class BodyWriter implements OutputSink {
 
   /** Whoever took the body wants no more of it. */
   close(): void {
-    if (!this.#isOver()) this.#stop('closed');
+    if (this.#isOver()) this.#hold(-this.#heldBytes);
+    else this.#stop('closed');
   }
 
   #isOver(): boolean {
@@ -161,6 +176,9 @@ export class BodyWriter implements OutputSink {
   #stop(status: 'broken' | 'closed'): void {
     this.#status = status;
     this.#queue.length = 0;
+    this.#weights.length = 0;
+    this.#block = null;
+    this.#hold(-this.#heldBytes);
     this.#release(this.#bufferedBytes);
     this.#wakes.notify();
   }
@@ -195,7 +213,9 @@ export class BodyWriter implements OutputSink {
     }
     // In the same step as the last look at the queue: what is written from now on starts a new round.
     this.#sending = false;
-    if (this.#status === 'finished') target.end(this.#trailers);
+    if (this.#status !== 'finished') return;
+    this.#hold(-this.#heldBytes);
+    target.end(this.#trailers);
   }
 
   #sendLater(bytes: number, wait: Promise<void>): void {
@@ -221,15 +241,64 @@ export class BodyWriter implements OutputSink {
     this.break({ message, httpErrorCode: { tag: 'connection-terminated' } });
   }
 
+  #hold(bytes: number): void {
+    this.#state.hold(bytes);
+    this.#heldBytes += bytes;
+  }
+
+  #enqueue(chunk: Uint8Array): void {
+    const bytes = chunk.byteLength;
+    // Most go on at once.
+    if (this.#target && !this.#sending) {
+      this.#push(chunk, 0);
+      return;
+    }
+    if (this.#block && bytes <= BLOCK_BYTES - this.#blockUsed) {
+      this.#block.set(chunk, this.#blockUsed);
+      this.#blockUsed += bytes;
+      return;
+    }
+    this.#closeBlock();
+    if (bytes >= BLOCK_BYTES / 2) {
+      this.#push(chunk, bytes + CHUNK_WEIGHT);
+      return;
+    }
+    const block = new Uint8Array(BLOCK_BYTES);
+    block.set(chunk);
+    this.#push(block, BLOCK_BYTES + CHUNK_WEIGHT);
+    this.#block = block;
+    this.#blockUsed = bytes;
+  }
+
+  #push(chunk: Uint8Array, weight: number): void {
+    if (weight > 0) this.#hold(weight);
+    this.#weights.push(weight);
+    this.#queue.push(chunk);
+  }
+
+  /** Nothing more comes into the last block. */
+  #closeBlock(): void {
+    if (!this.#block) return;
+    this.#queue[this.#queue.length - 1] = this.#block.subarray(0, this.#blockUsed);
+    this.#block = null;
+  }
+
+  #take(): Uint8Array | undefined {
+    const weight = this.#weights.shift() ?? 0;
+    if (weight > 0) this.#hold(-weight);
+    return this.#queue.shift();
+  }
+
   #next(): Uint8Array | undefined {
-    const first = this.#queue.shift();
+    this.#closeBlock();
+    const first = this.#take();
     if (!first || this.#queue.length === 0 || first.byteLength >= SEND_BYTES) return first;
     const together = [first];
     let bytes = first.byteLength;
     for (let next = this.#queue[0]; next && bytes + next.byteLength <= SEND_BYTES; next = this.#queue[0]) {
       together.push(next);
       bytes += next.byteLength;
-      this.#queue.shift();
+      this.#take();
     }
     return together.length === 1 ? first : Buffer.concat(together, bytes);
   }

@@ -1,12 +1,13 @@
 /** The WASI 0.2 host of one invocation. */
 import { FissiumError } from '../../../src/errors.ts';
-import type { GuestGrants, GuestLimits, GuestSignal, InvocationContext } from '../engine.ts';
+import type { GuestGrants, GuestLimits, InvocationContext } from '../engine.ts';
 import { Egress } from './egress.ts';
 import type { ErrorCode } from './http/error-codes.ts';
 import { IncomingRequest } from './http/incoming.ts';
 import { ResponseOutparam } from './http/outgoing.ts';
 import { createImports, type WasiImports } from './imports.ts';
 import { GuestState } from './state.ts';
+import type { GuestEnded } from './stops.ts';
 
 export interface WasiHostOptions {
   readonly context: InvocationContext;
@@ -97,8 +98,8 @@ class InvocationHost implements WasiHost {
   }
 
   failure(): FissiumError | null {
-    const { stop, answer, context } = this.state;
-    if (stop?.kind === 'ended' && !this.#finished) return endedFailure(context.signal);
+    const { stop, answer } = this.state;
+    if (stop?.kind === 'ended' && !this.#finished) return endedFailure(stop);
     if (stop?.kind === 'exit' && !(stop.exitCode === 0 && answer.ended)) {
       const when = answer.ended ? 'after its answer' : 'before it had answered';
       return new FissiumError('GUEST_EXITED', `${stop.message} ${when}`);
@@ -123,7 +124,7 @@ class InvocationHost implements WasiHost {
   }
 }
 
-function endedFailure(signal: GuestSignal): FissiumError {
-  if (signal.reason instanceof FissiumError) return signal.reason;
+function endedFailure({ cause }: GuestEnded): FissiumError {
+  if (cause instanceof FissiumError) return cause;
   return new FissiumError('CLIENT_GONE', 'nobody waits for this answer any more');
 }

@@ -135,6 +135,7 @@ describe('the imports', () => {
     const response = {
       status: 200,
       headers: [],
+      heldBytes: 0,
       body: { read: async () => null, trailers: async () => [], cancel: () => undefined },
     };
     const outgoing = new OutgoingResponse(new Fields(state));

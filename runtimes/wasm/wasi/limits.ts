@@ -30,6 +30,32 @@ export const HANDLE_CAPS = {
 
 export type ResourceKind = keyof typeof HANDLE_CAPS;
 
+/**
+ * What all of it costs the host together: bytes, and what JavaScript adds to each thing, however small it is
+ * (the weights below). Checked before anything is kept.
+ */
+export const HOST_BYTES_CAP = 16 * MIB;
+/** Of these, what an invocation may hold in any case. */
+export const HOST_BYTES_FREE = 256 * KIB;
+/** What the invocations in one thread may hold beyond that, together; who asks for more gets 503. */
+export const HOST_BYTES_OF_A_THREAD_CAP = 256 * MIB;
+/** By how much an invocation's share of that grows at a time. */
+export const HOST_BYTES_STEP = 256 * KIB;
+/** A handle: the object behind it and its place in the table. */
+export const HANDLE_WEIGHT = 512;
+/** A header field that a guest made or looks at, beside its name and value: measured 330. */
+export const FIELD_WEIGHT = 400;
+/** A header field as two strings. */
+export const FIELD_TEXT_WEIGHT = 160;
+/** A chunk that waits, beside its bytes. */
+export const CHUNK_WEIGHT = 256;
+/** One of the pollables that a guest waits for. */
+export const WAIT_WEIGHT = 192;
+/** A name in `/tmp`. */
+export const TMP_ENTRY_WEIGHT = 1024;
+/** A line of the log, beside its text: it counts towards {@link LOG_BYTES_CAP}. */
+export const LOG_LINE_WEIGHT = 64;
+
 /** Entries of one `fields`. */
 export const FIELD_ENTRIES_CAP = 1024;
 /** Names and values of one `fields`, bytes. */
@@ -50,6 +76,10 @@ export const BLOCKING_WRITE_BYTES_CAP = 4096;
 export const LOG_BYTES_CAP = 4 * MIB;
 /** Random bytes of one call. */
 export const RANDOM_BYTES_CAP = MIB;
+/** Method, scheme and authority of an outbound request, characters each. */
+export const OUTBOUND_PART_CHARS_CAP = 1024;
+/** Of a message that a guest gives for an error, characters; the rest is cut off. */
+export const ERROR_MESSAGE_CHARS_CAP = 4096;
 /** Path and query of an outbound request, bytes. */
 export const OUTBOUND_PATH_BYTES_CAP = 64 * KIB;
 /** Blocking calls that need not wait which a guest may make before the thread looks after its other events. */

@@ -1,5 +1,5 @@
 /** `wasi:io/poll`. */
-import { POLL_LIST_CAP } from './limits.ts';
+import { POLL_LIST_CAP, WAIT_WEIGHT } from './limits.ts';
 import type { Disarm, Readiness } from './readiness.ts';
 import { Resource } from './resource.ts';
 import type { GuestState } from './state.ts';
@@ -43,8 +43,12 @@ export function poll(state: GuestState, pollables: readonly Pollable[]): Uint32A
       };
     },
   };
+  const weight = pollables.length * WAIT_WEIGHT;
+  state.hold(weight);
   const wait = state.until(any);
-  return wait ? wait.then(() => readyIndices(pollables)) : readyIndices(pollables);
+  if (wait) return wait.finally(() => state.hold(-weight)).then(() => readyIndices(pollables));
+  state.hold(-weight);
+  return readyIndices(pollables);
 }
 
 function readyIndices(pollables: readonly Pollable[]): Uint32Array {

@@ -1,14 +1,21 @@
 /** Everything the host knows about one invocation. Each resource holds it; nothing about a guest is global. */
+import { FissiumError } from '../../../src/errors.ts';
 import type { GuestGrants, GuestLimits, InvocationContext } from '../engine.ts';
 import type { Egress } from './egress.ts';
 import { GuestVolume, tmpQuotaBytes } from './filesystem/volume.ts';
+import { hostBytes } from './host-bytes.ts';
 import { Answer } from './http/answer.ts';
 import {
   ALL_FIELDS_BYTES_CAP,
   BUFFERED_BYTES_CAP,
   CALLS_WITHOUT_WAITING,
   HANDLE_CAPS,
+  HANDLE_WEIGHT,
+  HOST_BYTES_CAP,
+  HOST_BYTES_FREE,
+  HOST_BYTES_STEP,
   LOG_BYTES_CAP,
+  LOG_LINE_WEIGHT,
   type ResourceKind,
 } from './limits.ts';
 import type { Disarm, Readiness } from './readiness.ts';
@@ -62,6 +69,10 @@ export class GuestState {
   #stop: AnyGuestStop | null = null;
   #closed = false;
   #ended = false;
+  /** Everything that the host holds for this invocation, weighted. */
+  #hostBytes = 0;
+  /** What it may hold before it has to ask for more. */
+  #grantedBytes = HOST_BYTES_FREE;
   #fieldBytes = 0;
   #bufferedBytes = 0;
   #logBytes = 0;
@@ -142,6 +153,8 @@ export class GuestState {
     this.context.signal.removeEventListener('abort', this.#onAbort);
     this.#stop ??= RETURNED;
     this.#volume?.close();
+    hostBytes.give(this.#grantedBytes - HOST_BYTES_FREE);
+    this.#grantedBytes = HOST_BYTES_FREE;
     this.end(null);
   }
 
@@ -205,10 +218,57 @@ export class GuestState {
       this.trap(`the function holds ${HANDLE_CAPS[kind]} ${kind} handles, which is the most it may at once`);
     }
     this.#handles[kind] = live;
+    this.hold(HANDLE_WEIGHT);
   }
 
   release(kind: ResourceKind): void {
     this.#handles[kind] -= 1;
+    this.#hostBytes -= HANDLE_WEIGHT;
+  }
+
+  /** Weighted bytes that the host holds for the guest. */
+  get heldBytes(): number {
+    return this.#hostBytes;
+  }
+
+  /**
+   * Counts what is about to be held for the guest, weighted; a negative number gives it back. Ends the guest where
+   * it is too much: for its own fault, or with PLATFORM_BUSY where the guests of its thread together hold too much.
+   */
+  hold(bytes: number): void {
+    this.#hostBytes += bytes;
+    if (this.#hostBytes <= this.#grantedBytes) return;
+    if (this.#grant()) return;
+    this.#hostBytes -= bytes;
+    if (this.#stop) throw this.#stop;
+    if (this.#hostBytes + bytes > HOST_BYTES_CAP) {
+      this.trap(
+        `the function makes its host hold more than ${HOST_BYTES_CAP} bytes (handles, header fields, unsent bodies)`,
+      );
+    }
+    this.end(
+      new FissiumError(
+        'PLATFORM_BUSY',
+        'the functions in this thread make their host hold as much (handles, header fields, unsent bodies) as it may',
+      ),
+    );
+    this.check();
+  }
+
+  /** Like {@link hold}, for what comes from elsewhere while the guest may not even run; false where it is too much. */
+  tryHold(bytes: number): boolean {
+    this.#hostBytes += bytes;
+    if (this.#hostBytes <= this.#grantedBytes || this.#grant()) return true;
+    this.#hostBytes -= bytes;
+    return false;
+  }
+
+  #grant(): boolean {
+    const missing = this.#hostBytes - this.#grantedBytes;
+    const step = Math.ceil(missing / HOST_BYTES_STEP) * HOST_BYTES_STEP;
+    if (this.#closed || this.#hostBytes > HOST_BYTES_CAP || !hostBytes.take(step)) return false;
+    this.#grantedBytes += step;
+    return true;
   }
 
   /** How many handles of a kind are live. */
@@ -243,18 +303,28 @@ export class GuestState {
   /** A guest's words for its log; past the cap one line says that the rest is dropped. */
   log(stream: 'stdout' | 'stderr', chunk: Uint8Array): void {
     if (this.#logCut || chunk.byteLength === 0) return;
-    const room = LOG_BYTES_CAP - this.#logBytes;
-    this.#logBytes += chunk.byteLength;
-    if (chunk.byteLength <= room) {
-      this.context.log(stream, chunk);
-      return;
-    }
+    const end = this.#logRoom(chunk);
+    if (end > 0) this.context.log(stream, end === chunk.byteLength ? chunk : chunk.slice(0, end));
+    if (end === chunk.byteLength) return;
     this.#logCut = true;
-    if (room > 0) this.context.log(stream, chunk.slice(0, room));
     this.context.log(
       'stderr',
       Buffer.from(`\nfissium: this request logged ${LOG_BYTES_CAP} bytes; what follows is dropped\n`),
     );
+  }
+
+  /** How much of a chunk the log still takes, which is counted: bytes, and something for each line. */
+  #logRoom(chunk: Uint8Array): number {
+    let from = 0;
+    while (from < chunk.byteLength) {
+      const newline = chunk.indexOf(10, from);
+      const end = newline < 0 ? chunk.byteLength : newline + 1;
+      const room = LOG_BYTES_CAP - this.#logBytes;
+      this.#logBytes += end - from + (newline < 0 ? 0 : LOG_LINE_WEIGHT);
+      if (this.#logBytes > LOG_BYTES_CAP) return from + Math.max(0, Math.min(end - from, room));
+      from = end;
+    }
+    return from;
   }
 
   /** The platform's own words to the guest's author. */

@@ -145,7 +145,9 @@ export class Lifter {
     if (type.element.kind === 'u8') return this.#code.let(`cx.liftBytes(${pointer}, ${length})`);
     const { size, align } = layoutOf(type.element);
     const count = this.#code.let(`${length} >>> 0`);
-    const base = this.#code.let(`cx.listAt(${pointer}, ${count}, ${size}, ${align})`);
+    const base = this.#code.let(
+      `cx.listAt(${pointer}, ${count}, ${size}, ${align}, ${weightOf(type.element)})`,
+    );
     const list = this.#code.let('[]');
     const i = this.#code.fresh();
     this.#code.line(`for (let ${i} = 0; ${i} < ${count}; ${i}++) {`);
@@ -197,6 +199,22 @@ function caseValue(type: ValueType, item: Case, value: string | null): string {
     return type.some.kind === 'option' ? `{ tag: 'some', val: ${value} }` : `${value}`;
   }
   return `{ tag: ${JSON.stringify(item.name)}, val: ${value ?? 'undefined'} }`;
+}
+
+/**
+ * Bytes that JavaScript spends on one value, at least: a guest may name the same few bytes of its memory in a
+ * million elements. What strings and lists point to is counted as it is lifted.
+ */
+function weightOf(type: ValueType): number {
+  const parts = partsOf(type);
+  if (parts) return parts.reduce((sum, part) => sum + weightOf(part), 48);
+  const cases = casesOf(type);
+  if (cases) return Math.max(32, ...cases.map((item) => 48 + (item.type ? weightOf(item.type) : 0)));
+  if (type.kind === 'flags') return 48 + 8 * type.names.length;
+  if (type.kind === 'string') return 48;
+  // A Uint8Array comes with its ArrayBuffer.
+  if (type.kind === 'list') return type.element.kind === 'u8' ? 336 : 64;
+  return 16;
 }
 
 function take(slots: Slot[], want: FlatType): string {

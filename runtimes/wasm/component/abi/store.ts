@@ -205,12 +205,14 @@ export class GuestStore {
     return pointer;
   }
 
-  /** The place of a list's elements, checked before anything is allocated for them. */
-  listAt(pointer: number, length: number, size: number, align: number): number {
+  /**
+   * The place of a list's elements, checked before anything is allocated for them.
+   * @param weight bytes that JavaScript spends on an element
+   */
+  listAt(pointer: number, length: number, size: number, align: number, weight: number): number {
     const count = length >>> 0;
     const at = this.check(pointer, count * size, align);
-    // JavaScript spends some 16 bytes on an item, however small it is.
-    this.#transfer(count * Math.max(size, 16), 'a list');
+    this.#transfer(count * weight, 'a list');
     return at;
   }
 

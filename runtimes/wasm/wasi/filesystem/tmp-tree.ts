@@ -1,6 +1,6 @@
 /** The private `/tmp` of one instance: in memory, counted, gone with the instance. */
 import { threadMemory } from '../../pool/thread.ts';
-import { TMP_BYTES_OF_A_THREAD_CAP, TMP_ENTRIES_CAP } from '../limits.ts';
+import { TMP_BYTES_OF_A_THREAD_CAP, TMP_ENTRIES_CAP, TMP_ENTRY_WEIGHT } from '../limits.ts';
 import type { FilesystemErrorCode } from './error-code.ts';
 import { now, type Datetime } from './times.ts';
 
@@ -32,7 +32,7 @@ export class TmpSpace {
 
   /** For a name that is given to a file or folder; null where there are too many. */
   nextId(): number | null {
-    if (this.#entries >= TMP_ENTRIES_CAP) return null;
+    if (this.#entries >= TMP_ENTRIES_CAP || !this.allocate(TMP_ENTRY_WEIGHT)) return null;
     this.#entries += 1;
     return this.#nextId++;
   }
@@ -40,6 +40,7 @@ export class TmpSpace {
   /** A name is gone. */
   forget(): void {
     this.#entries -= 1;
+    this.allocate(-TMP_ENTRY_WEIGHT);
   }
 
   /** Counts a change of a file's size. */

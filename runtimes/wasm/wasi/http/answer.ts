@@ -2,6 +2,7 @@ import type { HeaderList } from '../../../../src/executors/executor.ts';
 import { FissiumError } from '../../../../src/errors.ts';
 import type { BodyTarget, BodyWriter } from '../body-writer.ts';
 import type { StreamFailure } from '../io-error.ts';
+import { ERROR_MESSAGE_CHARS_CAP } from '../limits.ts';
 import type { GuestState } from '../state.ts';
 import { describeErrorCode, type ErrorCode } from './error-codes.ts';
 
@@ -48,9 +49,8 @@ export class Answer implements BodyTarget {
   /** The guest gave an error-code instead of an answer. */
   refuse(code: ErrorCode): void {
     this.#errorCode = code;
-    this.#fail(
-      new FissiumError('GUEST_ERROR_CODE', `the function answered with the error ${describeErrorCode(code)}`),
-    );
+    const message = describeErrorCode(code).slice(0, ERROR_MESSAGE_CHARS_CAP);
+    this.#fail(new FissiumError('GUEST_ERROR_CODE', `the function answered with the error ${message}`));
   }
 
   /** The guest gave an answer that cannot be sent. */

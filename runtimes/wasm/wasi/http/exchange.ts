@@ -6,6 +6,7 @@ import type { Disarm } from '../readiness.ts';
 import { err, ok, type Result } from '../result.ts';
 import type { GuestState } from '../state.ts';
 import { errorCodeOf, OutboundFailure, type ErrorCode } from './error-codes.ts';
+import { weightOfText } from './fields.ts';
 import type { ReceivedResponse } from './incoming.ts';
 import { RequestBody } from './request-body.ts';
 
@@ -72,8 +73,15 @@ export class Exchange implements Dispatcher.DispatchHandler, GuestBodySource {
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     if (status < 200 || this.#phase !== 'waiting') return;
     clearTimeout(this.#timer);
+    const headers = rawPairs(controller.rawHeaders);
+    const heldBytes = weightOfText(headers);
+    if (!this.#state.tryHold(heldBytes)) {
+      const code = { tag: 'HTTP-response-header-section-size', val: undefined } as const;
+      this.abort(new OutboundFailure(code, 'the function holds too much to take another response'));
+      return;
+    }
     this.#phase = 'receiving';
-    this.#onOutcome(ok({ status, headers: rawPairs(controller.rawHeaders), body: this }));
+    this.#onOutcome(ok({ status, headers, body: this, heldBytes }));
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {

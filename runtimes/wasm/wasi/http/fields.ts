@@ -1,6 +1,6 @@
 /** `wasi:http/types.fields`. Names are kept in lower case; values are bytes, which Node knows as latin1. */
 import type { HeaderList } from '../../../../src/executors/executor.ts';
-import { FIELD_ENTRIES_CAP, FIELDS_BYTES_CAP } from '../limits.ts';
+import { FIELD_ENTRIES_CAP, FIELD_TEXT_WEIGHT, FIELD_WEIGHT, FIELDS_BYTES_CAP } from '../limits.ts';
 import { Resource } from '../resource.ts';
 import { err, ok, type Result } from '../result.ts';
 import type { GuestState } from '../state.ts';
@@ -13,19 +13,33 @@ const INVALID_SYNTAX: HeaderError = { tag: 'invalid-syntax' };
 const FORBIDDEN: HeaderError = { tag: 'forbidden' };
 const IMMUTABLE: HeaderError = { tag: 'immutable' };
 
+/** What the host spends on fields that it keeps as strings. */
+export function weightOfText(headers: HeaderList): number {
+  let bytes = headers.length * FIELD_TEXT_WEIGHT;
+  for (const [name, value] of headers) bytes += name.length + value.length;
+  return bytes;
+}
+
 /** The fields themselves; a message and the `fields` that a guest got from it share one. */
 export class FieldStore {
   readonly #state: GuestState;
   #entries: Entry[] = [];
+  /** Counted towards the caps of fields. */
   #bytes = 0;
+  /** Counted towards what the host holds. */
+  #weight = 0;
 
   constructor(state: GuestState) {
     this.#state = state;
   }
 
-  /** What the host received, without the fields that are not a guest's to see. Not held to the caps. */
+  /** What the host received, without the fields that are not a guest's to see. Not held to the caps of fields. */
   static received(state: GuestState, headers: HeaderList): FieldStore {
     const store = new FieldStore(state);
+    let weight = headers.length * FIELD_WEIGHT;
+    for (const [name, value] of headers) weight += name.length + value.length;
+    state.hold(weight);
+    store.#weight = weight;
     for (const [name, value] of headers) {
       const lower = name.toLowerCase();
       if (!isForbidden(lower)) store.#entries.push([lower, Buffer.from(value, 'latin1')]);
@@ -53,6 +67,8 @@ export class FieldStore {
     }
     this.#state.holdFieldBytes(bytes);
     this.#bytes += bytes;
+    this.#state.hold(bytes + FIELD_WEIGHT);
+    this.#weight += bytes + FIELD_WEIGHT;
     this.#entries.push([name, value]);
   }
 
@@ -63,6 +79,9 @@ export class FieldStore {
     const bytes = kept.reduce((sum, [each, value]) => sum + each.length + value.byteLength, 0);
     this.#state.holdFieldBytes(Math.min(0, bytes - this.#bytes));
     this.#bytes = bytes;
+    const weight = bytes + kept.length * FIELD_WEIGHT;
+    this.#state.hold(Math.min(0, weight - this.#weight));
+    this.#weight = weight;
   }
 
   /** Nobody needs them any more. */
@@ -70,6 +89,8 @@ export class FieldStore {
     this.#entries = [];
     this.#state.holdFieldBytes(-this.#bytes);
     this.#bytes = 0;
+    this.#state.hold(-this.#weight);
+    this.#weight = 0;
   }
 
   toHeaderList(): HeaderList {

@@ -63,17 +63,19 @@ export interface ReceivedResponse {
   readonly status: number;
   readonly headers: HeaderList;
   readonly body: GuestBodySource;
+  /** What the host was counted to hold for the guest with it; whoever drops it gives it back. */
+  readonly heldBytes: number;
 }
 
 export class IncomingResponse extends Resource {
   readonly #response: ReceivedResponse;
-  readonly #headers: FieldStore;
+  /** Made when the guest asks for them. */
+  #headers: FieldStore | null = null;
   #consumed = false;
 
   constructor(state: GuestState, response: ReceivedResponse) {
     super(state, 'incoming-response');
     this.#response = response;
-    this.#headers = FieldStore.received(state, response.headers);
   }
 
   status(): number {
@@ -82,6 +84,7 @@ export class IncomingResponse extends Resource {
   }
 
   headers(): Fields {
+    this.#headers ??= FieldStore.received(this.state, this.#response.headers);
     return new Fields(this.state, { store: this.#headers, immutable: true, parent: this });
   }
 
@@ -94,6 +97,8 @@ export class IncomingResponse extends Resource {
 
   protected override dropped(): void {
     if (!this.#consumed) this.#response.body.cancel();
+    this.#headers?.free();
+    this.state.hold(-this.#response.heldBytes);
   }
 }
 
@@ -136,6 +141,7 @@ export class FutureTrailers extends Resource implements Readiness {
   readonly #reader: BodyReader;
   readonly #wakes = new WakeList();
   #outcome: Result<HeaderList, ErrorCode> | null = null;
+  #fields: FieldStore | null = null;
   #started = false;
   #taken = false;
 
@@ -158,6 +164,7 @@ export class FutureTrailers extends Resource implements Readiness {
     if (outcome.tag === 'err') return ok(outcome);
     if (outcome.val.length === 0) return ok(ok(undefined));
     const store = FieldStore.received(this.state, outcome.val);
+    this.#fields = store;
     return ok(ok(new Fields(this.state, { store, immutable: true, parent: this })));
   }
 
@@ -180,6 +187,7 @@ export class FutureTrailers extends Resource implements Readiness {
 
   protected override dropped(): void {
     this.#reader.cancel();
+    this.#fields?.free();
   }
 
   #settle(outcome: Result<HeaderList, ErrorCode>): void {

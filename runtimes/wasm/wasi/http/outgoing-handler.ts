@@ -20,6 +20,7 @@ const DEFAULT_RESPONSE_MS = 600_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 type Outcome = Result<ReceivedResponse, ErrorCode>;
+const TAKEN: Outcome = { tag: 'err', val: { tag: 'internal-error', val: 'the response was taken' } };
 
 export class FutureIncomingResponse extends Resource implements Readiness {
   readonly #wakes = new WakeList();
@@ -53,6 +54,8 @@ export class FutureIncomingResponse extends Resource implements Readiness {
     if (this.#taken) return err();
     this.#taken = true;
     const outcome = this.#outcome;
+    // Not kept: the response is the guest's from now on, with what it holds.
+    this.#outcome = TAKEN;
     return ok(outcome.tag === 'ok' ? ok(new IncomingResponse(this.state, outcome.val)) : outcome);
   }
 
@@ -67,7 +70,9 @@ export class FutureIncomingResponse extends Resource implements Readiness {
   }
 
   protected override dropped(): void {
-    if (!this.#taken) this.#exchange?.cancel();
+    if (this.#taken) return;
+    this.#exchange?.cancel();
+    if (this.#outcome?.tag === 'ok') this.state.hold(-this.#outcome.val.heldBytes);
   }
 }
 

@@ -1,6 +1,6 @@
 /** `wasi:http/types`: requests that a guest sends, and their options. */
 import type { BodyWriter } from '../body-writer.ts';
-import { OUTBOUND_PATH_BYTES_CAP } from '../limits.ts';
+import { OUTBOUND_PART_CHARS_CAP, OUTBOUND_PATH_BYTES_CAP } from '../limits.ts';
 import { Resource } from '../resource.ts';
 import { err, ok, type Result } from '../result.ts';
 import type { GuestState } from '../state.ts';
@@ -61,7 +61,7 @@ export class OutgoingRequest extends Resource {
 
   setMethod(method: Method): SetResult {
     this.state.check();
-    if (!isMethod(method)) return err();
+    if (isTooLong(method.tag === 'other' ? method.val : '') || !isMethod(method)) return err();
     this.#method = method;
     return ok();
   }
@@ -76,6 +76,8 @@ export class OutgoingRequest extends Resource {
     if (pathWithQuery !== undefined) {
       if (pathWithQuery.length > OUTBOUND_PATH_BYTES_CAP || !isPathWithQuery(pathWithQuery)) return err();
     }
+    // JavaScript keeps two bytes for each character once one of them is not Latin.
+    this.state.hold(2 * ((pathWithQuery?.length ?? 0) - (this.#pathWithQuery?.length ?? 0)));
     this.#pathWithQuery = pathWithQuery;
     return ok();
   }
@@ -87,6 +89,7 @@ export class OutgoingRequest extends Resource {
 
   setScheme(scheme: Scheme | undefined): SetResult {
     this.state.check();
+    if (scheme?.tag === 'other' && isTooLong(scheme.val)) return err();
     if (scheme !== undefined && !isScheme(scheme)) return err();
     this.#scheme = scheme;
     return ok();
@@ -99,7 +102,7 @@ export class OutgoingRequest extends Resource {
 
   setAuthority(authority: string | undefined): SetResult {
     this.state.check();
-    if (authority !== undefined && !isAuthority(authority)) return err();
+    if (authority !== undefined && (isTooLong(authority) || !isAuthority(authority))) return err();
     this.#authority = authority;
     return ok();
   }
@@ -111,6 +114,7 @@ export class OutgoingRequest extends Resource {
   /** The guest gives it to the outgoing handler. */
   give(): { headers: FieldStore; body: BodyWriter | null; mayHaveTrailers: boolean } {
     this.giveAway();
+    this.state.hold(-2 * (this.#pathWithQuery?.length ?? 0));
     const mayHaveTrailers =
       this.#body !== null && this.#announcesTrailers() && this.#headers.contentLength() === null;
     return { headers: this.#headers, body: this.#body, mayHaveTrailers };
@@ -122,7 +126,14 @@ export class OutgoingRequest extends Resource {
 
   protected override dropped(): void {
     this.#headers.free();
+    // One that was finished waits to be sent, which will never be.
+    this.#body?.close();
+    this.state.hold(-2 * (this.#pathWithQuery?.length ?? 0));
   }
+}
+
+function isTooLong(part: string): boolean {
+  return part.length > OUTBOUND_PART_CHARS_CAP;
 }
 
 /** Timeouts in nanoseconds, as `wasi:clocks` counts. */

@@ -67,6 +67,8 @@ export class OutgoingResponse extends Resource {
 
   protected override dropped(): void {
     this.#headers.free();
+    // One that was finished waits to be sent, which will never be.
+    this.#body?.close();
   }
 
   /** Whether the message may name a length without carrying it (RFC 9110, section 8.6). */
