@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import { expect, it } from 'vitest';
+import type { Need } from '../pool/index.ts';
 import { getLogStream } from './cli.ts';
 import { subscribeDuration } from './clocks.ts';
 import { HostBytes, hostBytes } from './host-bytes.ts';
@@ -44,10 +45,20 @@ function requestWith(state: GuestState): OutgoingRequest {
 }
 
 it('a thread gives what it has, and no more', () => {
-  const bytes = new HostBytes(100);
-  expect([bytes.take(60), bytes.take(60), bytes.take(40), bytes.take(1)]).toEqual([true, false, true, false]);
-  bytes.give(100);
-  expect([bytes.takenBytes, bytes.take(100)]).toEqual([0, true]);
+  let pages = 10;
+  const budget = {
+    take: (need: Need) => pages >= need.pages && (pages -= need.pages) >= 0,
+    giveBack: (need: Need) => void (pages += need.pages),
+  };
+  const page = 65_536;
+  const bytes = new HostBytes(budget, 6 * page);
+  expect([4, 4, 2, 1].map((count) => bytes.take(count * page))).toEqual([true, false, true, false]);
+  expect(pages).toBe(4);
+  bytes.give(6 * page);
+  expect([bytes.takenBytes, pages]).toEqual([0, 10]);
+  // The process has no more, though the thread might.
+  pages = 3;
+  expect([bytes.take(4 * page), bytes.takenBytes, pages]).toEqual([false, 0, 3]);
 });
 
 it('what a guest drops, sends or finishes is counted no more, however often it does', async () => {

@@ -20,6 +20,8 @@ export interface PlatformOptions {
   /** More arguments for `up`, after the others (so that they win). */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** A program and its arguments that start the platform in their place, with its own behind them. @default none */
+  readonly under?: readonly string[];
   /** How long `up` may take until it says that it is ready. @default 60000 */
   readonly startTimeoutMs?: number;
 }
@@ -72,7 +74,8 @@ export async function startPlatform(options: PlatformOptions = {}): Promise<Plat
   if (options.example === true) args.push('--example');
   args.push(...(options.args ?? []));
 
-  const child = spawn(FISSIUM, args, {
+  const [command = FISSIUM, ...commandArgs] = [...(options.under ?? []), FISSIUM, ...args];
+  const child = spawn(command, commandArgs, {
     env: { ...cleanEnvironment(), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
