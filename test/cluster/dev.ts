@@ -9,6 +9,7 @@ import {
   stopCluster,
   whyNotHere,
 } from './kube/cluster.ts';
+import type { Image } from './images/oci.ts';
 import { IMAGE_NAMES, type ImageName, buildImage } from './images/images.ts';
 import { buildPart, partNames } from './parts/part.ts';
 
@@ -30,13 +31,13 @@ function isImage(name: string): name is ImageName {
   return (IMAGE_NAMES as readonly string[]).includes(name);
 }
 
-async function imageArchives(names: readonly string[]): Promise<string[]> {
-  const archives: string[] = [];
+async function builtImages(names: readonly string[]): Promise<Image[]> {
+  const images: Image[] = [];
   for (const name of names) {
     if (!isImage(name)) throw new Error(`no image ${name}; there are ${IMAGE_NAMES.join(', ')}`);
-    archives.push(await buildImage(name, say));
+    images.push(await buildImage(name, say));
   }
-  return archives;
+  return images;
 }
 
 /** The exit code of a command that runs until it ends, signals included. */
@@ -61,12 +62,12 @@ async function main([verb, name, ...rest]: readonly string[]): Promise<number> {
   switch (verb) {
     case 'up': {
       await buildCluster(say);
-      const archives = await imageArchives(IMAGE_NAMES);
-      say(await startCluster(clusterOf(name), archives, TTL_SECONDS));
+      const images = await builtImages(IMAGE_NAMES);
+      say(await startCluster(clusterOf(name), images, TTL_SECONDS));
       return 0;
     }
     case 'load':
-      await loadImages(clusterOf(name), await imageArchives(rest.length === 0 ? ['fissium'] : rest));
+      await loadImages(clusterOf(name), await builtImages(rest.length === 0 ? ['fissium'] : rest));
       return 0;
     case 'in':
       return inside(name, rest);

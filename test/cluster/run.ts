@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import type { Image } from './images/oci.ts';
 import { IMAGE_NAMES, buildImage, imageReference } from './images/images.ts';
 import {
   buildCluster,
@@ -64,14 +65,13 @@ async function againstOwn(filters: readonly string[]): Promise<number> {
   }
   await buildCluster(say);
   for (const name of await partsOfSuite(filters)) await buildPart(name, say);
-  const archives: string[] = [];
-  for (const name of IMAGE_NAMES) archives.push(await buildImage(name, say));
+  const images: Image[] = [];
+  for (const name of IMAGE_NAMES) images.push(await buildImage(name, say));
   const cluster = clusterOf(process.env['E2E_STATE'] ?? `test-${process.pid}`);
   try {
-    say(await startCluster(cluster, archives, TTL_SECONDS));
+    say(await startCluster(cluster, images, TTL_SECONDS));
     const code = await ended(
       spawnInside(cluster, [...VITEST, ...filters], {
-        FISSIUM_CLUSTER_STATE: cluster.stateDir,
         FISSIUM_IMAGE: imageReference('fissium'),
         FISSIUM_PYTHON_IMAGE: imageReference('python'),
         FISSIUM_NODE_IMAGE: imageReference('node'),

@@ -1,11 +1,8 @@
 /** The images that a cluster gets. */
-import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { CACHE, buildPart } from '../parts/part.ts';
+import { buildPart } from '../parts/part.ts';
 import { busyboxLayer, nodeLayer, pauseLayer } from './base.ts';
-import { keyOf, type Layer } from './layers.ts';
-import { type ImageConfig, writeImage } from './oci.ts';
+import type { Layer } from './layers.ts';
+import type { Image, ImageConfig } from './oci.ts';
 import { dependenciesLayer, packageLayer } from './packed.ts';
 import { nodeServerLayers, pythonLayer, pythonServerLayer, requirementsLayer } from './runtimes.ts';
 
@@ -77,18 +74,12 @@ export function imageReference(image: ImageName): string {
   return RECIPES[image].name;
 }
 
-/** An archive of the image as it is now, made where its layers are new; gives its path. */
-export async function buildImage(image: ImageName, say: (line: string) => void): Promise<string> {
-  const { name, config, parts, layers }: Recipe = RECIPES[image];
+/** The image as it is now; layers that are new are made. */
+export async function buildImage(name: ImageName, say: (line: string) => void): Promise<Image> {
+  const { parts, layers, ...image }: Recipe = RECIPES[name];
   const startedAt = Date.now();
   for (const needed of ['node', ...parts]) await buildPart(needed, say);
   const made = await layers();
-  const folder = join(CACHE, 'images');
-  await mkdir(folder, { recursive: true });
-  const key = keyOf(name, JSON.stringify(config), ...made.map(({ digest }) => digest));
-  const file = join(folder, `${image}-${key}.tar`);
-  if (existsSync(file)) return file;
-  await writeImage(file, name, made, config);
-  say(`image ${name} in ${((Date.now() - startedAt) / 1000).toFixed(1)} s`);
-  return file;
+  say(`image ${image.name}: ${((Date.now() - startedAt) / 1000).toFixed(1)} s`);
+  return { ...image, layers: made };
 }

@@ -1,7 +1,7 @@
 /** Layers are kept as uncompressed tar files under a key of what they are made from, so that each is made once. */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CACHE } from '../parts/part.ts';
 import { withLock } from '../parts/lock.ts';
@@ -33,9 +33,21 @@ export async function layer(
   return withLock(`${file}.lock`, async () => {
     const about = `${file}.json`;
     if (existsSync(about)) return JSON.parse(await readFile(about, 'utf8')) as Layer;
-    const tar = await TarWriter.create(`${file}.new`);
-    await fill(tar);
-    const made: Layer = { file, ...(await tar.close()) };
+    const out = await open(`${file}.new`, 'w');
+    const hash = createHash('sha256');
+    let size = 0;
+    const tar = new TarWriter(async (bytes) => {
+      hash.update(bytes);
+      size += bytes.length;
+      await out.writeFile(bytes);
+    });
+    try {
+      await fill(tar);
+      await tar.end();
+    } finally {
+      await out.close();
+    }
+    const made: Layer = { file, digest: hash.digest('hex'), size };
     await rename(`${file}.new`, file);
     await writeFile(`${about}.new`, JSON.stringify(made));
     await rename(`${about}.new`, about);

@@ -1,8 +1,7 @@
-/** An image as containerd imports it: a tar of an OCI image layout, one uncompressed blob for each layer. */
+/** Images as containerd imports them: a tar of an OCI image layout, one uncompressed blob for each layer. */
 import { createHash } from 'node:crypto';
-import { readFile, rename } from 'node:fs/promises';
 import type { Layer } from './layers.ts';
-import { TarWriter } from './tar.ts';
+import type { TarWriter } from './tar.ts';
 
 export interface ImageConfig {
   readonly entrypoint?: readonly string[];
@@ -13,8 +12,12 @@ export interface ImageConfig {
   readonly user?: string;
 }
 
-const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
+export interface Image {
+  /** With its tag. */
+  readonly name: string;
+  readonly layers: readonly Layer[];
+  readonly config: ImageConfig;
+}
 
 interface Descriptor {
   readonly mediaType: string;
@@ -22,62 +25,64 @@ interface Descriptor {
   readonly size: number;
 }
 
+const TYPES = 'application/vnd.oci.image';
+const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
+const PLATFORM = { architecture: ARCHITECTURES[process.arch] ?? process.arch, os: 'linux' };
+
 /**
- * Writes `file`, an archive of the image `name` (with its tag), and gives the manifest's digest.
- * @param present digests of layers that the receiver has and that are left out
+ * Writes one archive of several images, each layer once.
+ * @param present digests (hex) of the layers that the receiver has, which are left out
  */
-export async function writeImage(
-  file: string,
-  name: string,
-  layers: readonly Layer[],
-  config: ImageConfig,
-  present: ReadonlySet<string> = new Set(),
-): Promise<string> {
-  const tar = await TarWriter.create(`${file}.new`);
-  const blob = async (mediaType: string, value: object): Promise<Descriptor> => {
+export async function writeImages(
+  tar: TarWriter,
+  images: readonly Image[],
+  present: ReadonlySet<string>,
+): Promise<void> {
+  const blob = async (type: string, value: object): Promise<Descriptor> => {
     const bytes = Buffer.from(JSON.stringify(value));
     const digest = createHash('sha256').update(bytes).digest('hex');
     await tar.file(`blobs/sha256/${digest}`, bytes);
-    return { mediaType, digest: `sha256:${digest}`, size: bytes.length };
+    return { mediaType: `${TYPES}.${type}`, digest: `sha256:${digest}`, size: bytes.length };
   };
   await tar.file('oci-layout', Buffer.from('{"imageLayoutVersion":"1.0.0"}'));
-  const platform = { architecture: ARCHITECTURES[process.arch] ?? process.arch, os: 'linux' };
+  const manifests: object[] = [];
+  for (const { name, layers, config } of images) {
+    const manifest = await blob('manifest.v1+json', {
+      schemaVersion: 2,
+      mediaType: `${TYPES}.manifest.v1+json`,
+      config: await blob('config.v1+json', configOf(layers, config)),
+      layers: layers.map(({ digest, size }) => ({
+        mediaType: `${TYPES}.layer.v1.tar`,
+        digest: `sha256:${digest}`,
+        size,
+      })),
+    });
+    const annotations = {
+      'io.containerd.image.name': name,
+      'org.opencontainers.image.ref.name': name.slice(name.lastIndexOf(':') + 1),
+    };
+    manifests.push({ ...manifest, platform: PLATFORM, annotations });
+  }
+  const index = { schemaVersion: 2, mediaType: `${TYPES}.index.v1+json`, manifests };
+  await tar.file('index.json', Buffer.from(JSON.stringify(index)));
+  for (const { file, digest } of images.flatMap(({ layers }) => layers)) {
+    if (!present.has(digest)) await tar.copy(file, `blobs/sha256/${digest}`);
+  }
+  await tar.end();
+}
+
+function configOf(layers: readonly Layer[], config: ImageConfig): object {
   const { entrypoint, cmd, env = [], workingDir, user } = config;
-  const configBlob = await blob('application/vnd.oci.image.config.v1+json', {
-    ...platform,
+  return {
+    ...PLATFORM,
     config: {
-      Env: [...(env.some((line) => line.startsWith('PATH=')) ? [] : [DEFAULT_PATH]), ...env],
+      Env: [DEFAULT_PATH, ...env],
       ...(entrypoint && { Entrypoint: entrypoint }),
       ...(cmd && { Cmd: cmd }),
       ...(workingDir && { WorkingDir: workingDir }),
       ...(user && { User: user }),
     },
     rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => `sha256:${digest}`) },
-  });
-  const manifest = await blob('application/vnd.oci.image.manifest.v1+json', {
-    schemaVersion: 2,
-    mediaType: 'application/vnd.oci.image.manifest.v1+json',
-    config: configBlob,
-    layers: layers.map(({ digest, size }) => ({
-      mediaType: 'application/vnd.oci.image.layer.v1.tar',
-      digest: `sha256:${digest}`,
-      size,
-    })),
-  });
-  const annotations = {
-    'io.containerd.image.name': name,
-    'org.opencontainers.image.ref.name': name.slice(name.lastIndexOf(':') + 1),
   };
-  const index = {
-    schemaVersion: 2,
-    mediaType: 'application/vnd.oci.image.index.v1+json',
-    manifests: [{ ...manifest, platform, annotations }],
-  };
-  await tar.file('index.json', Buffer.from(JSON.stringify(index)));
-  for (const { file: source, digest } of layers) {
-    if (!present.has(digest)) await tar.file(`blobs/sha256/${digest}`, await readFile(source));
-  }
-  await tar.close();
-  await rename(`${file}.new`, file);
-  return manifest.digest;
 }

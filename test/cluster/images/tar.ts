@@ -1,6 +1,6 @@
-/** Writes tar archives into a file: owner root, time 0, names in the order given, so that the same input gives the same bytes. */
-import { createHash, type Hash } from 'node:crypto';
-import { type FileHandle, lstat, open, readFile, readdir, readlink } from 'node:fs/promises';
+/** Writes tar archives: owner root, time 0, names in the order given, so that the same input gives the same bytes. */
+import { createReadStream } from 'node:fs';
+import { lstat, readFile, readdir, readlink, stat } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 
 const BLOCK = 512;
@@ -33,17 +33,12 @@ function header(name: string, mode: number, size: number, type: string, link: st
 
 /** An archive that is being written. Parents are added by themselves; of two entries at one path the first counts. */
 export class TarWriter {
-  readonly #file: FileHandle;
-  readonly #hash: Hash = createHash('sha256');
+  readonly #write: (bytes: Buffer) => Promise<void>;
   readonly #seen = new Set<string>();
-  #size = 0;
 
-  private constructor(file: FileHandle) {
-    this.#file = file;
-  }
-
-  static async create(path: string): Promise<TarWriter> {
-    return new TarWriter(await open(path, 'w'));
+  /** @param write takes the archive's bytes, one call after the other */
+  constructor(write: (bytes: Buffer) => Promise<void>) {
+    this.#write = write;
   }
 
   async directory(path: string, mode = 0o755): Promise<void> {
@@ -56,8 +51,7 @@ export class TarWriter {
     if (name === undefined) return;
     await this.#entry(name, mode, data.length, '0', '');
     await this.#write(data);
-    const rest = data.length % BLOCK;
-    if (rest > 0) await this.#write(Buffer.alloc(BLOCK - rest));
+    await this.#pad(data.length);
   }
 
   async link(path: string, target: string): Promise<void> {
@@ -78,11 +72,21 @@ export class TarWriter {
     }
   }
 
-  /** Ends the archive. `digest` is its sha256 in hex. */
-  async close(): Promise<{ digest: string; size: number }> {
+  /** A file's contents as they are now, without holding them in memory. */
+  async copy(source: string, path: string, mode = 0o644): Promise<void> {
+    const name = await this.#claim(path);
+    if (name === undefined) return;
+    const { size } = await stat(source);
+    await this.#entry(name, mode, size, '0', '');
+    for await (const chunk of createReadStream(source, { highWaterMark: 1 << 20 })) {
+      await this.#write(chunk as Buffer);
+    }
+    await this.#pad(size);
+  }
+
+  /** Ends the archive. */
+  async end(): Promise<void> {
     await this.#write(Buffer.alloc(2 * BLOCK));
-    await this.#file.close();
-    return { digest: this.#hash.digest('hex'), size: this.#size };
   }
 
   async #claim(path: string): Promise<string | undefined> {
@@ -106,9 +110,8 @@ export class TarWriter {
     await this.#write(header(name, mode, size, type, link));
   }
 
-  async #write(bytes: Buffer): Promise<void> {
-    this.#hash.update(bytes);
-    this.#size += bytes.length;
-    await this.#file.write(bytes);
+  async #pad(size: number): Promise<void> {
+    const rest = size % BLOCK;
+    if (rest > 0) await this.#write(Buffer.alloc(BLOCK - rest));
   }
 }

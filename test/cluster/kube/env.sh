@@ -3,7 +3,6 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 : "${CLUSTER_NODE_PART:?start these scripts by dev.ts}" "${CLUSTER_KUBERNETES_PART:?}" "${CLUSTER_COREDNS_PART:?}"
 S=${E2E_STATE:?}              # all run-time state of one cluster (wiped by up.sh)
 PKI=${CLUSTER_PKI:?}          # certificates, kept between runs and shared by all clusters
-IMAGES=${CLUSTER_IMAGES:-}    # image archives that are imported at start, separated by spaces
 BIN=$CLUSTER_NODE_PART
 NODE=node1
 NODE_IP=10.88.0.1

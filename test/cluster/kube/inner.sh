@@ -160,8 +160,6 @@ run kube-apiserver kube-apiserver --etcd-servers=http://127.0.0.1:2379 --bind-ad
   --requestheader-group-headers=X-Remote-Group --requestheader-extra-headers-prefix=X-Remote-Extra- \
   --proxy-client-cert-file=$PKI/front-proxy-client.crt --proxy-client-key-file=$PKI/front-proxy-client.key --profiling=false
 waitfor containerd 30 ctr -a "$S/run/containerd.sock" version
-for f in $IMAGES; do ctr -a "$S/run/containerd.sock" -n k8s.io images import "$f" >>"$S/log/images.log" 2>&1 || die "import $f: $(tail -1 "$S/log/images.log")"; done
-mark images
 waitfor apiserver 60 api /readyz
 run kube-controller-manager kube-controller-manager --kubeconfig=$PKI/kube-controller-manager.kubeconfig --authentication-kubeconfig=$PKI/kube-controller-manager.kubeconfig \
   --authorization-kubeconfig=$PKI/kube-controller-manager.kubeconfig --bind-address=127.0.0.1 --leader-elect=false --client-ca-file=$PKI/ca.crt \
