@@ -1,13 +1,14 @@
-/** Puts Fissium on the cluster, by a folder of YAML or a file of it. */
-import { readFile, readdir, stat } from 'node:fs/promises';
+/** Puts Fissium on the cluster. */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { apply, kubectl, list } from './kubectl.ts';
-import { eventually, rolledOut } from './wait.ts';
+import { apply, kubectl, list, tryKubectl } from './kubectl.ts';
+import { rolledOut } from './wait.ts';
 
 /** The namespace of the control plane. */
-export const INSTALLED_IN = 'fissium';
+export const INSTALLED_IN = 'fission';
 
 const ROOT = join(import.meta.dirname, '../../..');
+const MANIFEST = join(import.meta.dirname, '../manifests/fissium.yaml');
 
 /** The images of this run; a pod spec of a test names these. */
 export const images = {
@@ -23,26 +24,23 @@ export async function installCrds(): Promise<void> {
 }
 
 /**
- * Applies a manifest, or all of a folder, and waits until each Deployment in the control plane's namespace is rolled
- * out. In the text, the image that the manifest names for Fissium is replaced by the one of this run.
+ * Fissium with the images of this run, all Deployments rolled out; where it is installed already, as it is. Every file
+ * of the suite that needs it calls this, the first one waits.
  */
-export async function installManifest(path: string, image: RegExp): Promise<void> {
-  const files = (await stat(path)).isDirectory()
-    ? (await readdir(path)).filter((name) => /\.ya?ml$/.test(name)).map((name) => join(path, name))
-    : [path];
+export async function installFissium(): Promise<void> {
   await installCrds();
-  await kubectl('create', 'namespace', INSTALLED_IN).catch(() => {});
-  for (const file of files.toSorted()) {
-    await apply((await readFile(file, 'utf8')).replaceAll(image, images.fissium));
+  const isThere = await tryKubectl(['get', 'deployment', 'router', '-n', INSTALLED_IN]);
+  if (isThere.code !== 0) {
+    await tryKubectl(['create', 'namespace', INSTALLED_IN]);
+    const manifest = await readFile(MANIFEST, 'utf8');
+    await apply(manifest.replaceAll('localhost/fissium:dev', images.fissium));
   }
   await controlPlaneReady();
 }
 
 /** Waits until every Deployment of the control plane's namespace is rolled out. */
 export async function controlPlaneReady(): Promise<void> {
-  const deployments = await eventually('deployments of the control plane', async () => {
-    const found = await list('deployments', INSTALLED_IN);
-    return found.length > 0 && found;
-  });
-  for (const { metadata } of deployments) await rolledOut(metadata.name, INSTALLED_IN, 120_000);
+  for (const { metadata } of await list('deployments', INSTALLED_IN)) {
+    await rolledOut(metadata.name, INSTALLED_IN, 120_000);
+  }
 }
