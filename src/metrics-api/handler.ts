@@ -23,6 +23,7 @@ import { METRICS } from './metrics.ts';
 
 export interface HandlerParts {
   readonly loads: Loads;
+  readonly readLoads: () => Promise<unknown>;
   /** All functions of a namespace. */
   readonly functions: (namespace: string) => Iterable<KubeObject>;
   readonly userOf: (request: IncomingMessage) => User | undefined;
@@ -32,6 +33,8 @@ export interface HandlerParts {
 
 /** An autoscaler that is told nothing keeps what it has; one that is told of an hour ago scales by it. */
 const LOADS_MAX_AGE_MS = 30_000;
+/** The controller that leads reads them each second; the others when they are asked. */
+const LOADS_FRESH_MS = 2000;
 
 class Refusal extends Error {
   readonly code: number;
@@ -76,7 +79,10 @@ async function answer(parts: HandlerParts, request: IncomingMessage): Promise<ob
   if (!(await parts.authoriser.allows(user, access))) {
     throw new Refusal(403, 'Forbidden', `User "${user.name}" may not get ${url.pathname}.`);
   }
-  if (target !== undefined) return metricOf(parts, target, url.searchParams.get('labelSelector') ?? '');
+  if (target !== undefined) {
+    if (!isFresh(parts.loads, LOADS_FRESH_MS)) await parts.readLoads();
+    return metricOf(parts, target, url.searchParams.get('labelSelector') ?? '');
+  }
   const document = discovery(url.pathname);
   if (document === undefined) throw new Refusal(404, 'NotFound', `There is nothing at ${url.pathname}.`);
   return document;
@@ -121,7 +127,7 @@ function metricOf(parts: HandlerParts, target: Target, labelSelector: string): o
     );
   }
   const { loads } = parts;
-  if (loads.completeAtMs === null || performance.now() - loads.completeAtMs > LOADS_MAX_AGE_MS) {
+  if (!isFresh(loads, LOADS_MAX_AGE_MS)) {
     throw new Refusal(503, 'ServiceUnavailable', 'Not all routers have said lately what they have to do.');
   }
   const functions = name === '*' ? selected(parts, namespace, labelSelector) : named(parts, namespace, name);
@@ -131,6 +137,10 @@ function metricOf(parts: HandlerParts, target: Target, labelSelector: string): o
     value: read(loads.functionOf(metadata.uid ?? '')),
   }));
   return metricValueList(version, metric, measured, new Date());
+}
+
+function isFresh({ completeAtMs }: Loads, maxAgeMs: number): boolean {
+  return completeAtMs !== null && performance.now() - completeAtMs <= maxAgeMs;
 }
 
 function named({ functions }: HandlerParts, namespace: string, name: string): KubeObject[] {

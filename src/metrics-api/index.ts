@@ -4,4 +4,5 @@ export {
   type MetricsApiState,
   type MetricsService,
 } from './api-service.ts';
-export { MetricsApi, type MetricsApiOptions } from './metrics-api.ts';
+export type { MetricsApi } from './metrics-api.ts';
+export { startMetricsApi, type StartedMetricsApi, type StartMetricsApiOptions } from './start.ts';

@@ -30,6 +30,7 @@ let metrics: MetricsApi;
 let port: number;
 let ca: string;
 let loads: { completeAtMs: number | null; reports: FunctionLoadReport[] };
+let readings: number;
 let allowed: (spec: Record<string, unknown>) => boolean;
 
 beforeAll(async () => {
@@ -49,6 +50,7 @@ beforeEach(async () => {
   };
   await client.create<ConfigMap>(RESOURCES.configmaps, authentication(proxy.caCertificate));
   loads = { completeAtMs: performance.now(), reports: [load('hello', 7, 3)] };
+  readings = 0;
   metrics = make();
   port = await metrics.start();
   const secret = await client.get<Secret>(RESOURCES.secrets, 'fission', 'fissium-metrics-tls');
@@ -72,6 +74,9 @@ function make(): MetricsApi {
   return new MetricsApi({
     client,
     loads: theirs,
+    readLoads: async () => {
+      readings += 1;
+    },
     functions: (namespace) =>
       namespace === 'default' ? [fn('hello', { team: 'a' }), fn('idle', { team: 'b' })] : [],
     logger: pino({ level: 'silent' }),
@@ -242,6 +247,7 @@ describe('metrics', () => {
   it('are not told where the routers did not say lately', async () => {
     loads.completeAtMs = null;
     expect((await get(IN_FLIGHT)).status).toBe(503);
+    expect(readings).toBe(1);
     loads.completeAtMs = performance.now() - 31_000;
     expect((await get(IN_FLIGHT)).status).toBe(503);
   });

@@ -16,6 +16,8 @@ import { createMetricsHandler } from './handler.ts';
 export interface MetricsApiOptions {
   readonly client: KubeClient;
   readonly loads: Loads;
+  /** Reads the loads anew, where nobody does so all the time. */
+  readonly readLoads?: () => Promise<unknown>;
   /** All functions of a namespace. */
   readonly functions: (namespace: string) => Iterable<KubeObject>;
   readonly logger: Logger;
@@ -61,13 +63,14 @@ export class MetricsApi {
 
   /** Listens; resolves with the port. Rejects where no certificate can be had. */
   async start(): Promise<number> {
-    const { loads, functions, client, refreshMs = 60_000 } = this.#options;
+    const { loads, readLoads, functions, client, refreshMs = 60_000 } = this.#options;
     await this.#readAll();
     const server = createServer(
       // Who has no certificate of the front proxy's is told so, in words.
       { ...this.#secureContext(), requestCert: true, rejectUnauthorized: false },
       createMetricsHandler({
         loads,
+        readLoads: readLoads ?? (() => Promise.resolve()),
         functions,
         logger: this.#logger,
         authoriser: new Authoriser(client),

@@ -20,6 +20,7 @@ import { RouterLoads } from '../executors/router-loads.ts';
 import type { Strategy } from '../executors/strategy.ts';
 import { HOST_SERVICE_ACCOUNT, HostAccess, WasmHostsStrategy } from '../executors/wasm-hosts/index.ts';
 import { KubeClient, LeaderElection, loadKubeConfig } from '../kube/index.ts';
+import { type MetricsApi, startMetricsApi } from '../metrics-api/index.ts';
 import { createMetrics } from '../observe/index.ts';
 import { ArchiveFetcher, ArchiveStore } from '../packages/index.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
@@ -28,6 +29,9 @@ import { onStopSignal } from './stop-signal.ts';
 
 const HOST = '0.0.0.0';
 const PORT = 8080;
+/** By which Kubernetes reaches the server of custom metrics of any replica. */
+const METRICS_SERVICE = { name: 'executor', port: 8443 };
+const REGISTER_EVERY_MS = 60_000;
 
 export interface ControllerRoleOptions {
   readonly settings: ClusterSettings;
@@ -58,6 +62,7 @@ export async function runController({ settings }: ControllerRoleOptions): Promis
   const port = await listener.listen(HOST, PORT);
   parts.defer(() => listener.close());
   await loads.synced();
+  const metricsApi = await startCustomMetrics({ client, logger, settings, loads, parts });
   ready = true;
 
   const election = new LeaderElection({
@@ -74,7 +79,8 @@ export async function runController({ settings }: ControllerRoleOptions): Promis
     () => false,
   );
   if (!(await Promise.race([leading, stopped.then(() => false)]))) return;
-  control = await lead({ client, logger, settings, loads, parts });
+  await registerCustomMetrics(metricsApi, logger, parts);
+  control = await lead({ client, logger, settings, loads, parts, metricsApi });
   const lost = election.lost().then(() => true);
   if (await Promise.race([lost, stopped.then(() => false)])) {
     // Whatever is under way must not be written beside another leader's.
@@ -90,9 +96,63 @@ interface Leading {
   readonly settings: ClusterSettings;
   readonly loads: RouterLoads;
   readonly parts: AsyncDisposableStack;
+  /** null where it cannot be served. */
+  readonly metricsApi: MetricsApi | null;
 }
 
-async function lead({ client, logger, settings, loads, parts }: Leading): Promise<ClusterControl> {
+/** Custom metrics are of use to autoscalers alone: without them the rest goes on, and functions scale without. */
+async function startCustomMetrics({
+  client,
+  logger,
+  settings,
+  loads,
+  parts,
+}: Omit<Leading, 'metricsApi'>): Promise<MetricsApi | null> {
+  const { namespace, namespaces } = settings;
+  try {
+    const started = await startMetricsApi({
+      client,
+      logger,
+      loads,
+      namespaces,
+      readLoads: () => loads.read(),
+      service: { namespace, ...METRICS_SERVICE },
+    });
+    parts.defer(() => started.close());
+    return started.api;
+  } catch (error) {
+    logger.warn({ err: error }, 'custom metrics cannot be served');
+    return null;
+  }
+}
+
+/** Resolves when Kubernetes has been told once, and keeps telling it. */
+async function registerCustomMetrics(
+  metricsApi: MetricsApi | null,
+  logger: Logger,
+  parts: AsyncDisposableStack,
+): Promise<void> {
+  if (metricsApi === null) return;
+  const register = async (): Promise<void> => {
+    try {
+      await metricsApi.keepRegistered();
+    } catch (error) {
+      logger.warn({ err: error }, 'custom metrics could not be registered');
+    }
+  };
+  await register();
+  const timer = setInterval(() => void register(), REGISTER_EVERY_MS);
+  parts.defer(() => clearInterval(timer));
+}
+
+async function lead({
+  client,
+  logger,
+  settings,
+  loads,
+  parts,
+  metricsApi,
+}: Leading): Promise<ClusterControl> {
   const { namespaces } = settings;
   const folder = await mkdtemp(join(tmpdir(), 'fissium-controller-'));
   parts.defer(() => rm(folder, { recursive: true, force: true }));
@@ -108,7 +168,8 @@ async function lead({ client, logger, settings, loads, parts }: Leading): Promis
     fetcher: new ArchiveFetcher({ archives, ownHosts: [] }),
     preparer,
     loads,
-    makeStrategies: (context) => makeStrategies(context, { client, logger, settings, loads, parts }),
+    makeStrategies: (context) =>
+      makeStrategies(context, { client, logger, settings, loads, parts, metricsApi }),
   });
   parts.defer(() => control.close());
   return control;
@@ -116,7 +177,7 @@ async function lead({ client, logger, settings, loads, parts }: Leading): Promis
 
 async function makeStrategies(
   { watched, events, onChange }: StrategyContext,
-  { client, logger, settings, loads, parts }: Leading,
+  { client, logger, settings, loads, parts, metricsApi }: Leading,
 ): Promise<Readonly<Record<StrategyKey, Strategy>>> {
   const { namespaces, image } = settings;
   const common = { client, logger, loads, events, namespaces, image, onChange };
@@ -124,7 +185,7 @@ async function makeStrategies(
   const scaled = createScaledStrategies({
     ...common,
     hostServiceAccount: HOST_SERVICE_ACCOUNT,
-    customMetrics: () => false,
+    customMetrics: () => metricsApi?.isRegistered ?? false,
   });
   parts.defer(() => scaled.close());
   return {
