@@ -26,6 +26,8 @@ export type DeployOptions = Partial<GuestLimits> &
 export class TestHost {
   readonly host: WasmHost;
   readonly #cacheDir: string;
+  /** By engine and digest. */
+  readonly #prepared = new Map<string, ReturnType<typeof runPrepareJob>>();
 
   static async start(threads: number, options: Partial<WasmHostOptions> = {}): Promise<TestHost> {
     const host = await WasmHost.start({ threads, logger: pino({ level: 'silent' }), ...options });
@@ -43,12 +45,12 @@ export class TestHost {
     const source = typeof guest === 'string' ? await readFile(join(GUESTS, guest)) : guest;
     const digest = createHash('sha256').update(source).digest('hex');
     const cacheDir = join(this.#cacheDir, engine ?? 'component');
-    const manifest = await runPrepareJob({
-      source,
-      digest,
-      cacheDir,
-      ...(engine ? { componentEngine: engine } : {}),
-    });
+    const key = `${engine} ${digest}`;
+    const prepared =
+      this.#prepared.get(key) ??
+      runPrepareJob({ source, digest, cacheDir, ...(engine ? { componentEngine: engine } : {}) });
+    this.#prepared.set(key, prepared);
+    const manifest = await prepared;
     const limits = { memoryBytes: 64 * MIB, cpuTimeMs: 10_000, bodyLimitBytes: MIB };
     return this.host.deploy({
       namespace: 'default',
