@@ -6,6 +6,9 @@ from typing import Any, Callable
 
 from simple_websocket import ConnectionClosed, Server
 
+# How long the other side may take for its part of the closing, seconds.
+CLOSE_TIMEOUT_S = 5
+
 
 class Socket:
     """One connection. `receive()` is None once it is closed."""
@@ -32,6 +35,13 @@ class Socket:
         except ConnectionClosed:
             pass
 
+    def wait_closed(self) -> None:
+        """
+        Returns when both sides have said that they close. The library wakes whoever receives before it has sent its
+        answer to the other side's close: a connection that ends in between looks broken off (code 1006).
+        """
+        self._server.thread.join(CLOSE_TIMEOUT_S)
+
 
 class Sockets:
     """The connections of this process."""
@@ -53,6 +63,7 @@ class Sockets:
             with self._lock:
                 self._clients.remove(socket)
             socket.close()
+            socket.wait_closed()
 
     def close(self) -> None:
         with self._lock:
