@@ -20,6 +20,7 @@ export default defineConfig({
           include: ['src/**/*.test.ts', 'runtimes/**/*.test.ts'],
           // Liveness only: a busy machine is not a failure.
           testTimeout: 30_000,
+          hookTimeout: 60_000,
         },
       },
       {

@@ -2,60 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Package } from '../../src/api/index.ts';
 import { CASES, type Case } from '../conformance/cases.ts';
-import { guest } from './support/guests.ts';
+import { answerOf } from './support/conformance.ts';
+import { deployGuest } from './support/deploy.ts';
 import { type Platform, startPlatform } from './support/platform.ts';
-
-async function deploy(platform: Platform, name: string): Promise<void> {
-  const created = await platform.cli([
-    'fn',
-    'create',
-    '--name',
-    name,
-    '--code',
-    guest(name),
-    '--env',
-    'wasm',
-  ]);
-  expect(created.code, created.stderr).toBe(0);
-  const methods = ['GET', 'POST', 'PUT'].flatMap((method) => ['--method', method]);
-  const routed = await platform.cli([
-    'route',
-    'create',
-    '--name',
-    name,
-    '--function',
-    name,
-    '--prefix',
-    `/${name}`,
-    ...methods,
-  ]);
-  expect(routed.code, routed.stderr).toBe(0);
-}
-
-/** What a case came to, in the shape of what it expects. */
-async function answerOf(base: string, item: Case): Promise<Case['expect']> {
-  const { method = 'GET', path, headers = {}, body } = item;
-  const answer = await fetch(base + path, { method, headers, ...(body === undefined ? {} : { body }) });
-  const seen = Object.fromEntries(
-    Object.keys(item.expect.headers ?? {}).map((name) => [name, answer.headers.get(name) ?? '']),
-  );
-  if (item.expect.broken && answer.status === 502) {
-    const { code } = (await answer.json()) as { code: string };
-    return code.startsWith('GUEST_') ? item.expect : { status: 502, body: code };
-  }
-  const shape = { status: answer.status, ...(item.expect.headers ? { headers: seen } : {}) };
-  try {
-    const text = await answer.text();
-    return { ...shape, ...(item.expect.body === undefined ? {} : { body: bodyAs(item.expect.body, text) }) };
-  } catch {
-    return { ...shape, broken: true };
-  }
-}
-
-/** A body as the case writes it: the pattern itself where it matches. */
-function bodyAs(wanted: string | RegExp, text: string): string | RegExp {
-  return wanted instanceof RegExp && wanted.test(text) ? wanted : text;
-}
 
 /** The adapted guest consists of more core modules, which are merged. */
 describe.each([
@@ -66,7 +15,7 @@ describe.each([
   let platform: Platform;
   beforeAll(async () => {
     platform = await startPlatform({ args: ['--engine', engine] });
-    await deploy(platform, name);
+    await deployGuest(platform, name);
   });
   afterAll(async () => {
     await platform.stop();
@@ -125,7 +74,7 @@ describe('WASI preview 1 commands', () => {
   let platform: Platform;
   beforeAll(async () => {
     platform = await startPlatform();
-    await deploy(platform, 'cgi');
+    await deployGuest(platform, 'cgi');
   });
   afterAll(async () => {
     await platform.stop();

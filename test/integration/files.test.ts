@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ApiClient } from './support/api-client.ts';
+import { FILE_CASES } from '../conformance/cases.ts';
+import { answerOf } from './support/conformance.ts';
 import { guest } from './support/guests.ts';
 import { type Platform, startPlatform } from './support/platform.ts';
 
@@ -73,26 +75,8 @@ describe.each(['component', 'jco'])('engine %s', (engine) => {
     return `${String(found?.['status'])} ${String(found?.['reason'])}`;
   }
 
-  test.each([
-    ['read?path=templates/page.html', '200 <h1>page</h1>'],
-    ['read?path=/templates/../templates/page.html', '200 <h1>page</h1>'],
-    ['stat?path=data.bin', '200 file 300000 true'],
-    ['list?path=/', '200 configs/\ndata.bin\nsecrets/\ntemplates/\ntmp/'],
-    ['list?path=/configs/default/app', '200 color\nraw\nsize'],
-    ['read?path=/configs/default/app/color', '200 blue'],
-    ['list?path=/secrets/default/db', '200 password\nuser'],
-    ['config?key=color', '200 red'],
-    ['config?key=password', '404 NotFound None'],
-    ['all-config', '200 color=red\nsize=3'],
-    ['write?path=data.bin', '404 ReadOnlyFilesystem Some(69)'],
-    ['write?path=/secrets/default/db/password', '404 ReadOnlyFilesystem Some(69)'],
-    ['remove?path=data.bin', '404 ReadOnlyFilesystem Some(69)'],
-    ['write?path=/new', '404 ReadOnlyFilesystem Some(69)'],
-    ['read?path=../../../../etc/passwd', '404 PermissionDenied Some(63)'],
-    ['read?path=/etc/passwd', '404 NotFound Some(44)'],
-    ['read?path=/proc/self/environ', '404 NotFound Some(44)'],
-  ])('%s', async (path, answer) => {
-    expect(await get(`/files/${path}`)).toBe(answer);
+  test.each(FILE_CASES)('$name', async (item) => {
+    expect(await answerOf(`${platform.router}/files`, item)).toEqual(item.expect);
   });
 
   test('a file is read whole, byte for byte', async () => {
