@@ -1,6 +1,9 @@
 /** The embedded API against the client that everyone uses. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -359,9 +362,9 @@ describe.skipIf(!available)('kubectl', () => {
   });
 
   test('what the server does not have is unknown, not an error of its own', async () => {
-    const { stderr } = await outcome(['get', 'pods']);
-    expect(stderr).toContain('the server doesn\'t have a resource type "pods"');
-    const raw = await outcome(['get', '--raw', '/api/v1/namespaces/default/pods']);
+    const { stderr } = await outcome(['get', 'cronjobs']);
+    expect(stderr).toContain('the server doesn\'t have a resource type "cronjobs"');
+    const raw = await outcome(['get', '--raw', '/apis/batch/v1/namespaces/default/cronjobs']);
     expect(raw.stderr).toContain('the server could not find the requested resource');
   });
 
@@ -392,4 +395,62 @@ describe.skipIf(!available)('kubectl', () => {
     expect(refused.code).not.toBe(0);
     expect(refused.stderr).toMatch(/spec\.crom/);
   });
+
+  describe('what runs', () => {
+    let upstream: Server;
+
+    beforeAll(async () => {
+      upstream = createServer((request, response) => {
+        if (request.url?.startsWith('/v1/logs/') !== true) response.end(`answered ${request.url}`);
+        else response.end('{"time":"2026-11-27T10:00:00.000Z","line":"hello from a guest"}\n');
+      });
+      await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+      const url = `http://127.0.0.1:${portOf(upstream)}`;
+      server.setUpstreams({ router: url, 'router-internal': url, storage: url });
+      const file = join(folder, 'runs.json');
+      await writeFile(
+        file,
+        JSON.stringify({ ...FUNCTION, metadata: { name: 'runs', namespace: 'default' } }),
+      );
+      await kubectl('apply', '-f', file);
+    });
+
+    afterAll(async () => {
+      upstream?.closeAllConnections();
+      await new Promise((resolve) => upstream.close(resolve));
+    });
+
+    test('shows as Pods, with the log of each', async () => {
+      const name = await kubectl('get', 'pods', '-l', 'functionName=runs', '-o', 'name');
+      expect(name.trim()).toMatch(/^pod\/runs-[0-9a-f]{8}$/);
+      expect(await kubectl('get', name.trim())).toMatch(/READY +STATUS[^]*0\/1 +NotReconciled/);
+      expect(await kubectl('describe', name.trim())).toContain('Controlled By:  Function/runs');
+      expect(await kubectl('logs', name.trim(), '--tail', '5')).toBe('hello from a guest\n');
+      expect((await outcome(['delete', name.trim()])).stderr).toContain('change or delete the Function');
+      expect(await kubectl('get', 'deployments,services', '-n', 'fission')).toMatch(
+        /router +1\/1[^]*80\/TCP,8889\/TCP/,
+      );
+    });
+
+    test('is reached by port forwarding', async () => {
+      const child = spawn(
+        'kubectl',
+        ['port-forward', '-n', 'fission', 'pod/router', `0:${portOf(upstream)}`],
+        { env },
+      );
+      children.add(child);
+      const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
+      const port = /127\.0\.0\.1:(\d+)/.exec(line)?.[1];
+      for (const path of ['/one', '/two']) {
+        const answer = await fetch(`http://127.0.0.1:${port}${path}`);
+        expect(await answer.text()).toBe(`answered ${path}`);
+      }
+      child.kill();
+    });
+  });
 });
+
+function portOf(listening: Server): number {
+  // A TCP server's address is never a pipe's name.
+  return (listening.address() as AddressInfo).port;
+}
