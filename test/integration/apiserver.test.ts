@@ -109,7 +109,7 @@ describe('the embedded API', () => {
       const missing = await api.post('/api/v1/namespaces/nowhere/configmaps', configMap('x'));
       expect(missing.code).toBe(404);
       expect(missing.body.message).toBe('namespaces "nowhere" not found');
-      const unknown = await api.get('/api/v1/namespaces/default/services');
+      const unknown = await api.get('/api/v1/namespaces/default/endpoints');
       expect(unknown.code).toBe(404);
       expect(unknown.body.message).toBe('the server could not find the requested resource');
     });
