@@ -82,8 +82,8 @@ const specSchema = closed(
       Type.Integer({
         format: 'int64',
         minimum: 0,
-        default: 90,
-        description: 'Seconds that a pod keeps serving while it ends.',
+        // No default in the schema: Fission has none there, and its CLI would take the object for changed.
+        description: `Seconds that a pod keeps serving while it ends; ${DEFAULT_TERMINATION_GRACE_S} where it is not given.`,
       }),
     ),
     keeparchive: Type.Optional(Type.Boolean({ description: 'Hand archives over unextracted (.jar).' })),

@@ -59,7 +59,7 @@ export class ObjectsHandler {
   async handle(exchange: Exchange, target: Target): Promise<void> {
     const { method } = exchange;
     if (target.kind.view !== undefined && method !== 'GET' && method !== 'HEAD') {
-      throw readOnly(target.kind, target.kind.view);
+      throw this.#readOnly(target, target.kind.view);
     }
     if (target.name === undefined) {
       if (method === 'GET' || method === 'HEAD') return this.#list(exchange, target);
@@ -89,6 +89,13 @@ export class ObjectsHandler {
   /** One object, stored or told. */
   read(kind: ResourceKind, key: ObjectKey): Revision | undefined {
     return this.#readerOf(kind).get(key);
+  }
+
+  #readOnly({ kind, namespace = '', name }: Target, view: View): ApiError {
+    const key = { resource: kind.id, namespace, name: name ?? '' };
+    if (name !== undefined && this.read(kind, key) === undefined) return notFound(kind, name);
+    const why = `${qualifiedResource(kind)} cannot be written: ${view.readOnly}`;
+    return new ApiError(405, 'MethodNotAllowed', why, {});
   }
 
   #get(exchange: Exchange, kind: ResourceKind, key: ObjectKey): void {
@@ -206,15 +213,6 @@ export class ObjectsHandler {
       listText(exchange, kind, page, { resourceVersion: String(page.rv) }, 'object'),
     );
   }
-}
-
-function readOnly(kind: ResourceKind, view: View): ApiError {
-  return new ApiError(
-    405,
-    'MethodNotAllowed',
-    `${qualifiedResource(kind)} cannot be written: ${view.readOnly}`,
-    {},
-  );
 }
 
 type ApplyPatch = (object: KubeObject, patch: unknown) => JsonObject;

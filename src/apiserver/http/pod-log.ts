@@ -1,11 +1,11 @@
 /** `pods/{name}/log`: a function's log, as the text that kubectl prints. */
 import { request as httpRequest } from 'node:http';
-import { createInterface } from 'node:readline';
-import type { KubeObject } from '../object.ts';
+import { pipeline } from 'node:stream';
+import { StringDecoder } from 'node:string_decoder';
+import { isRecord, type KubeObject } from '../object.ts';
 import { ApiError, badRequest } from '../status.ts';
 import { functionOfPod } from '../views/kinds.ts';
 import type { PlatformFacts } from '../views/view.ts';
-import { isRecord } from '../object.ts';
 import { sendText, type Exchange } from './respond.ts';
 
 /** What the platform's own Pods have to say. */
@@ -13,7 +13,6 @@ const PLATFORM_LOG =
   'This part of the platform runs in its one process, which writes its log to standard error: see the terminal or the service manager that started it.\n';
 
 interface LogOptions {
-  readonly follow: boolean;
   readonly timestamps: boolean;
   readonly limitBytes: number;
   /** For the internal listener's /v1/logs. */
@@ -26,7 +25,7 @@ export async function answerPodLog(exchange: Exchange, pod: KubeObject, facts: P
   checkContainer(pod, exchange.query.get('container') ?? '');
   const fn = functionOfPod(pod);
   if (fn === undefined) {
-    sendText(exchange, 200, 'text/plain; charset=utf-8', PLATFORM_LOG);
+    sendText(exchange, 200, CONTENT_TYPE, PLATFORM_LOG);
     return;
   }
   const base = facts.upstreams['router-internal'];
@@ -54,10 +53,8 @@ function logOptions(query: URLSearchParams): LogOptions {
       throw badRequest(`sinceTime must be a time as in RFC 3339, not ${JSON.stringify(since)}`);
     search.set('since', String(Math.max(0, sinceMs)));
   }
-  const follow = isSet('follow');
-  if (follow) search.set('follow', '1');
+  if (isSet('follow')) search.set('follow', '1');
   return {
-    follow,
     timestamps: isSet('timestamps'),
     limitBytes: wholeNumber(query, 'limitBytes') ?? Number.POSITIVE_INFINITY,
     search,
@@ -83,50 +80,57 @@ function checkContainer(pod: KubeObject, wanted: string): void {
 }
 
 /** Lines of the log as they come, until there are no more, the limit is reached or the client goes. */
-function sendLines(exchange: Exchange, url: URL, { timestamps, limitBytes }: LogOptions): Promise<void> {
+function sendLines(exchange: Exchange, url: URL, options: LogOptions): Promise<void> {
   const { response } = exchange;
   return new Promise((resolve, reject) => {
     const upstream = httpRequest(url, { agent: false });
-    response.once('close', () => upstream.destroy());
-    upstream.once('error', (error) => {
-      if (response.headersSent) response.destroy();
-      else if (response.destroyed) resolve();
-      else reject(unavailable(`the log cannot be read: ${error.message}`));
-    });
+    const gone = (): void => {
+      upstream.destroy();
+      resolve();
+    };
+    response.once('close', gone);
+    // Behind the head of an answer the stream below says what became of it.
+    upstream.on('error', (error) => reject(unavailable(`the log cannot be read: ${error.message}`)));
     upstream.once('response', (answer) => {
-      if (answer.statusCode !== 200) {
+      if (answer.statusCode !== 200 || exchange.method === 'HEAD') {
         answer.resume();
-        reject(unavailable(`the log cannot be read: the platform answered ${answer.statusCode}`));
+        if (answer.statusCode === 200) sendText(exchange, 200, CONTENT_TYPE, '');
+        else reject(unavailable(`the log cannot be read: the platform answered ${answer.statusCode}`));
         return;
       }
-      response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store' });
-      if (exchange.method === 'HEAD') {
-        response.end();
-        upstream.destroy();
-        resolve();
-        return;
-      }
+      response.writeHead(200, { 'Content-Type': CONTENT_TYPE, 'Cache-Control': 'no-store' });
       response.flushHeaders();
-      let left = limitBytes;
-      const lines = createInterface({ input: answer, crlfDelay: Infinity });
-      lines.on('line', (encoded) => {
-        if (left <= 0) return;
-        const text = Buffer.from(lineText(encoded, timestamps));
-        const part = text.subarray(0, left);
-        left -= part.length;
-        if (!response.write(part)) {
-          lines.pause();
-          response.once('drain', () => lines.resume());
-        }
-        if (left <= 0) upstream.destroy();
-      });
-      lines.once('close', () => {
-        response.end();
-        resolve();
-      });
+      // A log that breaks off leaves the connection cut, which the client can tell from an end.
+      pipeline(
+        answer,
+        (encoded: AsyncIterable<Buffer>) => textOf(encoded, options),
+        response,
+        () => gone(),
+      );
     });
     upstream.end();
   });
+}
+
+const CONTENT_TYPE = 'text/plain; charset=utf-8';
+
+/** NDJSON in, lines out. */
+async function* textOf(
+  encoded: AsyncIterable<Buffer>,
+  { timestamps, limitBytes }: LogOptions,
+): AsyncGenerator<Buffer> {
+  const decoder = new StringDecoder('utf8');
+  let left = limitBytes;
+  let rest = '';
+  for await (const chunk of encoded) {
+    const lines = (rest + decoder.write(chunk)).split('\n');
+    rest = lines.pop() ?? '';
+    const text = lines.map((line) => lineText(line, timestamps)).join('');
+    const part = Buffer.from(text).subarray(0, left);
+    left -= part.length;
+    yield part;
+    if (left <= 0) return;
+  }
 }
 
 function lineText(encoded: string, timestamps: boolean): string {

@@ -19,7 +19,8 @@ export function parseSelection(
   namespace: string | undefined,
   query: URLSearchParams,
 ): Selection {
-  const labelText = query.get('labelSelector') ?? '';
+  const sent = query.get('labelSelector') ?? '';
+  const labelText = kind.view?.labelSelector?.(sent) ?? sent;
   const fieldText = query.get('fieldSelector') ?? '';
   const labels = labelText === '' ? undefined : parseLabelSelector(labelText);
   const fields = fieldText === '' ? undefined : parseFieldSelector(fieldText, kind.selectableFields);

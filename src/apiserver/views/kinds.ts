@@ -106,6 +106,8 @@ const PODS = viewKind(
   {
     readOnly: 'each shows a Function or a part of this platform; change or delete the Function',
     subresources: ['log', 'portforward'],
+    // A function that names its environment without a namespace means its own; Fission's CLI asks for an empty one.
+    labelSelector: (text) => text.replaceAll(/(?:^|,)environmentNamespace==?(?=,|$)/g, '').replace(/^,/, ''),
     from: { resource: `functions.${GROUP}`, storedName: functionNameOf, make: podOfFunction },
     fixed: platformPods,
   },

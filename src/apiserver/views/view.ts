@@ -18,6 +18,8 @@ export type Lookup = (resource: string, namespace: string, name: string) => Kube
 export interface View {
   /** Why it cannot be written and what to write instead, after the name of the resource. */
   readonly readOnly: string;
+  /** The label selector that is meant by one that a client sends. @default as it is sent */
+  readonly labelSelector?: (text: string) => string;
   /** Subresources that are served beside the object. */
   readonly subresources?: readonly string[];
   /** One object for each stored one of a resource. */
