@@ -196,6 +196,8 @@ export interface Turn {
   readonly usedUs?: number;
   /** Whether the guest was refused memory because the process has none left for guests. */
   readonly outOfRoom?: boolean;
+  /** Takes the turn if nobody has it; false where it has to be waited for. */
+  takeNow?(): boolean;
   /** Waits for the turn. Call before entering the guest and before resuming it. */
   take(): Promise<void>;
   /** Gives the turn back. Call when the guest suspends, returns or traps. */

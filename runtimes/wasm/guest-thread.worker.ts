@@ -3,7 +3,7 @@
  * connections.
  */
 import { FissiumError, toErrorData, type ErrorData } from '../../src/errors.ts';
-import type { InvokeReceipt, InvokeRequest, InvokeResponse } from '../../src/executors/executor.ts';
+import type { AnswerReceiver, InvokeReceipt, InvokeRequest } from '../../src/executors/executor.ts';
 import { onMessage } from '../../src/message-port.ts';
 import { ControlBlock } from './control.ts';
 import type { Deployment, EngineName, EngineReceipt, EngineRuntime, InterruptControl } from './engine.ts';
@@ -62,10 +62,10 @@ export class GuestThread {
     this.#post({ type: 'ready' });
   }
 
-  /** Runs a call that this thread has itself. Rejects with a FissiumError, like any Invoker. */
-  invoke(key: string, request: InvokeRequest): Promise<InvokeResponse> {
+  /** Runs a call that this thread has itself; `receiver` is told of its answer, or its FissiumError. */
+  start(key: string, request: InvokeRequest, receiver: AnswerReceiver): void {
     const { id, onReceipt } = request;
-    const call = new LocalCall(request, (stream, lines) =>
+    const call = new LocalCall(request, receiver, (stream, lines) =>
       this.#post({ type: 'guest-log', key, requestId: id, stream, lines }),
     );
     const done: ThreadCall = onReceipt
@@ -81,7 +81,6 @@ export class GuestThread {
         }
       : call;
     void this.#run(key, done, onReceipt !== undefined, null);
-    return call.response;
   }
 
   /**

@@ -9,6 +9,7 @@ import type { ExecutorStart } from './protocol.ts';
 /** The piscina task: resolves when the main thread closes this listener. */
 export default async function listen(start: ExecutorStart): Promise<void> {
   const thread = new GuestThread(start);
-  if (start.listener) serveConnections(start.listener, (key, request) => thread.invoke(key, request));
+  if (start.listener)
+    serveConnections(start.listener, (key, request, receiver) => thread.start(key, request, receiver));
   await thread.closed;
 }

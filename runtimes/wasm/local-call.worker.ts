@@ -2,7 +2,7 @@
 import { Readable } from 'node:stream';
 import { CallAbort } from '../../src/executors/call-abort.ts';
 import { FissiumError, fromErrorData, type ErrorData } from '../../src/errors.ts';
-import type { HeaderList, InvokeRequest, InvokeResponse } from '../../src/executors/executor.ts';
+import type { AnswerReceiver, HeaderList, InvokeRequest } from '../../src/executors/executor.ts';
 import type {
   EngineReceipt,
   GuestBodySource,
@@ -60,6 +60,32 @@ class StreamSource implements GuestBodySource {
   }
 }
 
+/** The caller's request with its body as guests read it. */
+class LocalRequest implements GuestRequest {
+  readonly id: string;
+  readonly method: string;
+  readonly scheme: 'http' | 'https';
+  readonly authority: string;
+  readonly pathWithQuery: string;
+  readonly body: GuestBodySource | null;
+  readonly #request: InvokeRequest;
+
+  constructor(request: InvokeRequest, body: GuestBodySource | null) {
+    this.id = request.id;
+    this.method = request.method;
+    this.scheme = request.scheme;
+    this.authority = request.authority;
+    this.pathWithQuery = request.pathWithQuery;
+    this.body = body;
+    this.#request = request;
+  }
+
+  /** Worked out when somebody asks. */
+  get headers(): HeaderList {
+    return this.#request.headers;
+  }
+}
+
 /** An answer's body that is longer, or slower, than what can be handed over at once. */
 class StreamedBody extends Readable {
   readonly #gone: () => void;
@@ -96,15 +122,13 @@ class StreamedBody extends Readable {
 }
 
 export class LocalCall implements GuestResponseSink {
-  readonly response: Promise<InvokeResponse>;
   /** Why the caller gets nothing (more); null while it waits. */
   ending: unknown = null;
   readonly #request: InvokeRequest;
   readonly #log: Log;
   readonly #signal = new CallAbort();
   readonly #body: StreamSource | null;
-  readonly #resolve: (response: InvokeResponse) => void;
-  readonly #reject: (error: unknown) => void;
+  readonly #receiver: AnswerReceiver;
   /** Made at the first line. */
   #splitters: Record<'stdout' | 'stderr', LineSplitter> | null = null;
   #status = 0;
@@ -119,22 +143,18 @@ export class LocalCall implements GuestResponseSink {
   #coldStart = false;
   #finished = false;
 
-  constructor(request: InvokeRequest, log: Log) {
+  /** @param receiver told of the answer while the guest's code is on the stack, where that answers at once */
+  constructor(request: InvokeRequest, receiver: AnswerReceiver, log: Log) {
     this.#request = request;
+    this.#receiver = receiver;
     this.#log = log;
     this.#body = request.body ? new StreamSource(request.body, request) : null;
-    const { promise, resolve, reject } = Promise.withResolvers<InvokeResponse>();
-    this.response = promise;
-    this.#resolve = resolve;
-    this.#reject = reject;
     request.signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
   context(turn: Turn, receipt: EngineReceipt | null): InvocationContext {
-    const { id, method, scheme, authority, pathWithQuery, headers } = this.#request;
-    const request: GuestRequest = { id, method, scheme, authority, pathWithQuery, headers, body: this.#body };
     return {
-      request,
+      request: new LocalRequest(this.#request, this.#body),
       response: this,
       signal: this.#signal,
       turn,
@@ -177,7 +197,7 @@ export class LocalCall implements GuestResponseSink {
     this.#cancelBegin();
     const [first] = this.#chunks;
     const body = this.#chunks.length === 1 && first ? first : Buffer.concat(this.#chunks);
-    this.#resolve({
+    this.#receiver.answered({
       status: this.#status,
       headers: this.#headers,
       body,
@@ -231,7 +251,7 @@ export class LocalCall implements GuestResponseSink {
     this.#cancelBegin();
     const stream = this.#stream;
     if (!stream) {
-      this.#reject(failure);
+      this.#receiver.failed(failure);
       return;
     }
     const error = failure instanceof Error ? failure : new FissiumError('INTERNAL', String(failure));
@@ -251,7 +271,7 @@ export class LocalCall implements GuestResponseSink {
     this.#trailers = resolve;
     for (const chunk of this.#chunks) stream.push(chunk);
     this.#chunks = [];
-    this.#resolve({
+    this.#receiver.answered({
       status: this.#status,
       headers: this.#headers,
       body: stream,

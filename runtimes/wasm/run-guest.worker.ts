@@ -23,7 +23,8 @@ export async function runGuest(run: GuestRun): Promise<void> {
   const host = createWasiHost({ context, grants, limits, egress });
   const memories: WebAssembly.Memory[] = [];
   let entered = false;
-  await context.turn.take();
+  // Without a step of the microtask queue where that can be: what follows then answers before the caller goes on.
+  if (context.turn.takeNow?.() !== true) await context.turn.take();
   try {
     if (context.signal.aborted)
       throw new FissiumError('CLIENT_GONE', 'nobody waits for this answer any more');

@@ -51,6 +51,15 @@ export class Turns {
     return new GuestTurn(this, life, options);
   }
 
+  /** Whether the thread is the caller's at once. Only for {@link GuestTurn}. */
+  tryAcquire(turn: GuestTurn): boolean {
+    if (this.#held) return false;
+    this.#held = true;
+    this.#holder = turn;
+    this.#longHolds = false;
+    return true;
+  }
+
   /** Resolves when the thread is the caller's. Only for {@link GuestTurn}. */
   async acquire(turn: GuestTurn): Promise<void> {
     if (this.#held) await new Promise<void>((resolve) => this.#short.push(resolve));
@@ -145,6 +154,12 @@ export class GuestTurn implements Turn {
   /** Whether the guest was ended because it had used up its CPU time. */
   get overCpu(): boolean {
     return this.#overCpu;
+  }
+
+  takeNow(): boolean {
+    if (!this.#turns.tryAcquire(this)) return false;
+    this.#enter();
+    return true;
   }
 
   async take(): Promise<void> {

@@ -81,4 +81,16 @@ export interface Invoker {
   readonly threadKey?: string | null;
   /** Rejects with a FissiumError when the guest fails before its head. Never retries what has begun. */
   invoke(request: InvokeRequest): Promise<InvokeResponse>;
+  /**
+   * The same for callers that are told instead of awaiting: before this returns, where the answer is there at once.
+   * Where it is absent, `invoke` is all there is.
+   */
+  start?(request: InvokeRequest, receiver: AnswerReceiver): void;
+}
+
+/** Is told once how a call began to end. Neither may throw: guest code may be on the stack. */
+export interface AnswerReceiver {
+  answered(response: InvokeResponse): void;
+  /** What `invoke` would reject with. */
+  failed(thrown: unknown): void;
 }

@@ -1,18 +1,31 @@
 /** One call of a function over HTTP, from its match to the last byte of its answer. */
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { FissiumError } from '../errors.ts';
 import { CallAbort } from '../executors/call-abort.ts';
-import type { HeaderList, InvokeRequest, InvokeResponse } from '../executors/executor.ts';
+import type {
+  AnswerReceiver,
+  CallSignal,
+  HeaderList,
+  InvokeReceipt,
+  InvokeRequest,
+  InvokeResponse,
+} from '../executors/executor.ts';
 import type { Admission, Release } from './admission.ts';
 import { answerError, toFissiumError } from './answers.ts';
 import type { CallObserver, FinishedCall } from './call-observer.ts';
-import { Deadlines } from './deadlines.ts';
+import { Deadlines, type Timed } from './deadlines.ts';
+import type { CloseListener, Exchange } from './exchange.ts';
 import type { FunctionEntry, FunctionTable } from './function-table.ts';
-import { addFissionHeaders, REQUEST_ID_HEADER, requestHeaders, responseHead } from './headers.ts';
+import {
+  addFissionHeaders,
+  REQUEST_ID_HEADER,
+  requestHeaders,
+  responseHead,
+  type ResponseHead,
+} from './headers.ts';
 import { callReceipt, formatReceipt, PendingReceipt, RECEIPT_HEADER } from './receipt.ts';
-import { discardRest, hasBody, RequestBody } from './request-body.ts';
-import { endsWithConnection, sendBody, sendWhole, skipBody, wholeLength } from './send-response.ts';
+import { discardRest, RequestBody } from './request-body.ts';
+import { addLength, endsWithConnection, sendBody, sendWhole, skipBody } from './send-response.ts';
 
 /** What every call needs of the platform. */
 export interface CallServices {
@@ -24,17 +37,6 @@ export interface CallServices {
    * @default false
    */
   readonly fromRouters?: boolean;
-}
-
-/** One request on its connection. */
-export interface Exchange {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
-  readonly requestId: string;
-  /** `performance.now()` at its arrival. */
-  readonly arrivedMs: number;
-  /** Whether the listener is being closed, so that the connection may not be used again. */
-  readonly closing: () => boolean;
 }
 
 /** Which function is called, and as what. */
@@ -56,11 +58,80 @@ export interface CallPlan {
 
 const NO_BODY_STATUS: ReadonlySet<number> = new Set([204, 304]);
 
-export class Call {
+/** A request's headers are worked out when somebody asks for them; many functions never do. */
+class CallRequest implements InvokeRequest {
+  readonly id: string;
+  readonly method: string;
+  readonly scheme = 'http';
+  readonly authority: string;
+  readonly pathWithQuery: string;
+  readonly body: RequestBody | null;
+  readonly signal: CallSignal;
+  readonly onReceipt: ((receipt: InvokeReceipt | null) => void) | undefined;
+  readonly #exchange: Exchange;
+  readonly #plan: CallPlan;
+  readonly #entry: FunctionEntry;
+  readonly #fromRouters: boolean;
+  #headers: HeaderList | null = null;
+
+  constructor(
+    exchange: Exchange,
+    plan: CallPlan,
+    entry: FunctionEntry,
+    body: RequestBody | null,
+    signal: CallSignal,
+    receipt: PendingReceipt | null,
+    fromRouters: boolean,
+  ) {
+    this.#fromRouters = fromRouters;
+    this.id = exchange.requestId;
+    this.method = exchange.method;
+    this.authority = plan.authority;
+    this.pathWithQuery = plan.pathWithQuery;
+    this.body = body;
+    this.signal = signal;
+    this.onReceipt = receipt?.receive;
+    this.#exchange = exchange;
+    this.#plan = plan;
+    this.#entry = entry;
+  }
+
+  get trailers(): Promise<HeaderList> | undefined {
+    return this.body?.trailers;
+  }
+
+  get headers(): HeaderList {
+    if (this.#headers === null) {
+      const { rawHeaders, requestId, clientAddress } = this.#exchange;
+      const { fullUrl, authority, parameters } = this.#plan;
+      const headers = requestHeaders(rawHeaders, this.#fromRouters);
+      if (!this.#fromRouters) {
+        addFissionHeaders(headers, {
+          requestId,
+          fullUrl,
+          authority,
+          clientAddress,
+          function: this.#entry,
+          parameters,
+        });
+      }
+      this.#headers = headers;
+    }
+    return this.#headers;
+  }
+}
+
+/**
+ * Goes from its start to its end in one piece where nothing has to be waited for: a function that answers at once is
+ * answered before `start` returns.
+ */
+export class Call implements AnswerReceiver, CloseListener, Timed {
   readonly #services: CallServices;
   readonly #exchange: Exchange;
   readonly #plan: CallPlan;
   readonly #abort = new CallAbort();
+  /** The function as it was when the request came, or when it was settled. */
+  #entry: FunctionEntry | undefined;
   #deadlines: Deadlines | null = null;
   #requestBody: RequestBody | null = null;
   #response: InvokeResponse | null = null;
@@ -71,51 +142,67 @@ export class Call {
   readonly #asked: boolean;
   #receipt: PendingReceipt | null = null;
   #waited = false;
-  #release: Release | undefined;
-  /** Told when the connection is closed. */
-  #closed: () => void = () => {};
+  #release: Release | null = null;
+  /** Whether the rest of a body that is not sent is still awaited. */
+  #skips = false;
+  #over = false;
 
   constructor(services: CallServices, exchange: Exchange, plan: CallPlan) {
     this.#services = services;
     this.#exchange = exchange;
     this.#plan = plan;
-    this.#asked = exchange.req.headers['x-fissium-receipt'] !== undefined;
+    this.#asked = exchange.header('x-fissium-receipt') !== undefined;
   }
 
-  /** Resolves when the request is over, however it ended; never rejects. */
-  async run(): Promise<void> {
-    const { functions, observer } = this.#services;
-    const { req, res } = this.#exchange;
+  /** Begins; whatever becomes of it is answered. Never throws. */
+  start(): void {
+    const { functions, observer, admission } = this.#services;
+    const exchange = this.#exchange;
     const { namespace, name } = this.#plan;
     const entry = functions.get(namespace, name);
-    if (entry !== undefined) observer.started(this.#plan);
-    res.once('close', this.#onClose);
+    this.#entry = entry;
+    exchange.call = this;
+    exchange.listener = this;
+    if (entry === undefined) {
+      this.fail(notFound(namespace, name));
+      return;
+    }
+    observer.started(this.#plan);
     try {
-      if (entry === undefined) throw notFound(namespace, name);
-      await this.#serve(entry);
+      this.#refuseLongBody(entry);
+      this.#deadlines = new Deadlines(this, entry.limits, exchange.arrivedMs);
+      this.#release = admission.tryAcquire(namespace, name, entry.limits);
+      if (this.#release !== null && entry.state.phase !== 'preparing') this.#invoke(entry);
+      else void this.#wait(entry);
     } catch (thrown) {
-      this.fail(toFissiumError(thrown));
-    } finally {
-      this.#deadlines?.stop();
-      this.#requestBody?.destroy();
-      res.off('close', this.#onClose);
-      this.#release?.();
+      this.failed(thrown);
     }
-    if (!req.complete && res.headersSent) {
-      if (res.writableFinished) discardRest(req);
-      else res.once('finish', () => discardRest(req));
+  }
+
+  answered(response: InvokeResponse): void {
+    if (this.#over || this.#failure !== null) {
+      if (!(response.body instanceof Readable)) return;
+      response.body.on('error', () => undefined);
+      response.body.destroy();
+      return;
     }
-    // A sample that no client waits for.
-    if (entry !== undefined && this.#receipt !== null && !this.#asked) void this.#receiptOf(entry);
-    // Names that nobody deployed must not become series of metrics.
-    if (entry !== undefined) observer.finished(this.#summary());
+    this.#response = response;
+    this.#deadlines?.headArrived();
+    try {
+      this.#respond(response);
+    } catch (thrown) {
+      this.failed(thrown);
+    }
+  }
+
+  failed(thrown: unknown): void {
+    this.fail(toFissiumError(thrown));
   }
 
   /** Ends the call: answers with the failure, or destroys the connection where an answer has begun. */
   fail(error: FissiumError): void {
-    if (this.#failure !== null) return;
-    const { req, res, requestId } = this.#exchange;
-    if (res.writableFinished) return;
+    const exchange = this.#exchange;
+    if (this.#over || this.#failure !== null || exchange.finished) return;
     this.#failure = error;
     this.#abort.abort(error);
     this.#requestBody?.destroy();
@@ -125,45 +212,101 @@ export class Call {
       body.on('error', () => undefined);
       body.destroy(error);
     }
-    if (res.destroyed || res.socket === null) return;
-    if (!res.headersSent) {
-      if (this.#exchange.closing()) res.shouldKeepAlive = false;
+    if (!exchange.gone) this.#answerFailure(error);
+    this.#finish();
+  }
+
+  /** For the exchange: the answer is with the kernel, or the client is gone. */
+  closed(): void {
+    if (this.#exchange.finished) {
+      if (this.#response !== null && !this.#skips) this.#finish();
+      return;
+    }
+    this.fail(
+      new FissiumError('CLIENT_GONE', 'The client closed its connection before the answer had ended.'),
+    );
+  }
+
+  timed(): string {
+    return `Function ${this.#plan.namespace}/${this.#plan.name}`;
+  }
+
+  silenceCounts(): boolean {
+    return this.#response !== null || this.#requestBody?.starved === true;
+  }
+
+  expired(error: FissiumError): void {
+    this.fail(error);
+  }
+
+  #answerFailure(error: FissiumError): void {
+    const exchange = this.#exchange;
+    const { req, res, requestId } = exchange;
+    if (!exchange.headersSent) {
+      if (exchange.closing()) res.shouldKeepAlive = false;
       answerError(req, res, error, requestId, this.#plan.responseFields);
-    } else if (endsWithConnection(res)) res.socket.resetAndDestroy();
+    } else if (endsWithConnection(res)) res.socket?.resetAndDestroy();
     else res.destroy();
   }
 
-  async #serve(entry: FunctionEntry): Promise<void> {
+  /** For its turn, or for a function that is being prepared. */
+  async #wait(entry: FunctionEntry): Promise<void> {
     const { functions, admission } = this.#services;
     const { namespace, name } = entry;
-    this.#refuseLongBody(entry);
-    this.#deadlines = new Deadlines(
-      () => `Function ${namespace}/${name}`,
-      entry.limits,
-      () => this.#response !== null || this.#requestBody?.starved === true,
-      (error) => this.fail(error),
-    );
-    this.#release =
-      admission.tryAcquire(namespace, name, entry.limits) ??
-      (await admission.acquire(namespace, name, entry.limits, this.#abort));
-    // It may have changed while the request waited for its turn.
-    let settled = functions.get(namespace, name);
-    if (settled?.state.phase === 'preparing') {
-      this.#waited = true;
-      settled = await functions.whenSettled(namespace, name, this.#abort);
+    try {
+      if (this.#release === null) {
+        const release = await admission.acquire(namespace, name, entry.limits, this.#abort);
+        this.#release = release;
+        if (this.#over) {
+          release();
+          return;
+        }
+      }
+      // It may have changed while the request waited for its turn.
+      let settled = functions.get(namespace, name);
+      if (settled?.state.phase === 'preparing') {
+        this.#waited = true;
+        settled = await functions.whenSettled(namespace, name, this.#abort);
+      }
+      if (this.#over) return;
+      if (settled === undefined) throw notFound(namespace, name);
+      this.#invoke(settled);
+    } catch (thrown) {
+      this.failed(thrown);
     }
-    if (settled === undefined) throw notFound(namespace, name);
-    await this.#invoke(settled);
+  }
+
+  /** Once: the request is over, however it ended. */
+  #finish(): void {
+    if (this.#over) return;
+    this.#over = true;
+    const exchange = this.#exchange;
+    const entry = this.#entry;
+    exchange.listener = null;
+    exchange.call = null;
+    this.#deadlines?.stop();
+    this.#requestBody?.destroy();
+    this.#release?.();
+    if (!exchange.complete && exchange.headersSent) {
+      const { req, res } = exchange;
+      if (exchange.finished) discardRest(req);
+      else res.once('finish', () => discardRest(req));
+    }
+    // Names that nobody deployed must not become series of metrics.
+    if (entry === undefined) return;
+    // A sample that no client waits for.
+    if (this.#receipt !== null && !this.#asked) void this.#receiptOf();
+    this.#services.observer.finished(this.#summary());
   }
 
   #summary(): FinishedCall {
-    const { req, res, requestId, arrivedMs } = this.#exchange;
+    const { requestId, arrivedMs, method, status } = this.#exchange;
     const now = performance.now();
     return {
       plan: this.#plan,
       requestId,
-      method: req.method ?? 'GET',
-      status: this.#failure?.code === 'CLIENT_GONE' ? this.#failure.status : res.statusCode,
+      method,
+      status: this.#failure?.code === 'CLIENT_GONE' ? this.#failure.status : status,
       durationMs: now - arrivedMs,
       overheadMs: (this.#invokedMs ?? now) - arrivedMs,
       coldStart: this.#response?.coldStart === true,
@@ -171,65 +314,95 @@ export class Call {
     };
   }
 
-  async #invoke(entry: FunctionEntry): Promise<void> {
-    const { req, res } = this.#exchange;
+  #invoke(entry: FunctionEntry): void {
     const { state } = entry;
     if (state.phase === 'refused') throw notCallable(entry, state.error);
     if (state.phase === 'preparing')
       throw new FissiumError('INTERNAL', 'A settled function is still being prepared.');
+    this.#entry = entry;
     if (this.#asked || this.#services.observer.samples()) this.#receipt = new PendingReceipt();
     const request = this.#makeRequest(entry);
     this.#invokedMs = performance.now();
-    const response = await this.#whileAlive(state.invoker.invoke(request));
-    this.#response = response;
-    this.#deadlines?.headArrived();
+    const { invoker } = state;
+    if (invoker.start) invoker.start(request, this);
+    else {
+      invoker.invoke(request).then(
+        (response) => this.answered(response),
+        (thrown: unknown) => this.failed(thrown),
+      );
+    }
+  }
+
+  #respond(response: InvokeResponse): void {
+    const exchange = this.#exchange;
     const head = responseHead(response.status, response.headers, this.#dropsField);
     if (typeof head === 'string') {
       throw new FissiumError(
         'GUEST_BAD_RESPONSE',
-        `The answer of function ${entry.namespace}/${entry.name} cannot be sent: ${head}.`,
+        `The answer of function ${this.#plan.namespace}/${this.#plan.name} cannot be sent: ${head}.`,
       );
     }
-    const expectsContinue = req.headers.expect !== undefined && !this.#continued;
-    if (this.#exchange.closing() || expectsContinue) res.shouldKeepAlive = false;
-    const isWhole = !(response.body instanceof Readable);
-    const bodiless = req.method === 'HEAD' || NO_BODY_STATUS.has(head.status);
+    const { body, trailers } = response;
+    const isWhole = !(body instanceof Readable);
+    const bodiless = exchange.method === 'HEAD' || NO_BODY_STATUS.has(head.status);
     const { headers } = head;
-    if (!bodiless) headers.push(...wholeLength(response, head));
+    if (!bodiless) addLength(headers, response, head);
     for (const [name, value] of this.#plan.responseFields) headers.push(name, value);
-    headers.push(REQUEST_ID_HEADER, this.#exchange.requestId);
+    headers.push(REQUEST_ID_HEADER, exchange.requestId);
+    const isPlain = !(trailers instanceof Promise) && trailers.length === 0;
+    if (isWhole && (bodiless || isPlain) && !this.#asked && !this.#continues) {
+      exchange.sendWhole(head.status, headers, head.hasDate, bodiless ? null : body);
+      return;
+    }
+    void this.#send(response, head, bodiless).catch((thrown: unknown) => this.failed(thrown));
+  }
+
+  /** Whether the client has its body back, and may or may not send it after this answer. */
+  get #continues(): boolean {
+    return this.#exchange.hasBody && this.#exchange.header('expect') !== undefined && !this.#continued;
+  }
+
+  /** What is not there as a whole, or carries more than a head and a body. */
+  async #send(response: InvokeResponse, head: ResponseHead, bodiless: boolean): Promise<void> {
+    const exchange = this.#exchange;
+    const { body } = response;
+    const isWhole = !(body instanceof Readable);
+    const { headers } = head;
     if (this.#asked && isWhole) {
-      const receipt = await this.#receiptOf(entry);
+      const receipt = await this.#receiptOf();
+      if (this.#over) return;
       if (receipt !== null) headers.push(RECEIPT_HEADER, receipt);
     }
+    const { res } = exchange;
+    if (exchange.closing() || this.#continues) res.shouldKeepAlive = false;
     res.writeHead(head.status, headers);
     if (bodiless) {
       res.end();
-      if (response.body instanceof Readable) await skipBody(response.body);
-      return;
-    }
-    if (isWhole) await sendWhole(res, response);
+      if (isWhole) return;
+      this.#skips = true;
+      await skipBody(body);
+      this.#finish();
+    } else if (isWhole) await sendWhole(res, response);
     else {
       await sendBody(res, response, head, {
         onProgress: () => this.#deadlines?.progress(),
-        trailers: this.#asked ? () => this.#receiptTrailer(entry) : null,
+        trailers: this.#asked ? () => this.#receiptTrailer() : null,
       });
     }
-    await this.#sent();
   }
 
   /** The receipt as the client gets it, or null where there is none. */
-  async #receiptOf(entry: FunctionEntry): Promise<string | null> {
+  async #receiptOf(): Promise<string | null> {
     const made = await this.#receipt?.wait();
-    if (!made) return null;
+    if (!made || this.#entry === undefined) return null;
     const overheadMs = (this.#invokedMs ?? 0) - this.#exchange.arrivedMs;
     const receipt = callReceipt(made, overheadMs, this.#waited);
-    this.#services.observer.measured(entry, receipt);
+    this.#services.observer.measured(this.#entry, receipt);
     return formatReceipt(receipt);
   }
 
-  async #receiptTrailer(entry: FunctionEntry): Promise<HeaderList> {
-    const receipt = await this.#receiptOf(entry);
+  async #receiptTrailer(): Promise<HeaderList> {
+    const receipt = await this.#receiptOf();
     return receipt === null ? [] : [[RECEIPT_HEADER, receipt]];
   }
 
@@ -237,27 +410,14 @@ export class Call {
     name === 'x-fission-request-id' || this.#plan.dropsResponseField(name);
 
   #makeRequest(entry: FunctionEntry): InvokeRequest {
-    const { req, res, requestId } = this.#exchange;
-    const { pathWithQuery, fullUrl, authority, parameters } = this.#plan;
-    const fromRouters = this.#services.fromRouters === true;
-    const headers = requestHeaders(req.rawHeaders, fromRouters);
-    if (!fromRouters) {
-      addFissionHeaders(headers, {
-        requestId,
-        fullUrl,
-        authority,
-        clientAddress: req.socket.remoteAddress ?? '',
-        function: entry,
-        parameters,
-      });
-    }
-    const body = hasBody(req)
-      ? new RequestBody(req, {
+    const exchange = this.#exchange;
+    const body = exchange.hasBody
+      ? new RequestBody(exchange.req, {
           limitBytes: entry.limits.bodyLimitBytes,
           onWanted: () => {
-            if (req.headers.expect === undefined || res.headersSent) return;
+            if (exchange.header('expect') === undefined || exchange.headersSent) return;
             this.#continued = true;
-            res.writeContinue();
+            exchange.res.writeContinue();
           },
           onProgress: () => this.#deadlines?.progress(),
         })
@@ -265,63 +425,19 @@ export class Call {
     // Destroyed by its reader without an error it says nothing; with one, of ours, it ends the call.
     body?.on('error', (thrown) => this.fail(toFissiumError(thrown)));
     this.#requestBody = body;
-    return {
-      id: requestId,
-      method: req.method ?? 'GET',
-      scheme: 'http',
-      authority,
-      pathWithQuery,
-      headers,
-      body,
-      ...(body === null ? {} : { trailers: body.trailers }),
-      signal: this.#abort,
-      ...(this.#receipt === null ? {} : { onReceipt: this.#receipt.receive }),
-    };
+    const fromRouters = this.#services.fromRouters === true;
+    return new CallRequest(exchange, this.#plan, entry, body, this.#abort, this.#receipt, fromRouters);
   }
 
   #refuseLongBody({ limits }: FunctionEntry): void {
-    const length = Number(this.#exchange.req.headers['content-length'] ?? 0);
+    if (!this.#exchange.hasBody) return;
+    const length = Number(this.#exchange.header('content-length') ?? 0);
     if (length <= limits.bodyLimitBytes) return;
     throw new FissiumError(
       'BODY_TOO_LARGE',
       `The request's body has ${length} bytes; the function takes ${limits.bodyLimitBytes}.`,
     );
   }
-
-  /** The invoker's answer, or the failure that ends the call before it comes. */
-  #whileAlive(answer: Promise<InvokeResponse>): Promise<InvokeResponse> {
-    const signal = this.#abort;
-    return new Promise((resolve, reject) => {
-      // Nobody else listens by then: it goes with the call.
-      signal.addEventListener('abort', () => reject(signal.reason));
-      if (signal.aborted) reject(signal.reason);
-      answer.then((response) => {
-        if (!signal.aborted) resolve(response);
-        else if (response.body instanceof Readable) {
-          response.body.on('error', () => undefined);
-          response.body.destroy();
-        }
-      }, reject);
-    });
-  }
-
-  /** Settles when the last bytes are with the kernel, or the client is gone. */
-  #sent(): Promise<void> | undefined {
-    const { res } = this.#exchange;
-    if (res.writableFinished || res.destroyed) return undefined;
-    return new Promise((resolve) => {
-      this.#closed = resolve;
-      res.once('finish', resolve);
-    });
-  }
-
-  readonly #onClose = (): void => {
-    this.#closed();
-    if (this.#exchange.res.writableFinished) return;
-    this.fail(
-      new FissiumError('CLIENT_GONE', 'The client closed its connection before the answer had ended.'),
-    );
-  };
 }
 
 function notFound(namespace: string, name: string): FissiumError {

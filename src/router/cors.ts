@@ -1,14 +1,13 @@
 /** Fission's `corsConfig`: an allow list of origins for each trigger. */
-import type { IncomingHttpHeaders } from 'node:http';
 import type { ResolvedTrigger } from '../api/index.ts';
+import type { Exchange } from './exchange.ts';
 
 /** Whether a request is a browser's preflight (Fetch standard, section 3.2.2). */
-export function isPreflight(method: string | undefined, headers: IncomingHttpHeaders): boolean {
+export function isPreflight(exchange: Pick<Exchange, 'method' | 'header'>): boolean {
   return (
-    method === 'OPTIONS' &&
-    headers.origin !== undefined &&
-    headers.origin !== '' &&
-    headers['access-control-request-method'] !== undefined
+    exchange.method === 'OPTIONS' &&
+    (exchange.header('origin') ?? '') !== '' &&
+    exchange.header('access-control-request-method') !== undefined
   );
 }
 
@@ -46,9 +45,12 @@ export function preflightHeaders(
  * What a trigger with a `corsConfig` adds to every answer, its router's own errors included, so that a script
  * in a browser can read them. Such a trigger's function has no say: its own Access-Control headers are dropped.
  */
-export function actualHeaders(route: ResolvedTrigger, origin: string | undefined): [string, string][] {
+export function actualHeaders(
+  route: ResolvedTrigger,
+  origin: string | undefined,
+): readonly (readonly [string, string])[] {
   const { cors } = route;
-  if (cors === null) return [];
+  if (cors === null) return NOTHING;
   const allowed = allowedOrigin(route, origin);
   const vary: [string, string][] = allowed === '*' ? [] : [['Vary', 'Origin']];
   if (allowed === null) return vary;
@@ -58,3 +60,5 @@ export function actualHeaders(route: ResolvedTrigger, origin: string | undefined
     headers.push(['Access-Control-Expose-Headers', cors.exposeHeaders.join(', ')]);
   return headers;
 }
+
+const NOTHING: readonly (readonly [string, string])[] = [];

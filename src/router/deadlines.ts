@@ -6,33 +6,56 @@ export type DeadlineLimits = Pick<
   'firstByteTimeoutMs' | 'idleTimeoutMs' | 'totalTimeoutMs'
 >;
 
+/** Whose clocks they are. */
+export interface Timed {
+  /** Names the function in messages. */
+  timed(): string;
+  /** Whether silence now is the client's or function's fault, and not just the function's thinking. */
+  silenceCounts(): boolean;
+  /** Called once, with the failure. */
+  expired(error: FissiumError): void;
+}
+
+/** All that run in this thread. */
+const running = new Set<Deadlines>();
+/** One timer for all, for the first of them: most end long before it goes off. */
+let timer: NodeJS.Timeout | undefined;
+let timerMs = Infinity;
+
+function watch(nextMs: number, now: number): void {
+  if (nextMs >= timerMs) return;
+  clearTimeout(timer);
+  timerMs = nextMs;
+  timer = setTimeout(look, Math.max(1, nextMs - now)).unref();
+}
+
+function look(): void {
+  timerMs = Infinity;
+  const now = performance.now();
+  let nextMs = Infinity;
+  for (const deadlines of running) nextMs = Math.min(nextMs, deadlines.look(now));
+  watch(nextMs, now);
+}
+
 /**
  * The three clocks of one request, all from its arrival on: to the answer's head, between two chunks (either
- * way), and to the end. Calls `expire` once, with the failure.
+ * way), and to the end.
  */
 export class Deadlines {
   readonly #limits: DeadlineLimits;
-  readonly #expire: (error: FissiumError) => void;
-  /** Whether silence now is the client's or function's fault, and not just the function's thinking. */
-  readonly #silenceCounts: () => boolean;
-  readonly #what: () => string;
-  readonly #startMs = performance.now();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #owner: Timed;
+  readonly #startMs: number;
   #headArrived = false;
-  #lastProgressMs = this.#startMs;
+  #lastProgressMs: number;
 
-  /** @param what names the function in messages */
-  constructor(
-    what: () => string,
-    limits: DeadlineLimits,
-    silenceCounts: () => boolean,
-    expire: (error: FissiumError) => void,
-  ) {
-    this.#what = what;
+  /** @param startMs `performance.now()` now */
+  constructor(owner: Timed, limits: DeadlineLimits, startMs: number) {
+    this.#owner = owner;
     this.#limits = limits;
-    this.#silenceCounts = silenceCounts;
-    this.#expire = expire;
-    this.#watch(this.#startMs);
+    this.#startMs = startMs;
+    this.#lastProgressMs = startMs;
+    running.add(this);
+    watch(this.#nextMs(), startMs);
   }
 
   /** Bytes moved, either way. */
@@ -47,12 +70,7 @@ export class Deadlines {
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
-  }
-
-  /** One timer for all clocks, which looks back, instead of one set anew for every chunk. */
-  #watch(now: number): void {
-    this.#timer = setTimeout(this.#look, Math.max(1, this.#nextMs() - now));
+    running.delete(this);
   }
 
   /** When the first of the clocks runs out as things are. */
@@ -63,37 +81,34 @@ export class Deadlines {
     return Math.min(firstByteMs, totalMs, this.#lastProgressMs + idleTimeoutMs);
   }
 
-  readonly #look = (): void => {
-    const now = performance.now();
-    if (!this.#silenceCounts()) this.#lastProgressMs = now;
+  /** Whether one has run out; says when to look again. Only for the timer. */
+  look(now: number): number {
+    if (!this.#owner.silenceCounts()) this.#lastProgressMs = now;
+    const nextMs = this.#nextMs();
     // Timers go off up to a millisecond early.
-    if (this.#nextMs() - now > 1) {
-      this.#watch(now);
-      return;
-    }
+    if (nextMs - now > 1) return nextMs;
     this.#runOut(now);
-  };
+    return Infinity;
+  }
 
   #runOut(now: number): void {
     const { firstByteTimeoutMs, totalTimeoutMs, idleTimeoutMs } = this.#limits;
     const sinceMs = now - this.#startMs + 1;
+    const what = this.#owner.timed();
     if (totalTimeoutMs !== null && sinceMs >= totalTimeoutMs)
-      this.#end('DEADLINE_EXCEEDED', `${this.#what()} had not ended its answer after ${totalTimeoutMs} ms.`);
+      this.#end('DEADLINE_EXCEEDED', `${what} had not ended its answer after ${totalTimeoutMs} ms.`);
     else if (!this.#headArrived && sinceMs >= firstByteTimeoutMs) {
       this.#end(
         'DEADLINE_EXCEEDED',
-        `${this.#what()} had not begun its answer after ${firstByteTimeoutMs} ms (functionTimeout).`,
+        `${what} had not begun its answer after ${firstByteTimeoutMs} ms (functionTimeout).`,
       );
     } else {
-      this.#end(
-        'IDLE_TIMEOUT',
-        `No byte moved between the client and ${this.#what()} for ${idleTimeoutMs} ms.`,
-      );
+      this.#end('IDLE_TIMEOUT', `No byte moved between the client and ${what} for ${idleTimeoutMs} ms.`);
     }
   }
 
   #end(code: 'DEADLINE_EXCEEDED' | 'IDLE_TIMEOUT', message: string): void {
     this.stop();
-    this.#expire(new FissiumError(code, message));
+    this.#owner.expired(new FissiumError(code, message));
   }
 }

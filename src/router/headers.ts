@@ -176,6 +176,8 @@ export interface ResponseHead {
   readonly headers: string[];
   /** Bytes that the function promised to send, if it did. */
   readonly contentLength: number | null;
+  /** Whether the function gave the date. */
+  readonly hasDate: boolean;
 }
 
 /**
@@ -191,18 +193,20 @@ export function responseHead(
   if (!Number.isInteger(status) || status < 200 || status > 999) {
     return `it answered with status ${status}; a final status is from 200 to 999`;
   }
-  const dropped = nominated(
-    headers.flatMap(([name, value]) => (name.toLowerCase() === 'connection' ? [value] : [])),
-  );
+  let dropped: ReadonlySet<string> | null = null;
+  for (const [name] of headers)
+    if (name.length === 10 && name.toLowerCase() === 'connection') dropped = nominatedBy(headers);
   const flat: string[] = [];
   let contentLength: number | null = null;
+  let hasDate = false;
   for (const [name, value] of headers) {
     if (!isFieldName(name)) return `it answered with the header name ${JSON.stringify(name.slice(0, 60))}`;
     if (!isFieldValue(value)) {
       return `the value of its header "${name}" has characters that no header may have: ${JSON.stringify(value.slice(0, 60))}`;
     }
     const lower = name.toLowerCase();
-    if (HOP_BY_HOP.has(lower) || dropped.has(lower) || drop(lower)) continue;
+    if (HOP_BY_HOP.has(lower) || dropped?.has(lower) === true || drop(lower)) continue;
+    if (lower === 'date') hasDate = true;
     if (lower === 'content-length') {
       if (!/^\d{1,15}$/.test(value)) return `its content-length is ${JSON.stringify(value.slice(0, 60))}`;
       const bytes = Number(value);
@@ -216,7 +220,11 @@ export function responseHead(
     }
     flat.push(name, value);
   }
-  return { status, headers: flat, contentLength };
+  return { status, headers: flat, contentLength, hasDate };
+}
+
+function nominatedBy(headers: HeaderList): ReadonlySet<string> {
+  return nominated(headers.flatMap(([name, value]) => (name.toLowerCase() === 'connection' ? [value] : [])));
 }
 
 /** A function's trailers, without those that could not be sent. */

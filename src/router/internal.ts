@@ -7,7 +7,8 @@ import type { LogStore, PlatformMetrics } from '../observe/index.ts';
 import { answerEmpty, answerError, answerVersion } from './answers.ts';
 import { Call, type CallServices } from './call.ts';
 import { FUNCTION_PREFIX, namedFunctions } from './function-path.ts';
-import { HttpListener, type ListenerRequest } from './listener.ts';
+import type { Exchange } from './exchange.ts';
+import { HttpListener } from './listener.ts';
 import { answerLogs } from './logs-handler.ts';
 import { parseTarget, type RequestTarget } from './request-path.ts';
 
@@ -36,7 +37,7 @@ export interface InternalListener {
 }
 
 interface Visit {
-  readonly request: ListenerRequest;
+  readonly request: Exchange;
   readonly parameters: Readonly<Record<string, string | undefined>>;
   readonly target: RequestTarget;
 }
@@ -74,12 +75,12 @@ export function createInternalListener(options: InternalListenerOptions): Intern
     add(ALL_METHODS, `${path}/*`, handler);
   }
 
-  const handle = async (request: ListenerRequest): Promise<void> => {
+  const handle = async (request: Exchange): Promise<void> => {
     const { req, res, requestId } = request;
-    const target = parseTarget(req.url ?? '/');
+    const target = parseTarget(request.target);
     if (target === null)
       throw new FissiumError('BAD_REQUEST', 'The request target is no path that can be served.');
-    if (target.path.startsWith(FUNCTION_PREFIX) && (await callByName(services, request, target))) return;
+    if (target.path.startsWith(FUNCTION_PREFIX) && callByName(services, request, target)) return;
     const found = routes.find((req.method ?? 'GET') as HTTPMethod, target.path);
     if (found === null) {
       const error = new FissiumError(
@@ -93,7 +94,12 @@ export function createInternalListener(options: InternalListenerOptions): Intern
     await (found.store as Handler)({ request, parameters: found.params, target });
   };
 
-  const listener = new HttpListener({ handle, logger: options.logger.child({ component: 'internal' }) });
+  const listener = new HttpListener({
+    handle,
+    logger: options.logger.child({ component: 'internal' }),
+    // Its mounts read bodies; its requests are few.
+    quick: false,
+  });
   return {
     listen: (host, port) => listener.listen(host, port),
     close: (closing) => listener.close(closing),
@@ -101,27 +107,22 @@ export function createInternalListener(options: InternalListenerOptions): Intern
 }
 
 /** @returns false where the path names no function at all */
-async function callByName(
-  services: CallServices,
-  request: ListenerRequest,
-  target: RequestTarget,
-): Promise<boolean> {
+function callByName(services: CallServices, request: Exchange, target: RequestTarget): boolean {
   const candidates = namedFunctions(target.path);
   const [best] = candidates;
   const found =
     candidates.find(({ namespace, name }) => services.functions.get(namespace, name) !== undefined) ?? best;
   if (found === undefined) return false;
-  const call = new Call(services, request, {
+  new Call(services, request, {
     namespace: found.namespace,
     name: found.name,
     pathWithQuery: found.functionPath + target.query,
     fullUrl: target.path + target.query,
-    authority: target.authority ?? request.req.headers.host ?? '',
+    authority: target.authority ?? request.header('host') ?? '',
     parameters: [],
     pattern: '',
     responseFields: [],
     dropsResponseField: () => false,
-  });
-  await request.untilDone(call, call.run());
+  }).start();
   return true;
 }

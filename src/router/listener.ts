@@ -1,33 +1,30 @@
 /** An HTTP/1.1 server that can be closed without failing anybody's request. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server as HttpServer,
+  type ServerResponse,
+} from 'node:http';
+import {
+  createServer as createNetServer,
+  type AddressInfo,
+  Server as NetServer,
+  type Socket,
+} from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { FissiumError } from '../errors.ts';
 import { answerError, rawAnswer, toFissiumError } from './answers.ts';
+import { NodeExchange, type Exchange } from './exchange.ts';
 import { requestId } from './headers.ts';
-
-/** What can be given up when a listener's time to close is over. */
-export interface Abandonable {
-  fail(error: FissiumError): void;
-}
-
-export interface ListenerRequest {
-  readonly req: IncomingMessage;
-  readonly res: ServerResponse;
-  readonly requestId: string;
-  /** `performance.now()` at its arrival. */
-  readonly arrivedMs: number;
-  /** Whether the listener is being closed, so that the connection may not be used again. */
-  readonly closing: () => boolean;
-  /** Names what is to be failed when the time to close is over, until the promise settles. */
-  readonly untilDone: (call: Abandonable, done: Promise<void>) => Promise<void>;
-}
+import { QuickConnection, type QuickHooks } from './quick/connection.ts';
 
 export interface ListenerOptions {
-  /** Handles one request; what it rejects with is answered, or ends the connection. */
-  readonly handle: (request: ListenerRequest) => Promise<void> | void;
+  /** Handles one request; what it throws or rejects with is answered, or ends the connection. */
+  readonly handle: (exchange: Exchange) => Promise<void> | void;
   readonly logger: Logger;
+  /** Whether simple requests are read without node:http (see `quick/connection.ts`). @default true */
+  readonly quick?: boolean;
 }
 
 /** Cookies and tokens fit; node's default is 16 KiB. */
@@ -35,20 +32,26 @@ const HEADER_BYTES = 32 * 1024;
 /** Longer than the 60 s for which common load balancers keep a connection that they may still use. */
 const KEEP_ALIVE_MS = 75_000;
 const HEADERS_TIMEOUT_MS = 30_000;
+/** How often connections are looked at for how long they have been idle. */
+const TICK_MS = 5_000;
 /** How long connections kept by clients may still send a request, to be told to go elsewhere. */
 const LINGER_MS = 250;
 
 export class HttpListener {
-  readonly #server: Server;
+  readonly #server: HttpServer;
+  /** Only where simple requests are read here: accepts connections in `#server`'s place. */
+  readonly #acceptor: NetServer | null;
   readonly #logger: Logger;
   readonly #handle: ListenerOptions['handle'];
-  readonly #responses = new Set<ServerResponse>();
-  readonly #calls = new Set<Abandonable>();
+  readonly #exchanges = new Set<Exchange>();
+  readonly #quick = new Set<QuickConnection>();
+  readonly #hooks: QuickHooks;
   #closing = false;
   #tracking = false;
+  #ticks: NodeJS.Timeout | null = null;
   #whenIdle: (() => void) | null = null;
 
-  constructor({ handle, logger }: ListenerOptions) {
+  constructor({ handle, logger, quick = true }: ListenerOptions) {
     this.#handle = handle;
     this.#logger = logger;
     this.#server = createServer({
@@ -58,7 +61,7 @@ export class HttpListener {
       // Bodies may stream for as long as their function's idle deadline allows.
       requestTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: 5_000,
+      connectionsCheckingInterval: TICK_MS,
       // An upgrade that may be ignored (h2c, as some clients offer it each time) is.
       shouldUpgradeCallback: (req: IncomingMessage) => /\bwebsocket\b/i.test(req.headers.upgrade ?? ''),
     });
@@ -72,27 +75,40 @@ export class HttpListener {
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) =>
       this.#onClientError(error, socket),
     );
+    this.#acceptor = quick ? createNetServer({ noDelay: true }, (socket) => this.accept(socket)) : null;
+    this.#hooks = {
+      handle: (exchange) => this.#run(exchange),
+      closing: this.#isClosing,
+      handOver: (connection, socket, bytes) => {
+        this.#quick.delete(connection);
+        this.#serve(socket);
+        socket.emit('data', bytes);
+        socket.resume();
+      },
+      began: (exchange) => this.#exchanges.add(exchange),
+      ended: this.#ended,
+      closed: (connection) => this.#quick.delete(connection),
+    };
   }
 
   /** Listens; resolves with the port taken. Rejects with BAD_OPTION where another process has it. */
   async listen(host: string, port: number): Promise<number> {
+    const server = this.#listening;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
-    this.#server.listen({ host, port }, resolve);
+    server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, host, port)));
+    server.listen({ host, port }, resolve);
     await promise;
-    this.#server.removeAllListeners('error');
-    this.#server.on('error', (err) => this.#logger.error({ err }, 'Listener failed'));
-    return (this.#server.address() as AddressInfo).port;
+    server.removeAllListeners('error');
+    server.on('error', (err) => this.#logger.error({ err }, 'Listener failed'));
+    return (server.address() as AddressInfo).port;
   }
 
   /** Serves a connection that somebody else accepted, and has not read from. */
   accept(socket: Socket): void {
-    if (!this.#tracking) {
-      this.#tracking = true;
-      // Node begins to watch connections (for clients that are too slow, and idle ones at the end) when it listens.
-      this.#server.emit('listening');
-    }
-    this.#server.emit('connection', socket);
+    if (this.#acceptor) {
+      this.#quick.add(new QuickConnection(socket, this.#hooks));
+      this.#ticks ??= setInterval(this.#tick, TICK_MS).unref();
+    } else this.#serve(socket);
     socket.resume();
   }
 
@@ -106,31 +122,57 @@ export class HttpListener {
     this.#closing = true;
     const closed = Promise.withResolvers<void>();
     // http.Server's own close would cut connections on which a request may be on its way.
-    if (this.#server.listening) NetServer.prototype.close.call(this.#server, () => closed.resolve());
+    if (this.#listening.listening) NetServer.prototype.close.call(this.#listening, () => closed.resolve());
     else closed.resolve();
     const endMs = performance.now() + graceMs;
     await this.#idle(Math.min(LINGER_MS, graceMs), false);
-    this.#server.closeIdleConnections();
+    this.#closeIdle();
     await this.#idle(Math.max(0, endMs - performance.now()), true);
-    for (const call of this.#calls) {
-      call.fail(
+    for (const { call } of this.#exchanges) {
+      call?.fail(
         new FissiumError(
           'SHUTTING_DOWN',
           'The platform is shutting down, and its time for open requests is over.',
         ),
       );
     }
-    this.#server.closeIdleConnections();
-    if (this.#responses.size > 0) await this.#idle(500, true);
+    this.#closeIdle();
+    if (this.#exchanges.size > 0) await this.#idle(500, true);
+    for (const connection of this.#quick) connection.destroy();
     this.#server.closeAllConnections();
     // Ends its watch over connections; that it does not listen any more is no news.
     this.#server.close(() => undefined);
+    if (this.#ticks) clearInterval(this.#ticks);
     await closed.promise;
+  }
+
+  /** The one that has the port. */
+  get #listening(): NetServer {
+    return this.#acceptor ?? this.#server;
+  }
+
+  #serve(socket: Socket): void {
+    if (!this.#tracking) {
+      this.#tracking = true;
+      // Node begins to watch connections (for clients that are too slow, and idle ones at the end) when it listens.
+      if (!this.#server.listening) this.#server.emit('listening');
+    }
+    this.#server.emit('connection', socket);
+  }
+
+  readonly #tick = (): void => {
+    for (const connection of this.#quick)
+      connection.tick(KEEP_ALIVE_MS / TICK_MS, HEADERS_TIMEOUT_MS / TICK_MS);
+  };
+
+  #closeIdle(): void {
+    for (const connection of this.#quick) connection.closeIfIdle();
+    this.#server.closeIdleConnections();
   }
 
   /** Waits; for no longer than until nothing is in flight where `orIdle`. */
   async #idle(waitMs: number, orIdle: boolean): Promise<void> {
-    if (waitMs <= 0 || (orIdle && this.#responses.size === 0)) return;
+    if (waitMs <= 0 || (orIdle && this.#exchanges.size === 0)) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, waitMs);
     if (orIdle) this.#whenIdle = resolve;
@@ -141,11 +183,11 @@ export class HttpListener {
 
   readonly #onRequest = (req: IncomingMessage, res: ServerResponse): void => {
     const id = requestId(req.headers['x-fission-request-id']);
-    this.#responses.add(res);
+    const exchange = new NodeExchange(req, res, id, this.#isClosing);
+    this.#exchanges.add(exchange);
     res.once('close', () => {
-      this.#responses.delete(res);
       if (this.#closing) req.socket.destroySoon();
-      if (this.#responses.size === 0) this.#whenIdle?.();
+      this.#ended(exchange);
     });
     // Without a listener an error on a connection that is already dead would end the process.
     res.on('error', () => undefined);
@@ -160,35 +202,32 @@ export class HttpListener {
       answerError(req, res, new FissiumError('BAD_REQUEST', 'The request has more than one Host.'), id);
       return;
     }
-    const request: ListenerRequest = {
-      req,
-      res,
-      requestId: id,
-      arrivedMs: performance.now(),
-      closing: this.#isClosing,
-      untilDone: this.#untilDone,
-    };
-    void this.#run(request);
+    this.#run(exchange);
   };
 
-  readonly #untilDone = (call: Abandonable, done: Promise<void>): Promise<void> => {
-    this.#calls.add(call);
-    return done.finally(() => this.#calls.delete(call));
+  readonly #ended = (exchange: Exchange): void => {
+    this.#exchanges.delete(exchange);
+    if (this.#exchanges.size === 0) this.#whenIdle?.();
   };
 
   readonly #isClosing = (): boolean => this.#closing;
 
-  async #run(request: ListenerRequest): Promise<void> {
-    const { req, res, requestId: id } = request;
+  #run(exchange: Exchange): void {
     try {
-      await this.#handle(request);
+      const handling = this.#handle(exchange);
+      if (handling) handling.catch((thrown: unknown) => this.#failed(exchange, thrown));
     } catch (thrown) {
-      const error = toFissiumError(thrown);
-      if (error.fault === 'platform')
-        this.#logger.error({ err: error, requestId: id }, 'Request handler failed');
-      if (res.headersSent) res.destroy();
-      else answerError(req, res, error, id);
+      this.#failed(exchange, thrown);
     }
+  }
+
+  #failed(exchange: Exchange, thrown: unknown): void {
+    const error = toFissiumError(thrown);
+    const { req, res, requestId: id } = exchange;
+    if (error.fault === 'platform')
+      this.#logger.error({ err: error, requestId: id }, 'Request handler failed');
+    if (exchange.headersSent) res.destroy();
+    else answerError(req, res, error, id);
   }
 
   #refuseUpgrade(req: IncomingMessage, socket: Duplex): void {

@@ -5,7 +5,7 @@ import { answerEmpty, answerError, answerVersion } from './answers.ts';
 import { Call, type CallPlan, type CallServices } from './call.ts';
 import { actualHeaders, isPreflight, preflightHeaders } from './cors.ts';
 import { REQUEST_ID_HEADER } from './headers.ts';
-import type { ListenerRequest } from './listener.ts';
+import type { Exchange } from './exchange.ts';
 import { parseTarget, type RequestTarget } from './request-path.ts';
 import type { RouteMatch, RouteTable } from './route-table.ts';
 
@@ -28,10 +28,9 @@ export class PublicHandler {
     this.#options = options;
   }
 
-  readonly handle = (request: ListenerRequest): Promise<void> | void => {
-    const { req, res, requestId } = request;
-    const method = req.method ?? 'GET';
-    const target = parseTarget(req.url ?? '/');
+  readonly handle = (exchange: Exchange): void => {
+    const { method } = exchange;
+    const target = parseTarget(exchange.target);
     if (target === null) {
       throw new FissiumError(
         'BAD_REQUEST',
@@ -40,20 +39,22 @@ export class PublicHandler {
     }
     if (target.path === '*') {
       if (method !== 'OPTIONS') throw new FissiumError('BAD_REQUEST', '"*" is a target for OPTIONS only.');
-      answerEmpty(res, 204, [['Allow', 'DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT']]);
+      answerEmpty(exchange.res, 204, [['Allow', 'DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT']]);
       return;
     }
-    const authority = target.authority ?? req.headers.host ?? '';
-    if (this.#answerOwn(request, target.path, method)) return;
-    if (isPreflight(method, req.headers) && this.#answerPreflight(request, authority, target.path)) return;
+    const authority = target.authority ?? exchange.header('host') ?? '';
+    if (this.#answerOwn(exchange, target.path, method)) return;
+    if (isPreflight(exchange) && this.#answerPreflight(exchange, authority, target.path)) return;
     const match = this.#options.routes.match(authority, target.path, method);
     if (match.kind === 'found') {
-      return this.#call(request, match, target, authority);
+      this.#call(exchange, match, target, authority);
+      return;
     }
+    const { requestId } = exchange;
     if (match.kind === 'method-not-allowed') {
       const fields = [['Allow', match.allow.join(', ')]] as const;
       if (method === 'OPTIONS') {
-        answerEmpty(res, 204, [...fields, [REQUEST_ID_HEADER, requestId]]);
+        answerEmpty(exchange.res, 204, [...fields, [REQUEST_ID_HEADER, requestId]]);
         return;
       }
       this.#options.observer.unrouted('method not allowed', method);
@@ -61,13 +62,13 @@ export class PublicHandler {
         'METHOD_NOT_ALLOWED',
         `${target.path} is there, but not for ${method}; it takes ${match.allow.join(', ')}.`,
       );
-      answerError(req, res, error, requestId, fields);
+      answerError(exchange.req, exchange.res, error, requestId, fields);
       return;
     }
-    this.#answerUnrouted(request, target.path, method);
+    this.#answerUnrouted(exchange, target.path, method);
   };
 
-  #call(request: ListenerRequest, match: Found, target: RequestTarget, authority: string): Promise<void> {
+  #call(exchange: Exchange, match: Found, target: RequestTarget, authority: string): void {
     const { route, parameters, functionPath } = match;
     const plan: CallPlan = {
       namespace: route.namespace,
@@ -77,23 +78,22 @@ export class PublicHandler {
       authority,
       parameters,
       pattern: route.path,
-      responseFields: actualHeaders(route, request.req.headers.origin),
+      responseFields: actualHeaders(route, exchange.header('origin')),
       dropsResponseField: route.cors === null ? keepsAll : isCorsField,
     };
-    const call = new Call(this.#options, request, plan);
-    return request.untilDone(call, call.run());
+    new Call(this.#options, exchange, plan).start();
   }
 
   /** Answers a preflight for a trigger with a `corsConfig`; a function without one gets its OPTIONS itself. */
-  #answerPreflight(request: ListenerRequest, authority: string, path: string): boolean {
-    const { req, res, requestId } = request;
-    const wanted = req.headers['access-control-request-method'] ?? '';
+  #answerPreflight(exchange: Exchange, authority: string, path: string): boolean {
+    const { res, requestId } = exchange;
+    const wanted = exchange.header('access-control-request-method') ?? '';
     const { routes } = this.#options;
     const forMethod = routes.match(authority, path, wanted);
     const match = forMethod.kind === 'found' ? forMethod : routes.match(authority, path, 'OPTIONS');
     const route = match.kind === 'found' ? match.route : this.#anyRoute(authority, path, match);
     if (route === null || route.cors === null) return false;
-    const fields = preflightHeaders(route, req.headers.origin);
+    const fields = preflightHeaders(route, exchange.header('origin'));
     // As Fission answers it.
     if (fields === null)
       answerEmpty(res, 403, [
@@ -114,20 +114,20 @@ export class PublicHandler {
   }
 
   /** Fission's own paths on the public listener. */
-  #answerOwn({ req, res }: ListenerRequest, path: string, method: string): boolean {
+  #answerOwn(exchange: Exchange, path: string, method: string): boolean {
     if (method !== 'GET' && method !== 'HEAD') return false;
     if (path === '/router-healthz') {
-      answerEmpty(res, 200);
+      answerEmpty(exchange.res, 200);
       return true;
     }
     if (path === '/_version') {
-      answerVersion(req, res, this.#options.version);
+      answerVersion(exchange.req, exchange.res, this.#options.version);
       return true;
     }
     return false;
   }
 
-  #answerUnrouted({ req, res, requestId }: ListenerRequest, path: string, method: string): void {
+  #answerUnrouted({ req, res, requestId }: Exchange, path: string, method: string): void {
     if (path === '/readyz' && (method === 'GET' || method === 'HEAD')) {
       answerEmpty(res, this.#options.ready() ? 200 : 503);
       return;

@@ -10,9 +10,6 @@ import { responseTrailers, type ResponseHead } from './headers.ts';
 const UNSENT_BYTES = 1024 * 1024;
 const UNSENT_MS = 5_000;
 
-/** Joining larger bodies to their heads would cost more than it saves. */
-const ONE_WRITE_BYTES = 16 * 1024;
-
 export interface SendOptions {
   /** Called for each chunk that moves. */
   readonly onProgress: () => void;
@@ -47,24 +44,22 @@ export async function sendBody(
 }
 
 /**
- * What a body that is there already says about its length: a field to add where the function gave none.
+ * Adds what a body that is there already says about its length, where the function said nothing.
  * @throws FissiumError GUEST_BAD_RESPONSE where the function promised another length
  */
-export function wholeLength(response: InvokeResponse, head: ResponseHead): readonly string[] {
-  const { body, trailers } = response;
-  if (body instanceof Readable) return NOTHING;
+export function addLength(headers: string[], { body, trailers }: InvokeResponse, head: ResponseHead): void {
+  if (body instanceof Readable) return;
   if (head.contentLength === null) {
     const mayHaveTrailers = trailers instanceof Promise || trailers.length > 0;
-    return mayHaveTrailers ? NOTHING : ['content-length', String(body.byteLength)];
+    if (!mayHaveTrailers) headers.push('content-length', String(body.byteLength));
+    return;
   }
-  if (body.byteLength === head.contentLength) return NOTHING;
+  if (body.byteLength === head.contentLength) return;
   throw new FissiumError(
     'GUEST_BAD_RESPONSE',
     `The function promised ${head.contentLength} bytes (content-length) and sent ${body.byteLength}.`,
   );
 }
-
-const NOTHING: readonly string[] = [];
 
 /** Sends a body that is there already: with its trailers, if it has any, which only chunks can carry. */
 export function sendWhole(res: ServerResponse, response: InvokeResponse): Promise<void> | undefined {
@@ -74,10 +69,7 @@ export function sendWhole(res: ServerResponse, response: InvokeResponse): Promis
     res.write(body);
     return sendTrailers(res, trailers);
   }
-  if (body.byteLength <= ONE_WRITE_BYTES && Buffer.isBuffer(body)) {
-    // As text, one byte a character, Node joins it to the head: one short write instead of two in a vector.
-    res.end(body.toString('latin1'), 'latin1');
-  } else res.end(body);
+  res.end(body);
   return undefined;
 }
 

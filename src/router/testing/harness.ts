@@ -22,6 +22,20 @@ export function invoker(handle: Handler): Invoker {
   return { invoke: async (request) => handle(request) };
 }
 
+/** Like a function whose instance runs in the thread of the connection: answers before `start` returns. */
+export function atOnce(handle: (request: InvokeRequest) => InvokeResponse): Invoker {
+  return {
+    invoke: async (request) => handle(request),
+    start: (request, receiver) => receiver.answered(handle(request)),
+  };
+}
+
+/** An answer whose body is there as a whole. */
+export function whole(body: string, parts: Pick<AnswerParts, 'status' | 'headers'> = {}): InvokeResponse {
+  const { status = 200, headers = [] } = parts;
+  return { status, headers, body: Buffer.from(body), trailers: [], coldStart: false };
+}
+
 export interface AnswerParts {
   readonly status?: number;
   readonly headers?: HeaderList;

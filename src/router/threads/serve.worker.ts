@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import { pino } from 'pino';
 import { FissiumError } from '../../errors.ts';
-import type { InvokeRequest, InvokeResponse, Invoker } from '../../executors/executor.ts';
+import type { AnswerReceiver, InvokeRequest, Invoker } from '../../executors/executor.ts';
 import { onMessage } from '../../message-port.ts';
 import { createMetrics } from '../../observe/metrics.ts';
 import { FunctionTable, type FunctionState } from '../function-table.ts';
@@ -16,10 +16,10 @@ import type { FromListener, FunctionReplica, ListenerStart, TableChange, ToListe
 import { RemoteCalls } from './remote-calls.ts';
 
 /** Runs a function in this thread, by its key. */
-export type InvokeHere = (key: string, request: InvokeRequest) => Promise<InvokeResponse>;
+export type StartHere = (key: string, request: InvokeRequest, receiver: AnswerReceiver) => void;
 
 /** Begins to serve; goes on until the thread ends. */
-export function serveConnections(start: ListenerStart, invokeHere: InvokeHere): void {
+export function serveConnections(start: ListenerStart, startHere: StartHere): void {
   const { port } = start;
   const post = (message: FromListener, transfer: ArrayBuffer[] = []): void =>
     port.postMessage(message, transfer);
@@ -64,7 +64,7 @@ export function serveConnections(start: ListenerStart, invokeHere: InvokeHere): 
         slots.set(key, slot);
         if (entry.state.phase === 'ready' && entry.state.threadKey !== null) here.add(key);
         else here.delete(key);
-        functions.set({ ...entry, state: stateOf(change.function, invokeHere, remote) });
+        functions.set({ ...entry, state: stateOf(change.function, startHere, remote) });
         return;
       }
       case 'delete-function':
@@ -118,7 +118,7 @@ export function serveConnections(start: ListenerStart, invokeHere: InvokeHere): 
 
 function stateOf(
   { namespace, name, state }: FunctionReplica,
-  invokeHere: InvokeHere,
+  startHere: StartHere,
   remote: RemoteCalls,
 ): FunctionState {
   if (state.phase === 'preparing') return state;
@@ -127,9 +127,16 @@ function stateOf(
     return { phase: 'refused', error: new FissiumError(code, message) };
   }
   const { threadKey } = state;
-  const invoker: Invoker = {
-    invoke: (request) =>
-      threadKey === null ? remote.invoke(`${namespace}/${name}`, request) : invokeHere(threadKey, request),
-  };
+  const key = `${namespace}/${name}`;
+  const invoker: Invoker =
+    threadKey === null
+      ? { invoke: (request) => remote.invoke(key, request) }
+      : {
+          start: (request, receiver) => startHere(threadKey, request, receiver),
+          invoke: (request) =>
+            new Promise((resolve, reject) =>
+              startHere(threadKey, request, { answered: resolve, failed: reject }),
+            ),
+        };
   return { phase: 'ready', invoker };
 }
