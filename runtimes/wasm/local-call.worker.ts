@@ -121,6 +121,21 @@ class StreamedBody extends Readable {
   }
 }
 
+/** Calls with a head whose answer may not be whole by the end of this turn of the event loop. */
+let begun: LocalCall[] = [];
+
+function beginLater(call: LocalCall): void {
+  if (begun.length === 0) setImmediate(beginAll);
+  begun.push(call);
+}
+
+/** Most answers are whole within the turn in which they began: then nothing has to be streamed. */
+function beginAll(): void {
+  const calls = begun;
+  begun = [];
+  for (const call of calls) call.begin();
+}
+
 export class LocalCall implements GuestResponseSink {
   /** Why the caller gets nothing (more); null while it waits. */
   ending: unknown = null;
@@ -136,7 +151,6 @@ export class LocalCall implements GuestResponseSink {
   /** Chunks of an answer that may still be whole at once. */
   #chunks: Buffer[] = [];
   #bytes = 0;
-  #begin: NodeJS.Immediate | null = null;
   #stream: StreamedBody | null = null;
   #trailers: (trailers: HeaderList) => void = () => {};
   #ended = false;
@@ -171,8 +185,7 @@ export class LocalCall implements GuestResponseSink {
     // A guest may read on after its head. A client that waits for `100 Continue` has to be told before that head
     // is sent, or both sides wait; with a refusal it is not told, and keeps its body.
     if (status < 300 && this.#body?.open === true) this.#body.prompt();
-    // Most answers are whole within the same turn of the event loop: then nothing has to be streamed.
-    this.#begin = setImmediate(this.#beginStream);
+    beginLater(this);
   }
 
   write(chunk: Uint8Array): Promise<void> | undefined {
@@ -182,7 +195,7 @@ export class LocalCall implements GuestResponseSink {
     if (this.#stream) return this.#stream.add(copy);
     this.#chunks.push(copy);
     this.#bytes += copy.byteLength;
-    if (this.#bytes > WHOLE_BYTES) this.#beginStream();
+    if (this.#bytes > WHOLE_BYTES) this.begin();
     return undefined;
   }
 
@@ -194,7 +207,6 @@ export class LocalCall implements GuestResponseSink {
       this.#stream.push(null);
       return;
     }
-    this.#cancelBegin();
     const [first] = this.#chunks;
     const body = this.#chunks.length === 1 && first ? first : Buffer.concat(this.#chunks);
     this.#receiver.answered({
@@ -248,7 +260,6 @@ export class LocalCall implements GuestResponseSink {
 
   #settle(failure: unknown): void {
     if (this.#ended) return;
-    this.#cancelBegin();
     const stream = this.#stream;
     if (!stream) {
       this.#receiver.failed(failure);
@@ -259,9 +270,9 @@ export class LocalCall implements GuestResponseSink {
     setImmediate(() => stream.destroy(error));
   }
 
-  readonly #beginStream = (): void => {
-    this.#cancelBegin();
-    if (this.#stream || this.ending !== null) return;
+  /** The answer is not whole, or not yet: what there is of it is handed over, and the rest as it comes. */
+  begin(): void {
+    if (this.#stream || this.#ended || this.ending !== null || this.#finished) return;
     const stream = new StreamedBody(() => {
       // The reader went away before the end: the guest has nobody to write to.
       if (!this.#ended) this.abort(new FissiumError('CLIENT_GONE', 'nobody waits for this answer any more'));
@@ -278,11 +289,6 @@ export class LocalCall implements GuestResponseSink {
       trailers: promise,
       coldStart: this.#coldStart,
     });
-  };
-
-  #cancelBegin(): void {
-    if (this.#begin) clearImmediate(this.#begin);
-    this.#begin = null;
   }
 
   readonly #write = (stream: 'stdout' | 'stderr', chunk: Uint8Array): void => {

@@ -4,8 +4,10 @@ import type { CallSignal } from './executor.ts';
 export class CallAbort implements CallSignal {
   #aborted = false;
   #reason: unknown = undefined;
-  /** Made when somebody listens. */
-  #listeners: Set<() => void> | null = null;
+  /** Most calls have one listener, and then another in its place. */
+  #listener: (() => void) | null = null;
+  /** Made when a second one listens. */
+  #more: Set<() => void> | null = null;
 
   get aborted(): boolean {
     return this.#aborted;
@@ -16,11 +18,13 @@ export class CallAbort implements CallSignal {
   }
 
   addEventListener(_: 'abort', listener: () => void): void {
-    (this.#listeners ??= new Set()).add(listener);
+    if (this.#listener === null || this.#listener === listener) this.#listener = listener;
+    else (this.#more ??= new Set()).add(listener);
   }
 
   removeEventListener(_: 'abort', listener: () => void): void {
-    this.#listeners?.delete(listener);
+    if (this.#listener === listener) this.#listener = null;
+    else this.#more?.delete(listener);
   }
 
   /** Tells whoever listens, once; the first reason stays. */
@@ -28,9 +32,12 @@ export class CallAbort implements CallSignal {
     if (this.#aborted) return;
     this.#aborted = true;
     this.#reason = reason;
-    const listeners = this.#listeners;
-    this.#listeners = null;
-    for (const listener of listeners ?? []) listener();
+    const listener = this.#listener;
+    const more = this.#more;
+    this.#listener = null;
+    this.#more = null;
+    listener?.();
+    for (const each of more ?? []) each();
   }
 }
 

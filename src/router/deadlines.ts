@@ -16,8 +16,11 @@ export interface Timed {
   expired(error: FissiumError): void;
 }
 
-/** All that run in this thread. */
-const running = new Set<Deadlines>();
+/**
+ * All that run in this thread, linked. Not a Set: one that is added to and deleted from for each request leaves old
+ * tables behind that keep what was in them from the young generation's collector.
+ */
+let first: Deadlines | null = null;
 /** One timer for all, for the first of them: most end long before it goes off. */
 let timer: NodeJS.Timeout | undefined;
 let timerMs = Infinity;
@@ -33,7 +36,12 @@ function look(): void {
   timerMs = Infinity;
   const now = performance.now();
   let nextMs = Infinity;
-  for (const deadlines of running) nextMs = Math.min(nextMs, deadlines.look(now));
+  for (let deadlines = first; deadlines !== null;) {
+    // It may stop, and be unlinked, while it is looked at.
+    const { next } = deadlines;
+    nextMs = Math.min(nextMs, deadlines.look(now));
+    deadlines = next;
+  }
   watch(nextMs, now);
 }
 
@@ -47,6 +55,9 @@ export class Deadlines {
   readonly #startMs: number;
   #headArrived = false;
   #lastProgressMs: number;
+  /** Of the list of all. */
+  next: Deadlines | null = null;
+  #previous: Deadlines | null = null;
 
   /** @param startMs `performance.now()` now */
   constructor(owner: Timed, limits: DeadlineLimits, startMs: number) {
@@ -54,7 +65,9 @@ export class Deadlines {
     this.#limits = limits;
     this.#startMs = startMs;
     this.#lastProgressMs = startMs;
-    running.add(this);
+    this.next = first;
+    if (first !== null) first.#previous = this;
+    first = this;
     watch(this.#nextMs(), startMs);
   }
 
@@ -70,7 +83,14 @@ export class Deadlines {
   }
 
   stop(): void {
-    running.delete(this);
+    const { next } = this;
+    const previous = this.#previous;
+    if (next !== null) next.#previous = previous;
+    if (previous !== null) previous.next = next;
+    else if (first === this) first = next;
+    // What is over keeps nothing alive.
+    this.next = null;
+    this.#previous = null;
   }
 
   /** When the first of the clocks runs out as things are. */

@@ -43,8 +43,11 @@ export class HttpListener {
   readonly #acceptor: NetServer | null;
   readonly #logger: Logger;
   readonly #handle: ListenerOptions['handle'];
+  /** Those that node:http read. */
   readonly #exchanges = new Set<Exchange>();
   readonly #quick = new Set<QuickConnection>();
+  /** Requests of all connections. */
+  #inFlight = 0;
   readonly #hooks: QuickHooks;
   #closing = false;
   #tracking = false;
@@ -85,7 +88,7 @@ export class HttpListener {
         socket.emit('data', bytes);
         socket.resume();
       },
-      began: (exchange) => this.#exchanges.add(exchange),
+      began: () => void this.#inFlight++,
       ended: this.#ended,
       closed: (connection) => this.#quick.delete(connection),
     };
@@ -128,16 +131,14 @@ export class HttpListener {
     await this.#idle(Math.min(LINGER_MS, graceMs), false);
     this.#closeIdle();
     await this.#idle(Math.max(0, endMs - performance.now()), true);
-    for (const { call } of this.#exchanges) {
-      call?.fail(
-        new FissiumError(
-          'SHUTTING_DOWN',
-          'The platform is shutting down, and its time for open requests is over.',
-        ),
-      );
-    }
+    const over = new FissiumError(
+      'SHUTTING_DOWN',
+      'The platform is shutting down, and its time for open requests is over.',
+    );
+    for (const { call } of this.#exchanges) call?.fail(over);
+    for (const { exchange } of this.#quick) exchange?.call?.fail(over);
     this.#closeIdle();
-    if (this.#exchanges.size > 0) await this.#idle(500, true);
+    if (this.#inFlight > 0) await this.#idle(500, true);
     for (const connection of this.#quick) connection.destroy();
     this.#server.closeAllConnections();
     // Ends its watch over connections; that it does not listen any more is no news.
@@ -172,7 +173,7 @@ export class HttpListener {
 
   /** Waits; for no longer than until nothing is in flight where `orIdle`. */
   async #idle(waitMs: number, orIdle: boolean): Promise<void> {
-    if (waitMs <= 0 || (orIdle && this.#exchanges.size === 0)) return;
+    if (waitMs <= 0 || (orIdle && this.#inFlight === 0)) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, waitMs);
     if (orIdle) this.#whenIdle = resolve;
@@ -185,9 +186,11 @@ export class HttpListener {
     const id = requestId(req.headers['x-fission-request-id']);
     const exchange = new NodeExchange(req, res, id, this.#isClosing);
     this.#exchanges.add(exchange);
+    this.#inFlight++;
     res.once('close', () => {
       if (this.#closing) req.socket.destroySoon();
-      this.#ended(exchange);
+      this.#exchanges.delete(exchange);
+      this.#ended();
     });
     // Without a listener an error on a connection that is already dead would end the process.
     res.on('error', () => undefined);
@@ -205,9 +208,9 @@ export class HttpListener {
     this.#run(exchange);
   };
 
-  readonly #ended = (exchange: Exchange): void => {
-    this.#exchanges.delete(exchange);
-    if (this.#exchanges.size === 0) this.#whenIdle?.();
+  readonly #ended = (): void => {
+    this.#inFlight--;
+    if (this.#inFlight === 0) this.#whenIdle?.();
   };
 
   readonly #isClosing = (): boolean => this.#closing;

@@ -83,6 +83,10 @@ export interface RouteTableListener {
 
 type ConflictsListener = (triggers: { namespace: string; name: string }[]) => void;
 
+/** Bounds of what is remembered: clients choose hosts and paths. */
+const RECENT_PATHS = 512;
+const RECENT_CHARS = 512;
+
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS);
 
 /**
@@ -97,6 +101,9 @@ export class RouteTable {
   readonly #entries = new Map<string, Entry>();
   readonly #listeners = new Set<ConflictsListener>();
   readonly #followers = new Set<RouteTableListener>();
+  /** What was found lately, by host and path: until the next change it would be found again. */
+  readonly #recent = new Map<string, Map<string, { readonly method: string; readonly match: RouteMatch }>>();
+  #recentPaths = 0;
   #retiredWork = 0;
 
   get size(): number {
@@ -132,6 +139,7 @@ export class RouteTable {
     }
     const patterns = patternsOf(route);
     const before = this.#entries.get(trigger);
+    this.#forget();
     this.#notifyAround(trigger, () => {
       if (before !== undefined) this.#remove(before);
       const index = this.#index(route.host);
@@ -151,6 +159,7 @@ export class RouteTable {
     const trigger = keyOf({ namespace, name });
     const entry = this.#entries.get(trigger);
     if (entry === undefined) return;
+    this.#forget();
     this.#notifyAround(trigger, () => {
       this.#remove(entry);
       this.#entries.delete(trigger);
@@ -193,6 +202,30 @@ export class RouteTable {
    * `keepPrefix` the whole path in both cases.
    */
   match(host: string, path: string, method: string): RouteMatch {
+    const known = this.#recent.get(host)?.get(path);
+    if (known !== undefined && known.method === method) return known.match;
+    const match = this.#find(host, path, method);
+    // Found ones only: what is not there may be asked for in any number of ways.
+    if (match.kind === 'found' && host.length + path.length <= RECENT_CHARS)
+      this.#remember(host, path, method, match);
+    return match;
+  }
+
+  #remember(host: string, path: string, method: string, match: RouteMatch): void {
+    if (this.#recentPaths >= RECENT_PATHS) this.#forget();
+    let paths = this.#recent.get(host);
+    if (paths === undefined) this.#recent.set(host, (paths = new Map()));
+    if (!paths.has(path)) this.#recentPaths++;
+    paths.set(path, { method, match });
+  }
+
+  /** Any change may change any match. */
+  #forget(): void {
+    this.#recent.clear();
+    this.#recentPaths = 0;
+  }
+
+  #find(host: string, path: string, method: string): RouteMatch {
     const form = matchForm(path);
     const allow = new Set<string>();
     for (const candidate of hostCandidates(host)) {

@@ -15,8 +15,9 @@ export interface QuickHooks {
   readonly closing: () => boolean;
   /** Reads the connection from now on, beginning with `bytes`. */
   readonly handOver: (connection: QuickConnection, socket: Socket, bytes: Buffer) => void;
-  readonly began: (exchange: QuickExchange) => void;
-  readonly ended: (exchange: QuickExchange) => void;
+  /** A request is in flight, and later that it is not any more. */
+  readonly began: () => void;
+  readonly ended: () => void;
   readonly closed: (connection: QuickConnection) => void;
 }
 
@@ -50,9 +51,9 @@ export class QuickConnection implements QuickLine {
     socket.on('close', this.#onClose);
   }
 
-  /** Whether no request is in flight. */
-  get idle(): boolean {
-    return this.#exchange === null;
+  /** The request that is in flight. */
+  get exchange(): QuickExchange | null {
+    return this.#exchange;
   }
 
   /** Closes the connection if it has had nothing to do for so many ticks; fewer before its first request. */
@@ -77,7 +78,7 @@ export class QuickConnection implements QuickLine {
   ended(keepAlive: boolean): void {
     const exchange = this.#exchange;
     this.#exchange = null;
-    if (exchange) this.#hooks.ended(exchange);
+    if (exchange) this.#hooks.ended();
     if (!keepAlive || this.#hooks.closing()) {
       this.socket.destroySoon();
       return;
@@ -128,7 +129,7 @@ export class QuickConnection implements QuickLine {
         requestId(headerOf(head.headers, 'x-fission-request-id')),
       );
       this.#exchange = exchange;
-      this.#hooks.began(exchange);
+      this.#hooks.began();
       this.#hooks.handle(exchange);
       if (this.#exchange !== null || this.socket.destroyed || !this.socket.writable) break;
     }
@@ -163,7 +164,7 @@ export class QuickConnection implements QuickLine {
     this.#waiting = null;
     if (exchange) {
       exchange.lost();
-      this.#hooks.ended(exchange);
+      this.#hooks.ended();
     }
     this.#hooks.closed(this);
   };
