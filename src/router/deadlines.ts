@@ -25,6 +25,13 @@ let first: Deadlines | null = null;
 let timer: NodeJS.Timeout | undefined;
 let timerMs = Infinity;
 
+/** Puts it first, and gives what was. */
+function prepended(deadlines: Deadlines): Deadlines | null {
+  const before = first;
+  first = deadlines;
+  return before;
+}
+
 function watch(nextMs: number, now: number): void {
   if (nextMs >= timerMs) return;
   clearTimeout(timer);
@@ -65,9 +72,8 @@ export class Deadlines {
     this.#limits = limits;
     this.#startMs = startMs;
     this.#lastProgressMs = startMs;
-    this.next = first;
-    if (first !== null) first.#previous = this;
-    first = this;
+    this.next = prepended(this);
+    if (this.next !== null) this.next.#previous = this;
     watch(this.#nextMs(), startMs);
   }
 
