@@ -9,6 +9,7 @@ import type { Deployment } from './engine.ts';
 import { ExecutorThread } from './executor-thread.ts';
 import type { SharedLimits } from './pool/shared-limits.ts';
 import type { ExecutorStart } from './protocol.ts';
+import { setV8Flags } from './v8-flags.ts';
 
 /** Calls sent to a thread whose guest is not entered yet: enough to keep it busy, few enough to lose no time behind a slow one. */
 const MAX_UNSTARTED = 2;
@@ -68,6 +69,7 @@ export class ThreadGroup {
 
   constructor(options: ThreadGroupOptions) {
     this.#options = options;
+    setV8Flags();
     this.#pool = new Piscina<ExecutorStart, void>({
       filename: options.file.href,
       minThreads: options.threads,
