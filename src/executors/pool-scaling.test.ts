@@ -5,35 +5,42 @@ import {
   type HostPool,
   podsFor,
   RecentPeak,
+  reserveOf,
   wantedGenericPods,
   wantedHosts,
 } from './pool-scaling.ts';
 
 const limits = { idlePercent: 20, queueThreshold: 50, maxPods: 100 };
 
+it.each<[string, number, number, Partial<typeof limits>, number]>([
+  ['the pool size where nothing runs', 3, 0, {}, 3],
+  ['none where the pool size is 0', 0, 0, {}, 0],
+  ['a fifth of all', 1, 8, {}, 2],
+  ['more than a fifth where it does not come out even', 1, 9, {}, 3],
+  ['the pool size where that is more', 5, 8, {}, 5],
+  ['no share where it is turned off', 1, 80, { idlePercent: 0 }, 1],
+])('the reserve is %s', (_, minimum, busy, other, reserve) => {
+  expect(reserveOf(minimum, busy, { ...limits, ...other })).toBe(reserve);
+});
+
 describe('wantedGenericPods', () => {
   it.each<[string, Partial<GenericPool>, Partial<typeof limits>, number]>([
-    ['the pool size where nothing runs', { minimum: 3 }, {}, 3],
-    ['none where the pool size is 0', {}, {}, 0],
-    ['one for the first request of a pool of size 0', { missing: 1, queued: 1 }, {}, 1],
-    ['a fifth of all idle', { minimum: 1, busy: 8 }, {}, 2],
-    ['more than a fifth where it does not come out even', { minimum: 1, busy: 9 }, {}, 3],
-    ['the pool size where that is more', { minimum: 5, busy: 8 }, {}, 5],
-    ['no share where it is turned off', { minimum: 1, busy: 80 }, { idlePercent: 0 }, 1],
+    ['the reserve where nothing is missing', { reserve: 3 }, {}, 3],
+    ['one for the first request of a pool without reserve', { missing: 1, queued: 1 }, {}, 1],
     [
       'what is missing, out of the reserve, for a small queue',
-      { minimum: 3, missing: 10, queued: 10 },
+      { reserve: 3, missing: 10, queued: 10 },
       {},
       10,
     ],
-    ['a queue at the threshold is small', { minimum: 3, missing: 50, queued: 50 }, {}, 50],
-    ['what is missing and the reserve for a long queue', { minimum: 3, missing: 51, queued: 51 }, {}, 64],
-    ['the threshold is a setting', { minimum: 3, missing: 10, queued: 10 }, { queueThreshold: 9 }, 13],
-    ['few pods for a long queue where each takes many', { minimum: 1, missing: 2, queued: 200 }, {}, 3],
-    ['the maximum holds over all of them', { minimum: 3, busy: 95, missing: 40, queued: 99 }, {}, 5],
-    ['never fewer than none', { minimum: 3, busy: 120 }, {}, 0],
+    ['a queue at the threshold is small', { reserve: 3, missing: 50, queued: 50 }, {}, 50],
+    ['what is missing and the reserve for a long queue', { reserve: 13, missing: 51, queued: 51 }, {}, 64],
+    ['the threshold is a setting', { reserve: 3, missing: 10, queued: 10 }, { queueThreshold: 9 }, 13],
+    ['few pods for a long queue where each takes many', { reserve: 1, missing: 2, queued: 200 }, {}, 3],
+    ['the maximum holds over all of them', { reserve: 3, busy: 95, missing: 40, queued: 99 }, {}, 5],
+    ['never fewer than none', { reserve: 3, busy: 120 }, {}, 0],
   ])('%s', (_, pool, other, wanted) => {
-    const whole = { minimum: 0, busy: 0, missing: 0, queued: 0, ...pool };
+    const whole = { reserve: 0, busy: 0, missing: 0, queued: 0, ...pool };
     expect(wantedGenericPods(whole, { ...limits, ...other })).toBe(wanted);
   });
 });

@@ -7,8 +7,8 @@ import type { ResolvedScaling } from '../api/index.ts';
 
 /** A pool of pods that each serve one function once they are taken out of it. */
 export interface GenericPool {
-  /** The environment's pool size. */
-  readonly minimum: number;
+  /** Kept ready beside those that are needed now: the recent peak of {@link reserveOf}. */
+  readonly reserve: number;
   /** Pods that serve a function, or are being specialised. */
   readonly busy: number;
   /** Pods that the functions need now and that the pool has not given them yet. */
@@ -17,19 +17,20 @@ export interface GenericPool {
   readonly queued: number;
 }
 
-/**
- * Generic pods to have, ready or starting, of an environment: `busy` ones are counted against its maximum.
- */
+/** Idle pods to keep beside the busy ones: the pool size, or the share of all that is to be idle. */
+export function reserveOf(minimum: number, busy: number, { idlePercent }: Limits): number {
+  // A share p of all: r ≥ p·(busy + r).
+  return Math.max(minimum, Math.ceil((busy * idlePercent) / (100 - idlePercent)));
+}
+
+/** Generic pods to have, ready or starting; with the busy ones they are `maxPods` at most. */
 export function wantedGenericPods(
-  { minimum, busy, missing, queued }: GenericPool,
-  { idlePercent, queueThreshold, maxPods }: Limits,
+  { reserve, busy, missing, queued }: GenericPool,
+  { queueThreshold, maxPods }: Limits,
 ): number {
-  // Idle ones are a share of all: g ≥ p·(busy + g), where those that are missing will soon be busy.
-  const share = shareOf(busy + missing, idlePercent);
-  // A small queue is worked off by what is idle; over the threshold the reserve stays beside what the queue takes.
-  const wanted =
-    queued > queueThreshold ? missing + Math.max(minimum, share) : Math.max(minimum, share, missing);
-  return clamp(wanted, 0, maxPods - busy);
+  // A small queue may use up the reserve; beside a long one it stays.
+  const wanted = queued > queueThreshold ? missing + reserve : Math.max(missing, reserve);
+  return clamp(wanted, 0, Math.max(0, maxPods - busy));
 }
 
 /** A pool of hosts that each serve many functions and many requests at once. */
@@ -62,10 +63,6 @@ export function podsFor(requests: number, requestsPerPod: number, maxPods: numbe
 }
 
 type Limits = Pick<ResolvedScaling, 'idlePercent' | 'queueThreshold' | 'maxPods'>;
-
-function shareOf(busy: number, idlePercent: number): number {
-  return Math.ceil((busy * idlePercent) / (100 - idlePercent));
-}
 
 function clamp(value: number, low: number, high: number): number {
   return Math.max(low, Math.min(value, high));

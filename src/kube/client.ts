@@ -61,6 +61,8 @@ export interface RemoveOptions extends CallOptions {
   /** Fails with 409 where the object is another one by now. */
   readonly uid?: string;
   readonly resourceVersion?: string;
+  /** Of a pod, the longest that it takes to end. @default its own */
+  readonly gracePeriodSeconds?: number;
 }
 
 interface Call {
@@ -174,6 +176,24 @@ export class KubeClient {
     return this.#patch(type, resourcePath(type, namespace, name, 'status'), patch, options);
   }
 
+  /** Strategic merge patch of a subresource (entries of lists are matched by name), e.g. `resize` of a pod. */
+  async patchSubresource<T extends KubeObject>(
+    type: ResourceType,
+    namespace: string,
+    name: string,
+    subresource: string,
+    patch: object,
+    { signal }: CallOptions = {},
+  ): Promise<T> {
+    return this.#json<T>({
+      method: 'PATCH',
+      path: resourcePath(type, namespace, name, subresource),
+      body: patch,
+      contentType: 'application/strategic-merge-patch+json',
+      signal,
+    });
+  }
+
   /**
    * Server-side apply: makes the object, or has it hold these fields, whoever set them before. Fields that this
    * manager applied earlier and leaves out now go, unless somebody else owns them; all others stay.
@@ -230,13 +250,19 @@ export class KubeClient {
     name: string,
     options: RemoveOptions = {},
   ): Promise<void> {
-    const { propagationPolicy, uid, resourceVersion, signal } = options;
+    const { propagationPolicy, uid, resourceVersion, gracePeriodSeconds, signal } = options;
     const preconditions =
       uid === undefined && resourceVersion === undefined ? undefined : { uid, resourceVersion };
     await this.#json<unknown>({
       method: 'DELETE',
       path: resourcePath(type, namespace, name),
-      body: { kind: 'DeleteOptions', apiVersion: 'v1', propagationPolicy, preconditions },
+      body: {
+        kind: 'DeleteOptions',
+        apiVersion: 'v1',
+        propagationPolicy,
+        preconditions,
+        gracePeriodSeconds,
+      },
       signal,
     });
   }

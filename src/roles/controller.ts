@@ -16,6 +16,7 @@ import {
 import type { StrategyKey } from '../control/cluster/function-facts.ts';
 import { namedByFunctions } from '../control/cluster/host-access-sources.ts';
 import { createScaledStrategies } from '../executors/deployments/index.ts';
+import { PoolManager } from '../executors/poolmgr/index.ts';
 import { RouterLoads } from '../executors/router-loads.ts';
 import type { Strategy } from '../executors/strategy.ts';
 import { HOST_SERVICE_ACCOUNT, HostAccess, WasmHostsStrategy } from '../executors/wasm-hosts/index.ts';
@@ -190,24 +191,11 @@ async function makeStrategies(
   parts.defer(() => scaled.close());
   return {
     'wasm-hosts': new WasmHostsStrategy({ ...common, access }),
-    poolmgr: POOLS_LATER,
+    poolmgr: await PoolManager.start({ ...common, authSecret: settings.authSecret }),
     newdeploy: withHostAccess(scaled.newdeploy, access),
     container: scaled.container,
   };
 }
-
-const POOLS_LATER: Strategy = {
-  reconcile: () =>
-    Promise.resolve({
-      ready: false,
-      reason: 'EnvironmentNotServed',
-      message: 'Pools of containers are not served yet: use executor type newdeploy.',
-    }),
-  demand: () => Promise.resolve(),
-  remove: () => Promise.resolve(),
-  tick: () => Promise.resolve(),
-  close: () => Promise.resolve(),
-};
 
 /** A function's own Wasm hosts read what it names, as those of a pool do. */
 function withHostAccess(strategy: Strategy, access: HostAccess): Strategy {
