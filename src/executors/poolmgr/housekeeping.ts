@@ -50,8 +50,11 @@ export class Housekeeping {
       });
   }
 
-  async settled(): Promise<void> {
-    await this.#running;
+  /** Whether the pool's environment is gone, or going: with it go the Deployment and its pods. */
+  async isOrphan({ environment }: Pool): Promise<boolean> {
+    const { namespace = 'default', name, uid } = environment.object.metadata;
+    const found = await this.#find<Environment>(RESOURCES.environments, namespace, name);
+    return found?.metadata.uid !== uid || found?.metadata.deletionTimestamp !== undefined;
   }
 
   /** A generic pod that ends has no calls to wait for, and its place may be needed. */
@@ -118,9 +121,7 @@ export class Housekeeping {
       }
     }
     for (const [key, pool] of pools) {
-      const { namespace = 'default', name, uid } = pool.environment.object.metadata;
-      const environment = await this.#find<Environment>(RESOURCES.environments, namespace, name);
-      if (environment?.metadata.uid !== uid) {
+      if (await this.isOrphan(pool)) {
         pools.delete(key);
       } else if (pool.resourceClass !== USUAL_CLASS && !used.has(pool)) {
         pools.delete(key);

@@ -479,6 +479,34 @@ describe('the pool', () => {
 });
 
 describe('what is gone', () => {
+  it('has its pool written no more', async () => {
+    const fn = functionOn();
+    await served(1, fn);
+    const answerAll = cluster.api.intercept;
+    cluster.api.intercept = (request) =>
+      request.path.includes('/deployments/')
+        ? {
+            status: 403,
+            body: { kind: 'Status', reason: 'Forbidden', message: 'the namespace is being terminated' },
+          }
+        : answerAll?.(request);
+    const writes = (): number => cluster.api.count('PATCH', '/deployments/');
+    const before = writes();
+    await manager.demand(fn, { running: 0, queued: 9 });
+    await cluster.eventually('it was tried', () => writes() === before + 1);
+    await cluster.eventually(
+      'its environment was looked for',
+      () => cluster.api.count('GET', '/environments/') > 0,
+    );
+    // The one that was under way then may be tried again.
+    await pass(60_000);
+    await pass(60_000);
+    const settled = writes();
+    await pass(60_000);
+    await pass(60_000);
+    expect(writes()).toBe(settled);
+  });
+
   it('takes its pods along', async () => {
     await served(2);
     await manager.remove({ uid: 'uid-of-hello' });

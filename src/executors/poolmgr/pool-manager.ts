@@ -217,11 +217,14 @@ export class PoolManager implements Strategy {
     if (uid !== '' && stageOf(pod) === 'ending') queueMicrotask(() => this.#functions.get(uid)?.converge());
   }
 
-  #poolOf({ environment, resourceClass }: PoolFunction): Pool {
+  #poolOf(plan: PoolFunction): Pool {
+    return this.#ensurePool(plan.environment, this.#ownClassOf(plan));
+  }
+
+  /** The class of pods that the function takes, where they cannot be the environment's usual ones. */
+  #ownClassOf({ environment, resourceClass }: PoolFunction): ResourceClass | null {
     const uid = environment.object.metadata.uid ?? '';
-    const own =
-      resourceClass !== null && !this.#resizing.isPossible(uid, resourceClass) ? resourceClass : null;
-    return this.#ensurePool(environment, own);
+    return resourceClass === null || this.#resizing.isPossible(uid, resourceClass) ? null : resourceClass;
   }
 
   #ensurePool(environment: PoolEnvironment, resourceClass: ResourceClass | null): Pool {
@@ -287,13 +290,20 @@ export class PoolManager implements Strategy {
       const uid = pool.environment.object.metadata.uid ?? '';
       pool.scale(queued.get(uid) ?? 0);
     }
-    const written = await Promise.allSettled(pools.map((pool) => pool.sync()));
-    for (const [index, result] of written.entries()) {
-      if (result.status === 'rejected') {
-        this.#logger.warn(
-          { err: result.reason as unknown, pool: pools[index]?.name },
-          'a pool could not be written',
-        );
+    await Promise.all(pools.map((pool) => this.#syncInBackground(pool)));
+  }
+
+  /** Never rejects. A pool that cannot be written waits a while, and goes where its environment is gone. */
+  async #syncInBackground(pool: Pool): Promise<void> {
+    if (!pool.mayTry) return;
+    try {
+      await pool.sync();
+    } catch (error) {
+      this.#logger.warn({ err: error, pool: pool.name }, 'a pool could not be written');
+      try {
+        if (await this.#housekeeping.isOrphan(pool)) this.#dropPool(pool.key);
+      } catch {
+        // Asked again when it is tried again.
       }
     }
   }
@@ -307,7 +317,9 @@ export class PoolManager implements Strategy {
       if (words === known) continue;
       this.#troubles.set(key, words);
       for (const pods of this.#functions.values()) {
-        if (this.#poolOf(pods.plan) !== pool) continue;
+        const { environment } = pods.plan;
+        const ownClass = this.#ownClassOf(pods.plan)?.name ?? USUAL_CLASS;
+        if (poolKey(environment.object.metadata.uid ?? '', ownClass) !== key) continue;
         if (trouble !== undefined && pods.starting > 0) pods.warn(trouble.reason, trouble.message);
         const { namespace, name } = pods.plan.fn.resolved;
         this.#options.onChange(`${namespace}/${name}`);

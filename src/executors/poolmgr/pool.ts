@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 
-import { type KubeClient, keyOf, RESOURCES } from '../../kube/index.ts';
+import { Backoff, type KubeClient, keyOf, RESOURCES } from '../../kube/index.ts';
 import { type Trouble, troubleOf } from '../deployments/pod-troubles.ts';
 import { RecentPeak, reserveOf, wantedGenericPods } from '../pool-scaling.ts';
 import { TEMPLATE_ANNOTATION, USUAL_CLASS } from './pool-labels.ts';
@@ -14,6 +14,8 @@ import { isTakeable, poolKey, type PoolPod, stageOf } from './pool-pod.ts';
 import type { PodView } from './pod-view.ts';
 
 const FIELD_MANAGER = 'fissium-poolmgr';
+const RETRY_BASE_MS = 1000;
+const RETRY_CAP_MS = 30_000;
 
 export interface PoolOptions extends PoolObjectOptions {
   readonly client: KubeClient;
@@ -44,6 +46,8 @@ export class Pool {
   /** What is known to be on the cluster. */
   #applied: { readonly template: string; readonly replicas: number } | undefined;
   #applying: Promise<void> | undefined;
+  readonly #backoff = new Backoff(RETRY_BASE_MS, RETRY_CAP_MS);
+  #retryAtMs = 0;
 
   /** @throws FissiumError RESOURCE_INVALID where the environment's changes of the pod do not fit */
   constructor(environment: PoolEnvironment, options: PoolOptions) {
@@ -149,6 +153,11 @@ export class Pool {
     this.#isAtMaximum = missing > 0 && busy + missing > scaling.maxPods;
   }
 
+  /** Whether enough time has gone by since it could not be written. */
+  get mayTry(): boolean {
+    return this.#options.now() >= this.#retryAtMs;
+  }
+
   /** Writes the Deployment where it is not as wanted. Rejects where the API server refuses. */
   async sync(): Promise<void> {
     while (this.#applying !== undefined) await this.#applying.catch(() => undefined);
@@ -219,12 +228,15 @@ export class Pool {
   async #apply(): Promise<void> {
     const wanted = { template: this.#template, replicas: this.#replicas };
     const { metadata, spec } = this.#deployment;
+    this.#retryAtMs = this.#options.now() + this.#backoff.next();
     await this.#options.client.apply<PoolDeployment>(
       RESOURCES.deployments,
       { metadata, spec: { ...spec, replicas: wanted.replicas } } as PoolDeployment,
       { fieldManager: FIELD_MANAGER },
     );
     this.#applied = wanted;
+    this.#backoff.reset();
+    this.#retryAtMs = 0;
     this.#options.logger.debug({ pool: keyOf(this.#deployment), ...wanted }, 'pool written');
   }
 }
