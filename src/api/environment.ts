@@ -180,7 +180,11 @@ export function resolveEnvironment(environment: Environment): ResolvedEnvironmen
   const object = withoutNulls(environmentSchema, environment) as Environment;
   const { spec } = object;
   const { image } = spec.runtime;
-  const builder = { image: spec.builder?.image ?? '', command: spec.builder?.command ?? '' };
+  const builder = {
+    image: spec.builder?.image ?? '',
+    command: spec.builder?.command ?? '',
+    env: variablesOf(spec.builder?.container),
+  };
   return deepFreeze({
     ...resolvedBase(object),
     image,
@@ -199,14 +203,22 @@ export function resolveEnvironment(environment: Environment): ResolvedEnvironmen
   });
 }
 
+/** The variables of a container that have a value themselves. */
+function variablesOf(container: object | undefined): [string, string][] {
+  const { env } = (container ?? {}) as { env?: unknown };
+  if (!Array.isArray(env)) return [];
+  return env.flatMap((item: unknown): [string, string][] => {
+    if (!isObject(item)) return [];
+    const { name, value } = item;
+    return typeof name === 'string' && typeof value === 'string' ? [[name, value]] : [];
+  });
+}
+
 function notServed(spec: Environment['spec']): string[] {
   return setFields({
     'spec.runtime.image': spec.runtime.image !== WASM_IMAGE,
     'spec.runtime.container': spec.runtime.container,
     'spec.runtime.podspec': spec.runtime.podspec,
-    'spec.builder.image': spec.builder?.image,
-    'spec.builder.command': spec.builder?.command,
-    'spec.builder.container': spec.builder?.container,
     'spec.builder.podspec': spec.builder?.podspec,
     'spec.allowedFunctionsPerContainer': spec.allowedFunctionsPerContainer === 'infinite',
     'spec.allowAccessToExternalNetwork': spec.allowAccessToExternalNetwork,

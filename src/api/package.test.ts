@@ -114,9 +114,9 @@ describe('resolveEnvironment', () => {
       wasm: false,
       poolSize: 3,
       terminationGracePeriodMs: 0,
-      builder: { image: 'b', command: '' },
+      builder: { image: 'b', command: '', env: [] },
     });
-    expect(python.notServed).toEqual(['spec.runtime.image', 'spec.builder.image']);
+    expect(python.notServed).toEqual(['spec.runtime.image']);
   });
 
   it('refuses pods that reach for the node, and a runtime container under another name', () => {

@@ -269,8 +269,6 @@ export function resolvePackage(pkg: Package): ResolvedPackage {
     buildCommand: spec.buildcmd ?? '',
     buildStatus: buildStatus === '' ? 'pending' : buildStatus,
     notServed: setFields({
-      'spec.source': spec.source,
-      'spec.buildcmd': spec.buildcmd,
       'spec.deployment.oci': spec.deployment?.oci,
     }),
   });

@@ -240,7 +240,12 @@ export interface ResolvedEnvironment extends Resolved {
   /** Generic pods, or Wasm hosts, kept ready. */
   readonly poolSize: number;
   readonly scaling: ResolvedScaling;
-  readonly builder: { readonly image: string; readonly command: string } | null;
+  readonly builder: {
+    readonly image: string;
+    readonly command: string;
+    /** Of `spec.builder.container.env`, those with a value. */
+    readonly env: readonly (readonly [name: string, value: string])[];
+  } | null;
   readonly keepArchive: boolean;
   readonly terminationGracePeriodMs: number;
   /** A Kubernetes Container that changes the runtime's, as written; null where none is. */

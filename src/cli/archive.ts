@@ -8,7 +8,7 @@ import type { Package } from '../api/index.ts';
 import type { CommandContext } from './command.ts';
 import { CliError, messageOf } from './errors.ts';
 import { upload } from './storage.ts';
-import { writeZip } from '../packages/zip.ts';
+import { writeZip, type ZipEntry } from '../packages/zip.ts';
 
 /** An archive smaller than this stands in the Package itself, as Fission does it. */
 export const LITERAL_LIMIT_BYTES = 256 * 1024;
@@ -58,11 +58,7 @@ export async function filesArchive(
   const remove = async (): Promise<void> => rm(folder, { recursive: true, force: true });
   try {
     const zip = join(folder, 'archive.zip');
-    const base = commonFolder(files, root);
-    await writeZip(
-      zip,
-      files.map((file) => ({ path: file, name: relative(base, file).split(sep).join('/') })),
-    );
+    await writeZip(zip, await namedIn(patterns, root, new Set(files)));
     return await local(zip, remove);
   } catch (error) {
     await remove();
@@ -155,14 +151,44 @@ async function isFile(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isFile() === true;
 }
 
-/** Names in a zip are relative to the folder that holds all files: `root` if they are below it. */
-function commonFolder(files: readonly string[], root: string): string {
-  const absolute = resolve(root);
-  if (files.every((file) => file.startsWith(absolute + sep))) return absolute;
-  let folder = dirname(files[0] ?? absolute);
-  while (!files.every((file) => file.startsWith(folder + sep)) && folder !== dirname(folder))
-    folder = dirname(folder);
-  return folder;
+/**
+ * Names in a zip as Fission makes them: what a pattern matches lies at the top, a folder with its name around it
+ * unless it is given with a slash behind it.
+ */
+async function namedIn(
+  patterns: readonly string[],
+  root: string,
+  chosen: ReadonlySet<string>,
+): Promise<ZipEntry[]> {
+  const names = new Map<string, string>();
+  for (const pattern of patterns) {
+    for (const match of await matchesOf(pattern, root)) {
+      const base = /[/\\]$/.test(pattern) ? match : dirname(match);
+      for (const file of await matchFiles([match], root)) {
+        if (!chosen.has(file)) continue;
+        const name = relative(base, file).split(sep).join('/');
+        const other = names.get(name);
+        if (other !== undefined && other !== file) {
+          throw new CliError(`two files would be ${name} in the archive`, {
+            why: `${other} and ${file}`,
+            fix: 'name the folder that holds both',
+          });
+        }
+        names.set(name, file);
+      }
+    }
+  }
+  const entries = [...names].map(([name, path]) => ({ name, path }));
+  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** The files and folders that a pattern itself matches. */
+async function matchesOf(pattern: string, root: string): Promise<string[]> {
+  const path = isAbsolute(pattern) ? pattern : join(root, pattern);
+  if ((await stat(path).catch(() => undefined)) !== undefined) return [resolve(path)];
+  const matches: string[] = [];
+  for await (const match of glob(pattern, { cwd: root })) matches.push(resolve(root, match));
+  return matches;
 }
 
 async function local(file: string, dispose: () => Promise<void>): Promise<LocalArchive> {

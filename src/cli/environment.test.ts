@@ -20,7 +20,7 @@ test('Fission’s flags make Fission’s spec', async () => {
       '--runtime-env A=1 --builder-env B=2 --labels team=a',
   );
   expect(code).toBe(0);
-  expect(stderr).toContain('warning: --builder is not served yet');
+  expect(stderr).toContain('warning: --poolsize is not served yet');
   const { spec, metadata } = await get('node');
   expect(metadata.labels).toEqual({ team: 'a' });
   expect(spec).toEqual({
@@ -52,7 +52,7 @@ test('lists with the columns of Fission', async () => {
   expect((await cli('environment list')).stdout).toMatchInlineSnapshot(`
     "NAME   IMAGE              BUILDER_IMAGE          POOLSIZE   MINCPU   MAXCPU   MINMEMORY   MAXMEMORY   EXTNET   GRACETIME   READY   NAMESPACE
     node   fission/node-env   fission/node-builder   5          100m     200m     64Mi        128Mi       true     120         True    default
-    wasm   wasm                                                                                           false    90          True    default
+    wasm   wasm               wasm                                                                        false    90          True    default
     "
   `);
   expect((await cli('env list -o name')).stdout).toBe('environment/node\nenvironment/wasm\n');

@@ -28,8 +28,10 @@ import { saveSpec } from './spec/save.ts';
 import { waitCommand } from './wait-command.ts';
 
 const settings = {
-  builder: text('builder', 'Image that builds source packages', { notServed: 'kept', placeholder: 'image' }),
-  buildcmd: text('buildcmd', 'Build command', { notServed: 'kept', placeholder: 'command' }),
+  builder: text('builder', 'Image that builds source packages; `wasm` for what becomes WebAssembly', {
+    placeholder: 'image',
+  }),
+  buildcmd: text('buildcmd', 'Build command [default: build]', { placeholder: 'command' }),
   poolsize: integer('poolsize', 'Instances kept ready', { min: 0, notServed: 'kept' }),
   period: integer('graceperiod', 'Seconds that an ending instance may take', {
     aliases: ['period'],
@@ -43,7 +45,6 @@ const settings = {
   keeparchive: flag('keeparchive', 'Hand archives over without extracting them', { notServed: 'kept' }),
   externalnetwork: flag('externalnetwork', 'Let pods reach outside the mesh', { notServed: 'kept' }),
   builderEnv: texts('builder-env', 'Variable of the builder', {
-    notServed: 'kept',
     placeholder: 'KEY=VALUE',
   }),
   runtimeEnv: texts('runtime-env', 'Variable of the runtime', {

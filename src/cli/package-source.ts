@@ -24,13 +24,12 @@ export const sourceOptions = {
     aliases: ['source', 'src'],
     split: true,
     placeholder: 'path',
-    notServed: 'kept',
   }),
   srcchecksum: text('srcchecksum', 'SHA-256 of a source archive given as URL', { placeholder: 'hex' }),
   deploychecksum: text('deploychecksum', 'SHA-256 of code given as URL', { placeholder: 'hex' }),
   insecure: withDefault(flag('insecure', 'Take code from a URL without a checksum'), false),
   oci: text('oci', 'OCI image that holds the code', { notServed: 'kept', placeholder: 'reference' }),
-  buildcmd: text('buildcmd', 'Build command', { notServed: 'kept', placeholder: 'command' }),
+  buildcmd: text('buildcmd', 'Build command, instead of the environment’s', { placeholder: 'command' }),
 };
 
 export type SourceValues = OptionValues<typeof sourceOptions>;

@@ -92,6 +92,25 @@ test.each([
   expect(stderr).toContain(`error: ${message}`);
 });
 
-test('building from source says that it comes later', async () => {
-  expect((await cli('pkg rebuild --name a')).stderr).toContain('error: package rebuild is not served yet');
+test('rebuild needs a source', async () => {
+  await platform.write('r.wasm', testWasm('r'));
+  await cli('pkg create --name nosource --env wasm --code r.wasm');
+  const { code, stderr } = await cli('pkg rebuild --name nosource');
+  expect([code, stderr]).toEqual([1, expect.stringContaining("package 'nosource' has no source to build")]);
+});
+
+test('archives are uploaded, listed, downloaded and deleted', async () => {
+  await platform.write('up.bin', Buffer.from('uploaded'));
+  const { stdout } = await cli('archive upload --name up.bin');
+  const [, id = ''] = /^File successfully uploaded with ID: ([0-9a-f]{64})\n$/.exec(stdout) ?? [];
+  expect((await cli('ar list')).stdout).toContain(`ARCHIVES\n`);
+  expect((await cli('ar list')).stdout).toContain(id);
+  expect((await cli(`ar get-url --id ${id}`)).stdout).toBe(
+    `URL: http://storagesvc.fission/v1/archive?id=${id}\n`,
+  );
+  await cli(`ar download --id ${id} --output down.bin`);
+  expect(await readFile(join(platform.cwd, 'down.bin'), 'utf8')).toBe('uploaded');
+  expect((await cli(`ar delete --id ${id}`)).stdout).toBe(`Deleted archive with id: ${id}\n`);
+  expect((await cli(`ar download --id ${id}`)).code).toBe(1);
+  expect((await cli(`ar delete --id ${id}`)).stderr).toContain(`there is no archive ${id}`);
 });

@@ -2,18 +2,12 @@
 import { createWriteStream } from 'node:fs';
 import { resolve } from 'node:path';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { finished } from 'node:stream/promises';
 import { randomUUID } from 'node:crypto';
 import type { Environment, FissionFunction, Package } from '../api/index.ts';
 import { RESOURCES, type Cluster } from './cluster.ts';
-import {
-  defineCommand,
-  notServedCommand,
-  usageError,
-  type Command,
-  type CommandContext,
-  type Noun,
-} from './command.ts';
+import { defineCommand, usageError, type Command, type CommandContext, type Noun } from './command.ts';
 import {
   checkName,
   commonColumns,
@@ -325,6 +319,50 @@ const remove = defineCommand({
   },
 });
 
+const rebuild = defineCommand({
+  name: 'rebuild',
+  summary: 'Build a package from its source again',
+  positional: 'name',
+  options: { name: nameOption('package'), ...waitOptions },
+  async handler({ name, wait, waitTimeout }, context) {
+    const cluster = await context.connect();
+    const current = await cluster.get<Package>(RESOURCES.packages, name);
+    if (isEmptyArchive(current.spec.source)) {
+      throw new CliError(`package '${name}' has no source to build`, {
+        fix: `fissium package update --name ${name} --sourcearchive <path>`,
+      });
+    }
+    const asked = await cluster.client.patchStatus<Package>(RESOURCES.packages, cluster.namespace, name, {
+      status: { buildstatus: 'pending' },
+    });
+    if (!wait) {
+      context.out.line(
+        `Retrying build for pkg ${name}. Use "fissium pkg info --name ${name}" to view status`,
+      );
+      return;
+    }
+    await builtAgain(cluster, asked, waitTimeout);
+    const latest = await cluster.get<Package>(RESOURCES.packages, name);
+    await settle(context, cluster, latest, waitTimeout, 'built');
+    context.out.line(`Package '${name}' rebuilt`);
+  },
+});
+
+/** Waits until the platform has heard: until then the status is that of the build before. */
+async function builtAgain(cluster: Cluster, asked: Package, timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (performance.now() < deadline) {
+    const { status } = await cluster.get<Package>(RESOURCES.packages, asked.metadata.name);
+    if (status?.buildstatus !== 'pending') return;
+    if (status.conditions?.some(({ reason }) => reason === 'BuildPending') === true) return;
+    await sleep(50);
+  }
+}
+
+function isEmptyArchive(archive: Package['spec']['source']): boolean {
+  return archive === undefined || (!archive.literal && !archive.url);
+}
+
 export const pkg: Noun = {
   commands: [
     create,
@@ -335,8 +373,6 @@ export const pkg: Noun = {
     update,
     remove,
     waitCommand('package', RESOURCES.packages),
-    notServedCommand('package', 'rebuild', {
-      instead: 'building from source comes later; update the package instead',
-    }),
+    rebuild,
   ],
 };

@@ -51,6 +51,12 @@ export const ENTRIES: readonly Entry[] = [
     load: async () => (await import('./package.ts')).pkg,
   },
   {
+    name: 'archive',
+    aliases: ['ar'],
+    summary: 'Manage uploaded archives',
+    load: async () => (await import('./archive-noun.ts')).archive,
+  },
+  {
     name: 'httptrigger',
     aliases: ['route', 'ht', 'routes', 'httptriggers'],
     summary: 'Create, update and manage HTTP triggers (routes)',
@@ -113,7 +119,6 @@ export const ENTRIES: readonly Entry[] = [
   notServed('canary', 'canary-config'),
   notServed('workflow', 'wf'),
   notServed('alias'),
-  notServed('archive', 'ar'),
   notServed('topic'),
   notServed('tenant'),
   notServed('token'),

@@ -75,8 +75,10 @@ export async function waitReady(
   }
 }
 
+const UNDER_WAY = new Set(['Preparing', 'PackagePending', 'BuildPending', 'BuildRunning']);
+
 /** Whether a condition says that the platform is still at it. */
 function isUnderWay({ status, reason, message }: Condition): boolean {
-  if (status === 'Unknown' || reason === 'Preparing' || reason === 'PackagePending') return true;
+  if (status === 'Unknown' || UNDER_WAY.has(reason)) return true;
   return reason === 'FunctionNotReady' && message.endsWith('is being prepared.');
 }

@@ -119,8 +119,8 @@ describe('packages', () => {
       pkg('none', wasm(), 'nowhere'),
     );
     await platform.start();
-    await platform.ready(packages, 'source', 'SourceNotServedYet');
-    expect((await status('source'))?.buildstatus).toBe('failed');
+    await platform.ready(packages, 'source', 'NoBuilder');
+    expect((await status('source'))?.buildstatus).toBe('pending');
     await platform.ready(packages, 'py', 'Stored');
     expect((await status('py'))?.buildstatus).toBe('none');
     await platform.ready(packages, 'none', 'EnvironmentNotFound');

@@ -1,6 +1,7 @@
 /** Starts the reconcilers and says which change concerns which of them. */
 import type { Logger } from 'pino';
 
+import type { Builder } from '../builders/index.ts';
 import { EventRecorder, keyOf, type KubeClient, type KubeObject } from '../kube/index.ts';
 import { ArchiveFetcher, type ArchiveStore } from '../packages/index.ts';
 import type { ReconcilerContext } from './context.ts';
@@ -10,6 +11,8 @@ import { OwnedRoutes } from './function/owned-routes.ts';
 import { FunctionReconciler } from './function/reconciler.ts';
 import { TriggerReconciler } from './http-trigger/reconciler.ts';
 import { archivesInUse } from './package/archives-in-use.ts';
+import { PackageBuilds } from './package/builds.ts';
+import { onPackageChange } from './package/on-change.ts';
 import { PackageStates } from './package/package-states.ts';
 import { PackageReconciler } from './package/reconciler.ts';
 import type {
@@ -42,6 +45,8 @@ export interface ControlOptions {
   readonly processes?: ProcessPort;
   /** Resolves when what was changed in the tables until then is served by every listener. @default at once */
   readonly served?: () => Promise<void>;
+  /** Builds packages from source. @default they wait for another process that does */
+  readonly builder?: Builder;
   /** @default all namespaces */
   readonly namespaces?: readonly string[];
   /** @default one over the archive store */
@@ -89,7 +94,10 @@ export function startControl(options: ControlOptions): Promise<Control> {
     logger,
     now: options.now ?? (() => new Date()),
   };
-  const queues = makeQueues(options, context);
+  const { builder } = options;
+  const builds =
+    builder && new PackageBuilds({ builder, logger, onChange: (key) => queues.packages.add(key) });
+  const queues: Queues = makeQueues(options, context, builds);
   const stopListening = routes.onConflictsChanged((triggers) => {
     for (const { namespace, name } of triggers) queues.triggers.add(`${namespace}/${name}`);
   });
@@ -124,12 +132,17 @@ export function startControl(options: ControlOptions): Promise<Control> {
       stopListening();
       await Promise.all(allKinds(watched).map((kind) => kind.close()));
       await Promise.all(Object.values(queues).map((queue: WorkQueue) => queue.close()));
+      await builds?.close();
       await events.close();
     },
   });
 }
 
-function makeQueues(options: ControlOptions, context: ReconcilerContext): Queues {
+function makeQueues(
+  options: ControlOptions,
+  context: ReconcilerContext,
+  builds: PackageBuilds | undefined,
+): Queues {
   const { logger } = context;
   const { archives, preparer, host, logs, functions: table, routes } = options;
   const { watched } = context;
@@ -146,6 +159,7 @@ function makeQueues(options: ControlOptions, context: ReconcilerContext): Queues
     archives,
     preparer,
     fetcher: options.fetcher ?? new ArchiveFetcher({ archives }),
+    ...(builds === undefined ? {} : { builds }),
   });
   const functions = new FunctionReconciler({
     context,
@@ -201,7 +215,7 @@ function dispatchChanges(watched: Watched, queues: Queues): void {
     for (const pkg of watched.packages.byIndex('environment', key)) queues.packages.add(keyOf(pkg));
     for (const fn of watched.functions.byIndex('environment', key)) queues.functions.add(keyOf(fn));
   });
-  onSpecChange(watched.packages, (pkg) => queues.packages.add(keyOf(pkg)));
+  onPackageChange(watched.packages, (pkg) => queues.packages.add(keyOf(pkg)));
   onSpecChange(watched.functions, (fn) => queues.functions.add(keyOf(fn)));
   onSpecChange(watched.triggers, (trigger, change) => {
     const key = keyOf(trigger);

@@ -13,7 +13,8 @@ export async function ensureDefaults(client: KubeClient): Promise<void> {
     apiVersion: API_VERSION,
     kind: 'Environment',
     metadata: { namespace: 'default', name: 'wasm' },
-    spec: { version: 3, runtime: { image: 'wasm' } },
+    // The source says which language it is in: with a builder at hand, a folder of source is enough.
+    spec: { version: 3, runtime: { image: 'wasm' }, builder: { image: 'wasm', command: 'build' } },
   };
   try {
     await client.create(RESOURCES.environments, environment);

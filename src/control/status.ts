@@ -27,6 +27,8 @@ export interface Statuses {
     object: WithStatus<S>,
     change: (status: S | undefined) => S,
   ): Promise<StatusChange<S>>;
+  /** The object with the status that was written last, where the watch is behind. */
+  latest<S extends object, T extends WithStatus<S>>(object: T): T;
 }
 
 const ATTEMPTS = 6;
@@ -83,6 +85,10 @@ export class StatusWriter implements Statuses {
       }
       if (current.metadata.uid !== uid) return { changed: false, before, after: undefined };
     }
+  }
+
+  latest<S extends object, T extends WithStatus<S>>(object: T): T {
+    return { ...object, status: this.#newest<S>(object).status };
   }
 
   /** The object with the status that we wrote last, if that is newer than what the watch brought. */

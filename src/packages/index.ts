@@ -1,4 +1,5 @@
 export { ARCHIVE_LIMIT_BYTES, ArchiveStore, type PutOptions, type StoredArchive } from './archives.ts';
+export { packArtifact } from './artifact.ts';
 export { extractArchive, type ExtractOptions } from './extract.ts';
 export { ArchiveFetcher, type ArchiveFetcherOptions, archiveUrl, pinNameOf } from './fetcher.ts';
 export {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { WasmHost } from '../../runtimes/wasm/host.ts';
 import { Preparer } from '../../runtimes/wasm/prepare/index.ts';
+import { LocalBuilder } from '../builders/index.ts';
 import { startApiServerThread } from '../apiserver/index.ts';
 import { ensureDefaults, startControl } from '../control/index.ts';
 import { ProcessExecutor } from '../executors/process/index.ts';
@@ -115,6 +116,12 @@ export async function up(options: UpOptions): Promise<void> {
   let ready = false;
   const calls = createCallServices({ functions, counts, slotOf: router.slots.of, metrics, logs, logger });
   parts.defer(() => calls.close());
+  const builder = new LocalBuilder({
+    folder: join(dataDir.path, 'builds'),
+    cacheFolder: join(dataDir.path, 'build-cache'),
+    archives,
+    logger,
+  });
   // What reconciles is stopped only after the last request has been answered.
   const control = await startControl({
     client,
@@ -123,6 +130,7 @@ export async function up(options: UpOptions): Promise<void> {
     host,
     preparer,
     processes,
+    builder,
     archives,
     logs,
     logger,

@@ -1,6 +1,7 @@
 /** What the controller that leads does: reconciles every kind, and gives strategies their turn each second. */
 import type { Logger } from 'pino';
 
+import type { Builder } from '../../builders/index.ts';
 import type { RouterLoads } from '../../executors/router-loads.ts';
 import type { Strategy } from '../../executors/strategy.ts';
 import { EventRecorder, type Events, type KubeClient, type KubeObject, keyOf } from '../../kube/index.ts';
@@ -11,6 +12,8 @@ import type { ReconcilerContext } from '../context.ts';
 import { EnvironmentReconciler } from '../environment/reconciler.ts';
 import { OwnedRoutes } from '../function/owned-routes.ts';
 import { TriggerReconciler } from '../http-trigger/reconciler.ts';
+import { PackageBuilds } from '../package/builds.ts';
+import { onPackageChange } from '../package/on-change.ts';
 import { PackageStates } from '../package/package-states.ts';
 import { PackageReconciler } from '../package/reconciler.ts';
 import { Patience } from '../patience.ts';
@@ -41,6 +44,8 @@ export interface ClusterControlOptions {
   readonly fetcher: ArchiveFetcher;
   readonly preparer: PreparerPort;
   readonly loads: RouterLoads;
+  /** Builds packages from source. @default they wait for one */
+  readonly builder?: Builder;
   /** Each is closed with the control. */
   readonly makeStrategies: (context: StrategyContext) => Promise<Readonly<Record<StrategyKey, Strategy>>>;
 }
@@ -97,7 +102,14 @@ export async function startClusterControl(options: ClusterControlOptions): Promi
     },
     again: (key) => functions.add(key),
   });
-  const packageReconciler = new PackageReconciler({ ...options, context, states });
+  const { builder } = options;
+  const builds = builder && new PackageBuilds({ builder, logger, onChange: (key) => packages.add(key) });
+  const packageReconciler = new PackageReconciler({
+    ...options,
+    context,
+    states,
+    ...(builds === undefined ? {} : { builds }),
+  });
   const environmentReconciler = new EnvironmentReconciler(context, 'pods');
   const triggerReconciler = new TriggerReconciler({
     context,
@@ -138,7 +150,7 @@ export async function startClusterControl(options: ClusterControlOptions): Promi
       for (const pkg of watched.packages.byIndex('environment', key)) packages.add(keyOf(pkg));
       for (const fn of watched.functions.byIndex('environment', key)) functions.add(keyOf(fn));
     });
-    onSpecChange(watched.packages, (pkg) => packages.add(keyOf(pkg)));
+    onPackageChange(watched.packages, (pkg) => packages.add(keyOf(pkg)));
     onSpecChange(watched.functions, (fn) => functions.add(keyOf(fn)));
     onSpecChange(watched.triggers, (trigger, change) => {
       const key = keyOf(trigger);
@@ -201,6 +213,7 @@ export async function startClusterControl(options: ClusterControlOptions): Promi
       functionReconciler.close();
       await Promise.all(allKinds(watched).map((kind) => kind.close()));
       await Promise.all(queues.map((each) => each.close()));
+      await builds?.close();
       await Promise.all(Object.values(strategies).map((strategy) => strategy.close()));
       await events.close();
     },

@@ -6,12 +6,15 @@ const FINAL: Partial<Record<ErrorCode, string>> = {
   BODY_TOO_LARGE: 'ArchiveTooLarge',
   PACKAGE_REFUSED: 'PackageRefused',
   PREPARE_TIMEOUT: 'PrepareTimeout',
+  BUILD_FAILED: 'BuildFailed',
 };
 /** Failures that may pass: tried again, later and later. */
 const PASSING: Partial<Record<ErrorCode, string>> = {
   ARCHIVE_NOT_FOUND: 'ArchiveNotFound',
   ARCHIVE_UNREACHABLE: 'ArchiveUnreachable',
   STORAGE_FULL: 'StorageFull',
+  STORAGE_UNREACHABLE: 'StorageUnreachable',
+  BUILDER_UNREACHABLE: 'BuilderUnreachable',
   THREAD_LOST: 'PlatformError',
   INTERNAL: 'PlatformError',
 };

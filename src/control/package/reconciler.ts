@@ -3,8 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 
 import { type Archive, type Package, resolvePackage } from '../../api/index.ts';
+import { BuildError, type BuildRequest, type BuildResult } from '../../builders/index.ts';
 import { FissiumError } from '../../errors.ts';
-import { isNotFound, RESOURCES } from '../../kube/index.ts';
+import { isNotFound, keyOf, RESOURCES } from '../../kube/index.ts';
 import {
   type ArchiveFetcher,
   type ArchiveStore,
@@ -18,7 +19,17 @@ import type { ReconcilerContext } from '../context.ts';
 import { lookUp } from '../look-up.ts';
 import type { GuestFileSet, PreparerPort } from '../ports.ts';
 import { environmentOf } from '../resolutions.ts';
+import { findCondition } from '../status.ts';
 import { pinOf } from './archives-in-use.ts';
+import {
+  BUILT_FROM,
+  buildKeyOf,
+  buildStateOf,
+  hasBuildFailed,
+  isBuilt,
+  isRebuildAsked,
+} from './build-state.ts';
+import type { PackageBuilds } from './builds.ts';
 import { failureReason, isFinal } from './failures.ts';
 import type { PackageStates, PreparedWasm, ReadyPackage } from './package-states.ts';
 import { planPackage } from './plan.ts';
@@ -31,6 +42,8 @@ export interface PackageReconcilerParts {
   readonly archives: ArchiveStore;
   readonly fetcher: ArchiveFetcher;
   readonly preparer: PreparerPort;
+  /** Builds sources. @default another process does */
+  readonly builds?: PackageBuilds;
 }
 
 /** Preparing that takes longer than this is written into the status. */
@@ -54,13 +67,21 @@ export class PackageReconciler {
     const pkg = context.watched.packages.getByKey(key);
     if (pkg === undefined || pkg.metadata.deletionTimestamp !== undefined) {
       states.delete(key);
+      this.#parts.builds?.forget(key);
       return;
     }
     const view = viewOf(pkg);
     const named = view.ok ? view.value.environment : undefined;
     const environment = named && (await lookUp(context.client, context.watched.environments, named));
-    const plan = planPackage(view, environment && environmentOf(environment));
+    const buildState = view.ok ? buildStateOf(this.#latest(pkg), view.value) : 'none';
+    const plan = planPackage(view, environment && environmentOf(environment), buildState);
+    if (plan.kind !== 'build') this.#parts.builds?.forget(key);
+    if (buildState === 'given' && view.ok && this.#parts.builds !== undefined) {
+      await this.#remember(pkg, { [BUILT_FROM]: buildKeyOf(view.value) });
+    }
     switch (plan.kind) {
+      case 'build':
+        return this.#build(pkg, plan.environment, signal);
       case 'store':
         states.set(pkg, { phase: 'stored', fetch: this.#fetcherFor(pkg, plan.archive) });
         return this.#write(pkg, { kind: 'stored', buildStatus: plan.buildStatus });
@@ -75,6 +96,109 @@ export class PackageReconciler {
       case 'prepare':
         return this.#prepare(pkg, plan.archive, signal);
     }
+  }
+
+  /**
+   * Has the source built, and takes the result over as the deployment: the next generation is that of the result.
+   * What is deployed serves meanwhile.
+   */
+  async #build(pkg: Package, environment: BuildRequest['environment'], signal: AbortSignal): Promise<void> {
+    const { builds, states } = this.#parts;
+    const view = viewOf(pkg);
+    states.set(pkg, { phase: 'pending' });
+    // Another process builds it; its result comes by the watch.
+    if (builds === undefined || !view.ok) return;
+    const current = this.#latest(pkg);
+    const failed = hasBuildFailed(current) && !isRebuildAsked(current);
+    if (failed) {
+      const message = findCondition(current.status, 'Ready')?.message ?? 'The build failed.';
+      states.set(pkg, { phase: 'failed', error: new FissiumError('BUILD_FAILED', message) });
+      return;
+    }
+    const key = keyOf(pkg);
+    const { namespace = '', name, uid = '' } = pkg.metadata;
+    const { source, sourceLiteralDigest, buildCommand } = view.value;
+    const progress = builds.of(key, buildKeyOf(view.value), {
+      namespace,
+      name,
+      uid,
+      environment,
+      command: buildCommand === '' ? environment.builder.command : buildCommand,
+      source: () => this.#fetch(pkg, source ?? { type: 'literal' }, undefined, 'source', sourceLiteralDigest),
+    });
+    switch (progress.phase) {
+      case 'queued':
+        return this.#write(pkg, { kind: 'building', phase: 'pending' });
+      case 'running':
+        return this.#write(pkg, { kind: 'building', phase: 'running' });
+      case 'succeeded':
+        return this.#takeOver(pkg, buildKeyOf(view.value), progress.result, signal);
+      case 'failed':
+        return this.#buildFailed(pkg, progress.error);
+    }
+  }
+
+  async #takeOver(
+    pkg: Package,
+    buildKey: string,
+    { url, digest, log }: BuildResult,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { context, builds } = this.#parts;
+    const { namespace, name, uid, generation } = pkg.metadata;
+    const fresh = await context.client.get<Package>(RESOURCES.packages, namespace, name);
+    // The watch brings what it is now.
+    if (fresh.metadata.uid !== uid || fresh.metadata.generation !== generation) return;
+    // The log first: behind the new deployment there is nobody who has it.
+    await this.#write(pkg, { kind: 'building', phase: 'running', log });
+    context.events.recordEvent(RESOURCES.packages, pkg, 'Normal', 'BuildSucceeded', 'The source was built.');
+    const { deployment } = fresh.spec;
+    const isSame = deployment?.url === url && deployment.checksum?.sum === digest;
+    if (isSame && fresh.metadata.annotations?.[BUILT_FROM] === buildKey) {
+      // Built again, to the same: nothing changes that the watch could bring.
+      builds?.forget(keyOf(pkg));
+      return this.reconcile(keyOf(pkg), signal);
+    }
+    await context.client.patchMerge<Package>(RESOURCES.packages, namespace, name, {
+      metadata: { uid, annotations: { [BUILT_FROM]: buildKey } },
+      spec: {
+        deployment: {
+          type: 'url',
+          url,
+          checksum: { type: 'sha256', sum: digest },
+          literal: null,
+          oci: null,
+        },
+      },
+    });
+  }
+
+  async #buildFailed(pkg: Package, thrown: Error): Promise<void> {
+    const { builds, states } = this.#parts;
+    const error =
+      thrown instanceof FissiumError && failureReason(thrown) !== undefined
+        ? thrown
+        : new FissiumError('INTERNAL', thrown.message, { cause: thrown });
+    states.set(pkg, { phase: 'failed', error });
+    const log = thrown instanceof BuildError ? thrown.log : `${error.message}\n`;
+    const reason = failureReason(error) ?? 'PlatformError';
+    await this.#write(pkg, { kind: 'buildFailed', reason, error, log });
+    builds?.forget(keyOf(pkg));
+    // Built again later, and later.
+    if (!isFinal(error)) throw error;
+  }
+
+  /** Annotations of the platform's own. */
+  async #remember(pkg: Package, annotations: Readonly<Record<string, string>>): Promise<void> {
+    const { namespace, name, uid } = pkg.metadata;
+    await this.#parts.context.client.patchMerge<Package>(RESOURCES.packages, namespace, name, {
+      metadata: { uid, annotations },
+    });
+  }
+
+  /** The package with the status that was written last: the watch may be behind. */
+  #latest(pkg: Package): Package {
+    return this.#parts.context.statuses.latest<PackageStatus, Package>(pkg);
   }
 
   async #prepare(pkg: Package, archive: Archive, signal: AbortSignal): Promise<void> {
@@ -132,22 +256,26 @@ export class PackageReconciler {
   }
 
   /** The archive in the store. A literal that is not there yet is read from the API, as it is not kept in memory. */
-  async #fetch(pkg: Package, archive: Archive, signal: AbortSignal | undefined): Promise<StoredArchive> {
+  async #fetch(
+    pkg: Package,
+    archive: Archive,
+    signal: AbortSignal | undefined,
+    which: 'deployment' | 'source' = 'deployment',
+    literalDigest = literalDigestOf(pkg),
+  ): Promise<StoredArchive> {
     const { archives, fetcher, context } = this.#parts;
     const { namespace, name, uid, generation } = pkg.metadata;
     const pin = pinOf(pkg);
     if (archive.type !== 'literal') return fetcher.fetch(archive, pin, signal);
-    const view = viewOf(pkg);
-    const digest = view.ok ? view.value.literalDigest : null;
-    const stored = digest === null ? undefined : await archives.findIntact(digest);
+    const stored = literalDigest === null ? undefined : await archives.findIntact(literalDigest);
     if (stored !== undefined) return stored;
     try {
       const full = await context.client.get<Package>(RESOURCES.packages, namespace, name);
-      const { deployment } = resolvePackage(full);
-      if (full.metadata.uid !== uid || full.metadata.generation !== generation || deployment === null) {
+      const wanted = resolvePackage(full)[which];
+      if (full.metadata.uid !== uid || full.metadata.generation !== generation || wanted === null) {
         throw new Error('the package changed meanwhile');
       }
-      return await fetcher.fetch(deployment, pin, signal);
+      return await fetcher.fetch(wanted, pin, signal);
     } catch (error) {
       if (isNotFound(error)) throw new Error('the package was deleted meanwhile', { cause: error });
       throw error;
@@ -203,16 +331,27 @@ export class PackageReconciler {
   async #write(pkg: Package, outcome: PackageOutcome): Promise<void> {
     const { statuses, events, now } = this.#parts.context;
     const view = viewOf(pkg);
+    const isBuiltHere = view.ok && isBuilt(this.#latest(pkg), view.value);
     const change = await statuses.write<PackageStatus>(RESOURCES.packages, pkg, (before) =>
       packageStatus(before, {
         outcome,
         generation: pkg.metadata.generation ?? 0,
         notServed: view.ok ? view.value.notServed : [],
         now: now(),
+        built: outcome.kind !== 'building' && outcome.kind !== 'buildFailed' && isBuiltHere,
       }),
     );
-    if (outcome.kind !== 'running') announce(events, RESOURCES.packages, pkg, change);
+    if (outcome.kind === 'building') {
+      if (change.changed && outcome.phase === 'running' && outcome.log === undefined) {
+        events.recordEvent(RESOURCES.packages, pkg, 'Normal', 'BuildRunning', 'The source is being built.');
+      }
+    } else if (outcome.kind !== 'running') announce(events, RESOURCES.packages, pkg, change);
   }
+}
+
+function literalDigestOf(pkg: Package): string | null {
+  const view = viewOf(pkg);
+  return view.ok ? view.value.literalDigest : null;
 }
 
 /** Calls `make` at the first call, and again after a failure; in between, and at once, all get the same. */

@@ -1,7 +1,8 @@
 import type { Package } from '../../api/index.ts';
 import type { FissiumError } from '../../errors.ts';
-import { withConditions } from '../conditions.ts';
+import { type ConditionsInput, withConditions } from '../conditions.ts';
 import { findCondition, timestamp } from '../status.ts';
+import { isFinal } from './failures.ts';
 import type { PreparedWasm } from './package-states.ts';
 
 export type PackageStatus = NonNullable<Package['status']>;
@@ -9,6 +10,14 @@ export type PackageStatus = NonNullable<Package['status']>;
 /** What a package's status is to say. */
 export type PackageOutcome =
   | { readonly kind: 'running' }
+  /** The source is being built, or waits for its turn; `log` where it has ended and the result is being taken over. */
+  | { readonly kind: 'building'; readonly phase: 'pending' | 'running'; readonly log?: string }
+  | {
+      readonly kind: 'buildFailed';
+      readonly reason: string;
+      readonly error: FissiumError;
+      readonly log: string;
+    }
   | {
       readonly kind: 'succeeded';
       readonly archiveDigest: string;
@@ -26,11 +35,14 @@ export function packageStatus(
     generation,
     notServed,
     now,
+    built,
   }: {
     readonly outcome: PackageOutcome;
     readonly generation: number;
     readonly notServed: readonly string[];
     readonly now: Date;
+    /** Whether the deployment was built here: then the build's log stays. */
+    readonly built: boolean;
   },
 ): PackageStatus {
   const fields = describe(outcome);
@@ -49,10 +61,11 @@ export function packageStatus(
             reason: fields.reason,
             message: fields.message,
           },
+      buildCondition(outcome, built),
     ],
   });
   after.buildstatus = fields.buildStatus;
-  after.buildlog = fields.buildLog;
+  after.buildlog = built ? withPrepareLog(before?.buildlog ?? '', fields.buildLog) : fields.buildLog;
   if (outcome.kind === 'succeeded') after.contentHash = outcome.archiveDigest;
   const isNews =
     before?.buildstatus !== after.buildstatus ||
@@ -60,6 +73,32 @@ export function packageStatus(
     before?.observedGeneration !== after.observedGeneration;
   if (isNews || before?.lastUpdateTimestamp === undefined) after.lastUpdateTimestamp = timestamp(now);
   return after;
+}
+
+/** Fission's condition of a package's build. */
+function buildCondition(
+  outcome: PackageOutcome,
+  built: boolean,
+): NonNullable<ConditionsInput['others']>[number] {
+  const type = 'BuildSucceeded';
+  if (outcome.kind === 'building' && outcome.log === undefined) {
+    const reason = outcome.phase === 'pending' ? 'BuildPending' : 'BuildRunning';
+    return { type, status: 'Unknown', reason, message: describe(outcome).message };
+  }
+  if (outcome.kind === 'buildFailed') {
+    return { type, status: 'False', reason: outcome.reason, message: outcome.error.message };
+  }
+  if (!built && outcome.kind !== 'building') return { remove: type };
+  return { type, status: 'True', reason: 'BuildSucceeded', message: 'The source was built.' };
+}
+
+const PREPARE_MARK = '--- what was built ---\n';
+
+/** The build's own log, and behind it, once, what became of its result. */
+function withPrepareLog(before: string, said: string): string {
+  const [own = ''] = before.split(PREPARE_MARK, 1);
+  if (said === '') return own;
+  return `${own}${own === '' || own.endsWith('\n') ? '' : '\n'}${PREPARE_MARK}${said}\n`;
 }
 
 /** Whether the status already tells how this generation ended: then a restart need not say `running` again. */
@@ -91,6 +130,26 @@ function describe(outcome: PackageOutcome): Fields {
         reason: 'Preparing',
         message: 'The archive is fetched, checked and prepared.',
         prepared: false,
+      };
+    case 'building': {
+      const isRunning = outcome.phase === 'running';
+      return {
+        buildStatus: outcome.phase,
+        buildLog: outcome.log ?? '',
+        ready: false,
+        reason: isRunning ? 'BuildRunning' : 'BuildPending',
+        message: isRunning ? 'The source is being built.' : 'The source waits for its turn to be built.',
+        prepared: null,
+      };
+    }
+    case 'buildFailed':
+      return {
+        buildStatus: isFinal(outcome.error) ? 'failed' : 'pending',
+        buildLog: outcome.log,
+        ready: false,
+        reason: outcome.reason,
+        message: outcome.error.message,
+        prepared: null,
       };
     case 'succeeded': {
       const { prepared, note } = outcome;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 
 import type { Condition, Environment, FissionFunction, HttpTrigger, Package } from '../../api/index.ts';
+import type { Builder } from '../../builders/index.ts';
 import { FissiumError } from '../../errors.ts';
 import {
   isNotFound,
@@ -79,13 +80,15 @@ export class TestPlatform {
   readonly preparer = new CountingPreparer();
   readonly functions = new FunctionTable();
   readonly routes = new RouteTable();
-  readonly #folder: string;
+  /** Builds packages where it is set before the start. */
+  builder: Builder | undefined;
+  readonly folder: string;
   #control: Control | undefined;
 
   private constructor(api: SmallApi, folder: string, archives: ArchiveStore) {
     this.api = api;
     this.client = api.client();
-    this.#folder = folder;
+    this.folder = folder;
     this.archives = archives;
   }
 
@@ -99,9 +102,9 @@ export class TestPlatform {
   }
 
   async start(namespaces?: string[]): Promise<Control> {
-    const { client, functions, routes, host, preparer, archives } = this;
+    const { client, functions, routes, host, preparer, archives, builder } = this;
     const logger = pino({ level: 'silent' });
-    const options = { client, functions, routes, host, preparer, archives, logger };
+    const options = { client, functions, routes, host, preparer, archives, logger, builder };
     this.#control = await startControl(namespaces === undefined ? options : { ...options, namespaces });
     return this.#control;
   }
@@ -116,7 +119,7 @@ export class TestPlatform {
     await this.stop();
     this.client.close();
     await this.api.close();
-    await rm(this.#folder, { recursive: true, force: true });
+    await rm(this.folder, { recursive: true, force: true });
   }
 
   async create(

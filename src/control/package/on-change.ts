@@ -1,0 +1,14 @@
+import type { Package } from '../../api/index.ts';
+import { onSpecChange } from '../spec-change.ts';
+import type { WatchedKind } from '../watched.ts';
+import { isRebuildAsked } from './build-state.ts';
+
+/** Changes that matter to the package reconciler: of the spec, and of a status that asks for another build. */
+export function onPackageChange(packages: WatchedKind<Package>, listener: (pkg: Package) => void): void {
+  onSpecChange(packages, listener);
+  packages.onChange({
+    update: (pkg, before) => {
+      if (isRebuildAsked(pkg) && !isRebuildAsked(before)) listener(pkg);
+    },
+  });
+}
