@@ -3,7 +3,7 @@
  * make these requests, the fetcher reads them.
  */
 import { RequestError } from './request-error.ts';
-import type { FissionFunction } from '../api/index.ts';
+import type { FissionFunction, Package } from '../api/index.ts';
 
 /** Which archive is wanted: the package's source, its deployment, or a URL. */
 export const FETCH_TYPES = { source: 0, deployment: 1, url: 2 } as const;
@@ -15,12 +15,18 @@ export interface ObjectReference {
   readonly mountPath?: string;
 }
 
+export type Archive = NonNullable<Package['spec']['deployment']>;
 type EnvVars = NonNullable<FissionFunction['spec']['env']>;
 type EnvFrom = NonNullable<FissionFunction['spec']['envFrom']>;
 
 export interface FetchRequest {
   readonly fetchType: number;
   readonly package: { readonly namespace: string; readonly name: string; readonly resourceVersion?: string };
+  /**
+   * Ours: the archive itself, as the Package's spec has it. Then the package is not read, and a fetcher that is given
+   * no secrets and config maps needs no access to the API.
+   */
+  readonly archive?: Archive;
   /** Where `fetchType` is that of a URL. */
   readonly url?: string;
   /** Name in the shared volume. */
@@ -87,6 +93,9 @@ export function readFetchRequest(value: unknown, at = 'the body'): FetchRequest 
       name: textOf(pkg, 'name', `${at}: package`),
       resourceVersion: textOf(pkg, 'resourceVersion', `${at}: package`),
     },
+    ...(request['archive'] === undefined
+      ? {}
+      : { archive: objectOf(request['archive'], `${at}: archive`) as Archive }),
     filename: textOf(request, 'filename', at),
     url: textOf(request, 'url', at),
     secretList: listOf(request['secretList'], `${at}: secretList`),

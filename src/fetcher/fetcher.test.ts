@@ -71,7 +71,7 @@ beforeEach(async () => {
   });
   storageUrl = await listen(createServer((request, response) => void handler(request, response)));
   const fetcher = new Fetcher({
-    client,
+    client: () => Promise.resolve(client),
     logger,
     sharedFolder: shared,
     secretFolder: join(folder, 'secrets'),
@@ -142,6 +142,13 @@ describe('/specialize', () => {
     expect(await readFile(join(shared, 'deployarchive'), 'utf8')).toBe('module.exports = 1');
     expect(loads.map(({ path }) => path)).toEqual(['/v2/specialize']);
     expect(JSON.parse(loads[0]?.body ?? '')).toEqual(loadRequest());
+  });
+
+  it('needs no API where the request brings the archive along', async () => {
+    await api.close();
+    const archive = literal('from the request');
+    expect((await specialize({ archive })).status).toBe(200);
+    expect(await readFile(join(shared, 'deployarchive'), 'utf8')).toBe('from the request');
   });
 
   it('calls environments of version 1 without a body', async () => {
@@ -345,7 +352,7 @@ describe('/upload', () => {
 describe('a fetcher of an installation with a secret', () => {
   it('takes signed requests only, and its health is asked without', async () => {
     const fetcher = new Fetcher({
-      client,
+      client: () => Promise.resolve(client),
       logger,
       sharedFolder: shared,
       secretFolder: join(folder, 'secrets'),

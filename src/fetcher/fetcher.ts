@@ -12,6 +12,7 @@ import { RESOURCES } from '../kube/resources.ts';
 import { ARCHIVE_LIMIT_BYTES, type SpooledArchive, spoolArchive } from '../packages/archives.ts';
 import { extractArchive } from '../packages/extract.ts';
 import {
+  type Archive,
   FETCH_TYPES,
   type FetchRequest,
   type SpecializeRequest,
@@ -27,7 +28,8 @@ import { loadInto } from './specialize.ts';
 import { uploadArtifact } from './upload.ts';
 
 export interface FetcherOptions {
-  readonly client: KubeClient;
+  /** Asked for when something of the API is needed for the first time. */
+  readonly client: () => Promise<KubeClient>;
   readonly logger: Logger;
   /** Shared with the runtime or the builder. */
   readonly sharedFolder: string;
@@ -40,8 +42,6 @@ export interface FetcherOptions {
 
 /** In the shared folder, so that what is complete is renamed into its place. */
 const SPOOL = '.fissium-fetcher';
-
-type Archive = NonNullable<Package['spec']['deployment']>;
 
 export class Fetcher {
   readonly #options: FetcherOptions;
@@ -126,9 +126,10 @@ export class Fetcher {
 
   async #archiveOf(request: FetchRequest, signal: AbortSignal): Promise<Archive> {
     if (request.fetchType === FETCH_TYPES.url) return { url: request.url ?? '' };
+    if (request.archive !== undefined && hasContent(request.archive)) return request.archive;
     const { namespace, name } = request.package;
-    const read = (): Promise<Package> =>
-      this.#options.client.get<Package>(RESOURCES.packages, namespace, name, { signal });
+    const read = async (): Promise<Package> =>
+      (await this.#options.client()).get<Package>(RESOURCES.packages, namespace, name, { signal });
     // One that was just made may not be there for every replica of the API server.
     const soon = (): Promise<Package> => withRetries(read, isNotFound, signal, SHORT_WAITS_MS);
     const pkg = await withRetries(soon, mayPass, signal).catch((error: unknown) => {
@@ -137,9 +138,7 @@ export class Fetcher {
     });
     const isSource = request.fetchType === FETCH_TYPES.source;
     const archive = isSource ? pkg.spec.source : pkg.spec.deployment;
-    const hasOne =
-      (archive?.literal ?? '') !== '' || (archive?.url ?? '') !== '' || archive?.oci !== undefined;
-    if (archive !== undefined && hasOne) return archive;
+    if (archive !== undefined && hasContent(archive)) return archive;
     const status = pkg.status?.buildstatus ?? 'pending';
     throw new RequestError(
       500,
@@ -173,6 +172,10 @@ export class Fetcher {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     return folder;
   }
+}
+
+function hasContent({ literal = '', url = '', oci }: Archive): boolean {
+  return literal !== '' || url !== '' || oci !== undefined;
 }
 
 async function isThere(path: string): Promise<boolean> {

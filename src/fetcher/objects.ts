@@ -16,12 +16,12 @@ const FOLDER_MODE = 0o755;
 const FILE_MODE = 0o644;
 
 export class FunctionObjects {
-  readonly #client: KubeClient;
+  readonly #client: () => Promise<KubeClient>;
   readonly #secrets = new Map<string, Promise<Secret | undefined>>();
   readonly #configMaps = new Map<string, Promise<ConfigMap | undefined>>();
 
   /** For one request: what is read twice is asked for once. */
-  constructor(client: KubeClient) {
+  constructor(client: () => Promise<KubeClient>) {
     this.#client = client;
   }
 
@@ -67,14 +67,14 @@ export class FunctionObjects {
   }
 
   #secret({ namespace, name }: ObjectReference): Promise<Secret | undefined> {
-    return remembered(this.#secrets, objectKey(namespace, name), () =>
-      this.#client.get<Secret>(RESOURCES.secrets, namespace, name),
+    return remembered(this.#secrets, objectKey(namespace, name), async () =>
+      (await this.#client()).get<Secret>(RESOURCES.secrets, namespace, name),
     );
   }
 
   #configMap({ namespace, name }: ObjectReference): Promise<ConfigMap | undefined> {
-    return remembered(this.#configMaps, objectKey(namespace, name), () =>
-      this.#client.get<ConfigMap>(RESOURCES.configmaps, namespace, name),
+    return remembered(this.#configMaps, objectKey(namespace, name), async () =>
+      (await this.#client()).get<ConfigMap>(RESOURCES.configmaps, namespace, name),
     );
   }
 }

@@ -121,8 +121,13 @@ async function serve(options: FetcherArguments, env: Env, logger: pino.Logger): 
   const { sharedFolder, secretFolder, configFolder, specialize } = options;
   for (const folder of [sharedFolder, secretFolder, configFolder]) mkdirSync(folder, { recursive: true });
   await using parts = new AsyncDisposableStack();
-  const client = new KubeClient(await loadKubeConfig(undefined, { env }), { userAgent: 'fissium-fetcher' });
-  parts.defer(() => client.close());
+  // A pod whose requests bring everything along has no account to read the API with.
+  let connected: Promise<KubeClient> | null = null;
+  const client = (): Promise<KubeClient> => {
+    connected ??= connect(env);
+    return connected;
+  };
+  parts.defer(async () => (await connected?.catch(() => null))?.close());
   const signer = storageSigner(env, namespaceOfPod(env));
   const worker = new Fetcher({ ...options, client, logger, signer });
   let ready = specialize === null;
@@ -144,6 +149,10 @@ async function serve(options: FetcherArguments, env: Env, logger: pino.Logger): 
   }
   await stopped;
   return 0;
+}
+
+async function connect(env: Env): Promise<KubeClient> {
+  return new KubeClient(await loadKubeConfig(undefined, { env }), { userAgent: 'fissium-fetcher' });
 }
 
 /** What may pass is tried for ever: the pod is not ready meanwhile, and the log says why. */
