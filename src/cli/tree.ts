@@ -26,6 +26,13 @@ export const ENTRIES: readonly Entry[] = [
     load: async () => (await import('./up.ts')).up,
   },
   {
+    name: 'builder',
+    aliases: [],
+    summary: 'Start the server of a builder image in this process',
+    hidden: true,
+    load: async () => (await import('./builder-role.ts')).builderRole,
+  },
+  {
     name: 'storage',
     aliases: [],
     summary: 'Start the storage service in this process',
