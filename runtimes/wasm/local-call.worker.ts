@@ -18,6 +18,13 @@ import { BODY_WINDOW_BYTES } from './protocol.ts';
 /** An answer that is not whole by now is streamed. */
 const WHOLE_BYTES = 64 * 1024;
 
+/**
+ * A chunk takes a hundred bytes beside its own. Of those under this size only so many wait for a slow reader; what the
+ * guest writes further is kept together until the reader has caught up.
+ */
+const SMALL_BYTES = 256;
+const SMALL_CHUNKS = 512;
+
 const NO_TRAILERS: HeaderList = [];
 
 type Log = (stream: 'stdout' | 'stderr', lines: readonly string[]) => void;
@@ -87,9 +94,11 @@ class LocalRequest implements GuestRequest {
 }
 
 /** An answer's body that is longer, or slower, than what can be handed over at once. */
-class StreamedBody extends Readable {
+export class StreamedBody extends Readable {
   readonly #gone: () => void;
   #room: (() => void) | null = null;
+  /** Small chunks since nothing waited last. */
+  #small = 0;
 
   constructor(gone: () => void) {
     super({ highWaterMark: BODY_WINDOW_BYTES });
@@ -100,12 +109,25 @@ class StreamedBody extends Readable {
 
   /** @returns a promise where the reader is to catch up first */
   add(chunk: Uint8Array): Promise<void> | undefined {
-    if (this.destroyed || this.push(chunk)) return undefined;
+    if (this.destroyed) return undefined;
+    if (this.readableLength === 0) this.#small = 0;
+    if (chunk.byteLength < SMALL_BYTES) this.#small += 1;
+    if (this.push(chunk) && this.#small < SMALL_CHUNKS) return undefined;
     return new Promise((resolve) => (this.#room = resolve));
   }
 
   override _read(): void {
-    this.#wake();
+    if (this.#small < SMALL_CHUNKS) this.#wake();
+  }
+
+  /** However the body is read, its chunks are taken here. */
+  override read(size?: number): unknown {
+    const chunk: unknown = super.read(size);
+    if (this.#small >= SMALL_CHUNKS && this.readableLength === 0) {
+      this.#small = 0;
+      this.#wake();
+    }
+    return chunk;
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
