@@ -94,6 +94,7 @@ const host: HostPort = {
     if (text === 'undeployable') throw new FissiumError('FUNCTION_FAILED', 'It does not start.');
     return {
       async invoke(request) {
+        request.onReceipt?.(null);
         const body = request.body === null ? '' : (await buffer(request.body)).toString();
         onLog({
           requestId: request.id,

@@ -60,9 +60,11 @@ export class FunctionProcesses implements Invoker {
   }
 
   async invoke(request: InvokeRequest): Promise<InvokeResponse> {
+    const askedMs = performance.now();
     const slot = this.#take() ?? (await this.#wait(request.signal));
     const coldStart = !slot.used;
     slot.used = true;
+    const takenMs = performance.now();
     const call = proxy(slot.process, request, { coldStart });
     let isOver = false;
     void call.done.then(() => {
@@ -70,7 +72,20 @@ export class FunctionProcesses implements Invoker {
       this.#release(slot);
     });
     try {
-      return await call.response;
+      const response = await call.response;
+      const waitedMs = takenMs - askedMs;
+      // A process says nothing of itself: what is known is how long it took to begin its answer.
+      request.onReceipt?.({
+        queueMs: coldStart ? 0 : waitedMs,
+        specialiseMs: 0,
+        instantiateMs: coldStart ? waitedMs : 0,
+        guestMs: performance.now() - takenMs,
+        hostMs: 0,
+        waitingMs: 0,
+        peakMemoryBytes: 0,
+        instance: coldStart ? 'new' : 'reused',
+      });
+      return response;
     } catch (error) {
       if (request.signal.aborted) {
         setTimeout(() => {

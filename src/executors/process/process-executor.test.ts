@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
+import type { InvokeReceipt } from '../executor.ts';
 import { call, post, request, TestExecutor } from './testing/executor.ts';
 
 // Liveness only: a virtual environment is made on the first run.
@@ -43,6 +44,19 @@ describe('a Node function', () => {
     await call(fn, '/one');
     const { status, headers, text } = await call(fn, '/two?x=1');
     expect([status, headers['x-a'], JSON.parse(text)]).toEqual([201, 'b', { calls: 2, path: '/two?x=1' }]);
+  });
+
+  it('has a receipt that says whether a process had to be started for it', async () => {
+    const fn = await (
+      await executor()
+    ).deploy(NODE, `module.exports = async () => ({ status: 200, body: 'x' });`);
+    const receipts: (InvokeReceipt | null)[] = [];
+    for (let i = 0; i < 2; i++) {
+      await call(fn, '/', { onReceipt: (receipt) => receipts.push(receipt) });
+    }
+    expect(receipts).toHaveLength(2);
+    expect(receipts[1]).toMatchObject({ instance: 'reused', instantiateMs: 0, hostMs: 0 });
+    expect(receipts[1]?.guestMs).toBeGreaterThan(0);
   });
 
   it('gets bodies of any size and sends them as they come', async () => {
