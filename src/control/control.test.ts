@@ -350,7 +350,7 @@ describe('functions', () => {
     await eventually('silence', async () => {
       const before = platform.api.requests.length;
       await new Promise((resolve) => {
-        setTimeout(resolve, 50);
+        setTimeout(resolve, 300);
       });
       return platform.api.requests.length === before;
     });
