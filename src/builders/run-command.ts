@@ -103,7 +103,7 @@ export async function runBuildCommand(build: BuildCommand): Promise<string> {
   endGroup(child.pid);
   signal.throwIfAborted();
   if (isLate) throw failed(`it took longer than ${timeoutMs / 1000} s and was ended`, log.text());
-  if (how !== null) throw failed(`${[program, ...args].join(' ')} ${how}`, log.text());
+  if (how !== null) throw failed(`${[program, ...args].join(' ')} ${how}${lastLine(log.text())}`, log.text());
   return log.text();
 }
 
@@ -129,6 +129,12 @@ function findCommand(program: string, cwd: string, path: string): string | null 
     return null;
   }
   throw failed(`${program} is there, but is not executable: make it so before it is zipped (chmod +x)`, '');
+}
+
+/** What a build says at its end is most often why it failed; the message reaches people who never see the log. */
+function lastLine(log: string): string {
+  const line = log.trim().split('\n').at(-1)?.trim() ?? '';
+  return line === '' ? '' : ` (${line.slice(0, 300)})`;
 }
 
 function failed(why: string, log: string): BuildError {

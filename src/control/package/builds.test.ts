@@ -141,7 +141,7 @@ describe('a package with a source', () => {
     );
     await platform.start();
     const condition = await platform.ready(packages, 'a', 'BuildFailed');
-    expect(condition.message).toBe('The build failed: ./build.sh ended with exit code 3.');
+    expect(condition.message).toBe('The build failed: ./build.sh ended with exit code 3 (trying).');
     const { status } = await get('a');
     expect(status).toMatchObject({ buildstatus: 'failed', buildlog: `trying\n${condition.message}\n` });
     expect(built(status)).toMatchObject({ status: 'False', reason: 'BuildFailed' });
