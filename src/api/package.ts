@@ -35,7 +35,7 @@ const archiveSchema = (description: string) =>
       ),
       literal: Type.Optional(
         Type.String({
-          format: 'byte',
+          contentEncoding: 'base64',
           description: 'The bytes themselves, base64, up to 256 KiB.',
         }),
       ),
@@ -101,10 +101,10 @@ const archiveSchema = (description: string) =>
       description,
       ...rules(
         [
-          "[self.?literal.orValue(b'').size() > 0, self.?url.orValue('') != '', has(self.oci)].filter(given, given).size() <= 1",
+          "[self.?literal.orValue('') != '', self.?url.orValue('') != '', has(self.oci)].filter(given, given).size() <= 1",
           'must have one of literal, url and oci',
         ],
-        [`self.?literal.orValue(b'').size() <= ${LITERAL_LIMIT_BYTES}`, LITERAL_WORDS, '.literal'],
+        [`self.?literal.orValue('').size() <= ${LITERAL_LIMIT_CHARACTERS}`, LITERAL_WORDS, '.literal'],
         [`${textOf('type')} != 'oci' || has(self.oci)`, 'is required where the type is oci', '.oci'],
         [
           `${textOf('url')} == '' || self.url.matches(${raw('^[A-Za-z][A-Za-z0-9+.-]*://[^/]')})`,
