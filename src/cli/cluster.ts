@@ -20,7 +20,7 @@ export { RESOURCES } from '../kube/index.ts';
 export type { ResourceType } from '../kube/index.ts';
 
 /** A service of the platform that commands call. */
-export type ServiceName = 'router' | 'router-internal' | 'storage';
+export type ServiceName = 'router' | 'router-internal' | 'storagesvc';
 
 /** Reads the kubeconfig; nothing is sent yet. Fails where there is none that can be used. */
 export async function connect(io: CliIo, globals: GlobalOptions): Promise<Cluster> {

@@ -29,7 +29,7 @@ export async function upload(cluster: Cluster, out: Output, archive: LocalArchiv
     yield tail;
   }
   try {
-    const answer = await cluster.service('storage', '/v1/archive', {
+    const answer = await cluster.service('storagesvc', '/v1/archive', {
       method: 'POST',
       headers: {
         'content-type': `multipart/form-data; boundary=${boundary}`,
@@ -59,7 +59,7 @@ export async function download(cluster: Cluster, url: string): Promise<AsyncIter
     if (!response.ok || response.body === null) throw new CliError(`${url} answers ${response.status}`);
     return response.body;
   }
-  const answer = await cluster.service('storage', path);
+  const answer = await cluster.service('storagesvc', path);
   if (answer.status >= 300) {
     throw new CliError('the archive cannot be read', {
       why: serviceMessage(answer.status, await answer.text()),
@@ -72,7 +72,7 @@ export async function download(cluster: Cluster, url: string): Promise<AsyncIter
 export async function discard(cluster: Cluster, url: string): Promise<void> {
   const path = storagePath(url);
   if (path === undefined) return;
-  const answer = await cluster.service('storage', path, { method: 'DELETE' }).catch(() => undefined);
+  const answer = await cluster.service('storagesvc', path, { method: 'DELETE' }).catch(() => undefined);
   answer?.body.resume();
 }
 

@@ -168,14 +168,14 @@ describe('serviceProxy', () => {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const proxied = new KubeClient(
       { ...api.connection, server: url },
-      { services: { storage: `${url}/direct/` } },
+      { services: { storagesvc: `${url}/direct/` } },
     );
     const init = { method: 'POST', body: Readable.from(['a', 'b']) };
     const answer = await proxied.serviceProxy('router-internal', '/fission-function/x?y=1', init);
     expect([answer.status, await answer.text()]).toEqual([418, 'ab']);
-    await (await proxied.serviceProxy('storage', '/v1/archive')).text();
+    await (await proxied.serviceProxy('storagesvc', '/v1/archive')).text();
     expect(seen).toEqual([
-      'POST /api/v1/namespaces/fission/services/router-internal/proxy/fission-function/x?y=1 Bearer secret-token',
+      'POST /api/v1/namespaces/fission/services/router-internal%3Ahttp/proxy/fission-function/x?y=1 Bearer secret-token',
       'GET /direct/v1/archive undefined',
     ]);
     proxied.close();

@@ -5,7 +5,7 @@ import { FissiumError } from '../errors.ts';
 import type { KubeConnection } from './kube-config.ts';
 import { readText, send } from './transport.ts';
 
-/** Base URLs of services, by their names (`router`, `router-internal`, `storage`). */
+/** Base URLs of services, by their names (`router`, `router-internal`, `storagesvc`). */
 export type ServiceAddresses = Readonly<Record<string, string | undefined>>;
 
 export interface ProxyInit {
@@ -38,12 +38,15 @@ interface ServiceCall {
   readonly userAgent: string;
 }
 
+/** What the port of each of our Services is called; Kubernetes wants it named. */
+const PORT = 'http';
+
 /** The addresses that Fission's environment variables name; read where the CLI or a role starts. */
 export function serviceAddressesFrom(env: Readonly<Record<string, string | undefined>>): ServiceAddresses {
   return {
     router: env.FISSION_ROUTER_URL,
     'router-internal': env.FISSION_ROUTER_INTERNAL_URL,
-    storage: env.FISSION_STORAGESVC_URL,
+    storagesvc: env.FISSION_STORAGESVC_URL,
   };
 }
 
@@ -55,7 +58,7 @@ export async function serviceRequest(
   const isDirect = direct !== undefined && direct !== '';
   const base = isDirect
     ? direct.replace(/\/+$/, '')
-    : `${connection.server}/api/v1/namespaces/${encodeURIComponent(namespace)}/services/${encodeURIComponent(service)}/proxy`;
+    : `${connection.server}/api/v1/namespaces/${encodeURIComponent(namespace)}/services/${encodeURIComponent(`${service}:${PORT}`)}/proxy`;
   const url = new URL(base + path);
   const { headers, agent } = isDirect
     ? { headers: {}, agent: undefined }

@@ -166,7 +166,7 @@ export async function up(options: UpOptions): Promise<void> {
   parts.defer(() => internal.close({ graceMs: DRAIN_MS }));
   const routerUrl = urlOf(options.host, await router.listen(options.host, options.port));
   parts.defer(() => router.close({ graceMs: DRAIN_MS }));
-  api.setUpstreams({ router: routerUrl, 'router-internal': internalUrl, storage: internalUrl });
+  api.setUpstreams({ router: routerUrl, 'router-internal': internalUrl, storagesvc: internalUrl });
 
   await ensureDefaults(client);
   await Promise.race([control.synced(), stopped]);

@@ -29,7 +29,7 @@ const PARTS: readonly Part[] = [
   {
     name: 'storagesvc',
     application: 'fission-storage',
-    ports: [{ name: 'http', upstream: 'storage' }],
+    ports: [{ name: 'http', upstream: 'storagesvc' }],
   },
   // What Fission's webhook checks, the API server here checks itself.
   { name: 'webhook', ports: [] },

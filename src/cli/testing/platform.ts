@@ -158,7 +158,7 @@ export async function startTestPlatform(): Promise<TestPlatform> {
   parts.defer(() => router.close({ graceMs: 100 }));
   const internalUrl = `http://127.0.0.1:${await internal.listen('127.0.0.1', 0)}`;
   parts.defer(() => internal.close({ graceMs: 100 }));
-  api.setUpstreams({ router: routerUrl, 'router-internal': internalUrl, storage: internalUrl });
+  api.setUpstreams({ router: routerUrl, 'router-internal': internalUrl, storagesvc: internalUrl });
 
   await ensureDefaults(client);
   const processes = new ProcessExecutor({ folder: join(folder, 'processes'), logger, spares: 0 });
