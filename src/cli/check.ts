@@ -5,6 +5,12 @@ import { RESOURCES, type Cluster, type ServiceName } from './cluster.ts';
 import { defineCommand } from './command.ts';
 import { CliError, messageOf } from './errors.ts';
 import { explain } from './explain.ts';
+import {
+  metricsReachAutoscalers,
+  noForeignFission,
+  partsRun,
+  someoneLeads,
+} from './install/cluster-checks.ts';
 import { flag, withDefault } from './options.ts';
 import { serverInfo } from './version.ts';
 
@@ -12,8 +18,8 @@ const TIMEOUT_MS = 5000;
 
 interface Check {
   readonly title: string;
-  /** Resolves with what is worth telling about it, rejects when it fails. */
-  run(cluster: Cluster): Promise<string>;
+  /** Resolves with what is worth telling about it, or null where it does not apply; rejects when it fails. */
+  run(cluster: Cluster): Promise<string | null>;
   readonly fix: string;
 }
 
@@ -38,6 +44,26 @@ const CHECKS: readonly Check[] = [
         .filter((name) => !name.includes('/'))
         .join(', ');
     },
+  },
+  {
+    title: 'fission',
+    fix: 'uninstall Fission (helm uninstall), or Fissium',
+    run: noForeignFission,
+  },
+  {
+    title: 'parts',
+    fix: 'see kubectl get pods,events in the namespace of the installation',
+    run: partsRun,
+  },
+  {
+    title: 'leader',
+    fix: 'see the logs of Deployment executor',
+    run: someoneLeads,
+  },
+  {
+    title: 'custom-metrics',
+    fix: 'see kubectl get apiservice, and the logs of Deployment executor',
+    run: metricsReachAutoscalers,
   },
   {
     title: 'environment-wasm',
@@ -71,7 +97,7 @@ const CHECKS: readonly Check[] = [
   {
     title: 'storage',
     fix: 'see the platform’s log; set FISSION_STORAGESVC_URL if it listens elsewhere',
-    run: (cluster) => answers(cluster, 'storage', '/healthz'),
+    run: (cluster) => answers(cluster, 'storagesvc', '/healthz'),
   },
 ];
 
@@ -98,7 +124,7 @@ export const check = defineCommand({
       try {
         const found = await each.run(cluster);
         progress.end();
-        out.line(found === '' ? `${each.title}: ok` : `${each.title}: ok: ${found}`);
+        if (found !== null) out.line(found === '' ? `${each.title}: ok` : `${each.title}: ok: ${found}`);
       } catch (thrown) {
         progress.end();
         failed++;

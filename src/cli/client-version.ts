@@ -1,14 +1,11 @@
-/** The version of this CLI, as its package.json says: beside src/ in a checkout, above dist/ in the published package. */
-import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageFolder } from './package-folder.ts';
 
-/** Reads the nearest package.json above this file. */
+/** The version of this CLI, as its package.json says. */
 export function clientVersion(): string {
-  for (let folder = import.meta.dirname; folder !== dirname(folder); folder = dirname(folder)) {
-    const file = join(folder, 'package.json');
-    if (!existsSync(file)) continue;
-    const { version } = JSON.parse(readFileSync(file, 'utf8')) as { version?: string };
-    if (version !== undefined) return version;
-  }
-  return 'unknown';
+  const { version = 'unknown' } = JSON.parse(readFileSync(join(packageFolder(), 'package.json'), 'utf8')) as {
+    version?: string;
+  };
+  return version;
 }

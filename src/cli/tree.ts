@@ -82,6 +82,12 @@ export const ENTRIES: readonly Entry[] = [
     load: async () => (await import('./version.ts')).version,
   },
   {
+    name: 'install',
+    aliases: [],
+    summary: 'Install or upgrade the platform on the current cluster',
+    load: async () => (await import('./install.ts')).install,
+  },
+  {
     name: 'check',
     aliases: [],
     summary: 'Check that the platform can be reached and serves',

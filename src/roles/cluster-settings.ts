@@ -14,6 +14,8 @@ export interface ClusterSettings {
   readonly image: string;
   /** Fission's internal authentication; null where it is off. */
   readonly authSecret: string | null;
+  /** Whether the controllers answer for `custom.metrics.k8s.io`. */
+  readonly customMetrics: boolean;
   /** Of pino. */
   readonly logLevel: string;
 }
@@ -27,6 +29,7 @@ export function clusterSettings(env: Env): ClusterSettings {
     namespaces: list(env['FISSIUM_NAMESPACES']),
     image: env['FISSIUM_IMAGE'] ?? '',
     authSecret: env['FISSION_INTERNAL_AUTH_SECRET'] || null,
+    customMetrics: env['FISSIUM_CUSTOM_METRICS'] !== 'false',
     logLevel: env['FISSIUM_LOG_LEVEL'] ?? 'info',
   };
 }

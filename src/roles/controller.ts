@@ -109,7 +109,8 @@ async function startCustomMetrics({
   loads,
   parts,
 }: Omit<Leading, 'metricsApi'>): Promise<MetricsApi | null> {
-  const { namespace, namespaces } = settings;
+  const { namespace, namespaces, customMetrics } = settings;
+  if (!customMetrics) return null;
   try {
     const started = await startMetricsApi({
       client,
@@ -190,7 +191,7 @@ async function makeStrategies(
   });
   parts.defer(() => scaled.close());
   return {
-    'wasm-hosts': new WasmHostsStrategy({ ...common, access }),
+    'wasm-hosts': new WasmHostsStrategy({ ...common, access, controlNamespace: settings.namespace }),
     poolmgr: await PoolManager.start({ ...common, authSecret: settings.authSecret }),
     newdeploy: withHostAccess(scaled.newdeploy, access),
     container: scaled.container,

@@ -69,6 +69,30 @@ export function hostService(hosts: Hosts): HostService {
   };
 }
 
+export type HostNetworkPolicy = KubeObject & { readonly spec: object };
+
+/** Calls come from routers, questions from the controllers: from nobody else. Guests' own limits bound what goes out. */
+export function hostNetworkPolicy(hosts: Hosts, controlNamespace: string): HostNetworkPolicy {
+  return {
+    metadata: metadataOf(hosts),
+    spec: {
+      podSelector: { matchLabels: selector(hosts) },
+      policyTypes: ['Ingress'],
+      ingress: [
+        {
+          ports: [{ port: RUNTIME_PORT }, { port: HOST_INTERNAL_PORT }],
+          from: [
+            {
+              namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': controlNamespace } },
+              podSelector: { matchLabels: { 'app.kubernetes.io/name': 'fissium' } },
+            },
+          ],
+        },
+      ],
+    },
+  };
+}
+
 function selector({ environment, namespace }: Hosts): Record<string, string> {
   return {
     'fissium.io/part': 'wasm-host',

@@ -11,6 +11,8 @@ import type { FunctionOnCluster, Strategy, StrategyVerdict } from '../strategy.t
 import type { HostAccess } from './host-access-keeper.ts';
 import {
   hostDeployment,
+  hostNetworkPolicy,
+  type HostNetworkPolicy,
   type HostDeployment,
   hostService,
   type HostService,
@@ -29,6 +31,8 @@ export interface WasmHostsOptions {
   /** The platform's own. */
   readonly image: string;
   readonly access: HostAccess;
+  /** Where routers and controllers are. */
+  readonly controlNamespace: string;
   /** Has a function (`namespace/name`) reconciled again. */
   readonly onChange: (functionKey: string) => void;
   /** Requests that one host takes at once, for the idle share. @default 100 */
@@ -55,6 +59,7 @@ export class WasmHostsStrategy implements Strategy {
   readonly #reports: HostReports;
   readonly #deployments: readonly Informer<HostDeployment>[];
   readonly #services: readonly Informer<HostService>[];
+  readonly #policies: readonly Informer<HostNetworkPolicy>[];
   readonly #pods: readonly Informer<Pod>[];
   /** By `namespace/name` of their Deployment and Service. */
   readonly #pools = new Map<string, Pool>();
@@ -72,6 +77,7 @@ export class WasmHostsStrategy implements Strategy {
       );
     this.#deployments = watch<HostDeployment>(RESOURCES.deployments);
     this.#services = watch<HostService>(RESOURCES.services);
+    this.#policies = watch<HostNetworkPolicy>(RESOURCES.networkpolicies);
     this.#pods = watch<Pod>(RESOURCES.pods);
   }
 
@@ -135,12 +141,16 @@ export class WasmHostsStrategy implements Strategy {
   }
 
   async close(): Promise<void> {
-    const informers = [...this.#deployments, ...this.#services, ...this.#pods];
+    const informers = this.#informers();
     await Promise.all([this.#reports.close(), ...informers.map((informer) => informer.close())]);
   }
 
+  #informers(): Pick<Informer<KubeObject>, 'synced' | 'close'>[] {
+    return [...this.#deployments, ...this.#services, ...this.#policies, ...this.#pods];
+  }
+
   async #synced(): Promise<void> {
-    const informers = [...this.#deployments, ...this.#services, ...this.#pods];
+    const informers = this.#informers();
     await Promise.all([this.#reports.synced(), ...informers.map((informer) => informer.synced())]);
   }
 
@@ -157,7 +167,9 @@ export class WasmHostsStrategy implements Strategy {
   async #ensure(hosts: Hosts): Promise<HostDeployment> {
     const { namespace } = hosts;
     const name = hostsName(hosts);
-    const { deployments, services } = RESOURCES;
+    const { deployments, services, networkpolicies } = RESOURCES;
+    const policy = hostNetworkPolicy(hosts, this.#options.controlNamespace);
+    await this.#keeper.ensure(networkpolicies, policy, find(this.#policies, namespace, name));
     await this.#keeper.ensure(services, hostService(hosts), find(this.#services, namespace, name));
     const deployment = hostDeployment(hosts, this.#options.image);
     return this.#keeper.ensure(deployments, deployment, find(this.#deployments, namespace, name));
@@ -205,7 +217,7 @@ export class WasmHostsStrategy implements Strategy {
   /** Hosts beside the environment's own pool, which nothing needs any more. */
   async #removeHosts(hosts: Hosts): Promise<void> {
     const { client } = this.#options;
-    for (const type of [RESOURCES.deployments, RESOURCES.services]) {
+    for (const type of [RESOURCES.deployments, RESOURCES.services, RESOURCES.networkpolicies]) {
       try {
         await client.remove(type, hosts.namespace, hostsName(hosts));
       } catch (error) {
