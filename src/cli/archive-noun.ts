@@ -54,7 +54,7 @@ const getUrl = defineCommand({
   options: { id: idOption },
   async handler({ id }, { connect, out }) {
     const cluster = await connect();
-    const answer = await cluster.service('storage', pathOf(id), { method: 'HEAD' });
+    const answer = await cluster.service('storagesvc', pathOf(id), { method: 'HEAD' });
     answer.body.resume();
     if (answer.status >= 300) throw refused(id, answer.status, '');
     const bucket = answer.headers['x-fission-bucket'];
@@ -95,7 +95,7 @@ function pathOf(id: string): string {
 }
 
 async function ask(cluster: Cluster, method: 'GET' | 'DELETE', id: string | null): Promise<string> {
-  const answer = await cluster.service('storage', id === null ? '/v1/archive' : pathOf(id), { method });
+  const answer = await cluster.service('storagesvc', id === null ? '/v1/archive' : pathOf(id), { method });
   const body = await answer.text();
   if (answer.status >= 300) throw refused(id ?? '', answer.status, body);
   return body;
