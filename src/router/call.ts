@@ -18,6 +18,7 @@ import type { CloseListener, Exchange } from './exchange.ts';
 import type { FunctionEntry, FunctionTable } from './function-table.ts';
 import {
   addFissionHeaders,
+  isFieldValue,
   REQUEST_ID_HEADER,
   requestHeaders,
   responseHead,
@@ -244,7 +245,9 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
     const { req, res, requestId } = exchange;
     if (!exchange.headersSent) {
       if (exchange.closing()) res.shouldKeepAlive = false;
-      answerError(req, res, error, requestId, this.#plan.responseFields);
+      // Fields that could not be sent must not keep the failure from being told.
+      const fields = this.#plan.responseFields.filter(([, value]) => isFieldValue(value));
+      answerError(req, res, error, requestId, fields);
     } else if (endsWithConnection(res)) res.socket?.resetAndDestroy();
     else res.destroy();
   }
@@ -347,7 +350,12 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
     const bodiless = exchange.method === 'HEAD' || NO_BODY_STATUS.has(head.status);
     const { headers } = head;
     if (!bodiless) addLength(headers, response, head);
-    for (const [name, value] of this.#plan.responseFields) headers.push(name, value);
+    for (const [name, value] of this.#plan.responseFields) {
+      // Partly as somebody wrote them in a trigger; what is written at once nobody else checks.
+      if (!isFieldValue(value))
+        throw new FissiumError('INTERNAL', `The trigger's field ${name} holds what no header may have.`);
+      headers.push(name, value);
+    }
     headers.push(REQUEST_ID_HEADER, exchange.requestId);
     const isPlain = !(trailers instanceof Promise) && trailers.length === 0;
     if (isWhole && (bodiless || isPlain) && !this.#asked && !this.#continues) {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ResolvedCors } from '../api/index.ts';
 import { FissiumError } from '../errors.ts';
-import { answer, startRouter, type Harness } from './testing/harness.ts';
+import { answer, atOnce, startRouter, whole, type Harness } from './testing/harness.ts';
 
 let harness: Harness;
 beforeEach(async () => {
@@ -129,4 +129,21 @@ describe('an answer', () => {
     const got = await harness.ask('/f', { headers: { Origin: 'https://app.example' } });
     expect([got.status, got.headers['access-control-allow-origin']]).toEqual([502, 'https://app.example']);
   });
+});
+
+describe('a corsConfig with what no header may have', () => {
+  it.for(['whole', 'streamed'] as const)(
+    'fails the request instead of splitting its answer: %s',
+    async (kind) => {
+      const cors = { ...CORS, exposeHeaders: ['X-Total\r\nX-Evil: 1'] };
+      const route = { cors, methods: ['GET'] };
+      if (kind === 'whole')
+        harness.deploy('f', { phase: 'ready', invoker: atOnce(() => whole('hi')) }, { route });
+      else harness.deploy('f', () => answer({ body: 'hi' }), { route });
+      const failed = await harness.ask('/f', { headers: { Origin: 'https://app.example' } });
+      expect(failed.status).toBe(500);
+      expect(failed.headers['x-evil']).toBeUndefined();
+      expect(failed.headers['access-control-allow-origin']).toBe('https://app.example');
+    },
+  );
 });
