@@ -239,7 +239,10 @@ export class FunctionPods {
 
   #remove(key: string): void {
     const pod = this.#options.view.get(key);
-    if (pod !== undefined) this.#write(key, () => this.#options.specialiser.discard(pod));
+    if (pod === undefined) return;
+    // A call that no router told of may end.
+    const grace = stageOf(pod) === 'retiring' ? [null] : [];
+    this.#write(key, () => this.#options.specialiser.discard(pod, ...grace));
   }
 
   #write(key: string, write: () => Promise<void>): void {

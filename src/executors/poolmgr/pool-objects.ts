@@ -246,7 +246,8 @@ function fetcherContainer({ image, fetcherEnv = [] }: PoolObjectOptions): Contai
     ],
     ports: [{ name: 'http-fetcher', containerPort: FETCHER_PORT, protocol: 'TCP' }],
     readinessProbe: httpProbe('/readiness-healthz', FETCHER_PORT, { failureThreshold: 30 }),
-    livenessProbe: httpProbe('/healthz', FETCHER_PORT, { initialDelaySeconds: 1, periodSeconds: 5 }),
+    // A machine that is busy is slow to start it; only a fetcher that hangs for good is to end.
+    livenessProbe: httpProbe('/healthz', FETCHER_PORT, { periodSeconds: 10, failureThreshold: 6 }),
     resources: { requests: { cpu: '10m', memory: '32Mi' } },
     securityContext: PLATFORM_SECURITY,
     volumeMounts: [

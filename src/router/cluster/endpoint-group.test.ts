@@ -99,4 +99,29 @@ describe('EndpointGroup', () => {
     expect(new Set(taken).size).toBe(4);
     expect(most).toBeLessThan(40);
   });
+
+  it('tells of calls on endpoints that take no more', () => {
+    const endpoints = make('least', 1);
+    const past = (): number[] => [...endpoints.past()].map(({ running }) => running);
+    const taken = endpoints.tryTake('one');
+    if (taken === null) throw new Error('no endpoint');
+    expect(past()).toEqual([]);
+    endpoints.delete(taken.key);
+    expect(past()).toEqual([1]);
+    endpoints.release(taken);
+    expect(past()).toEqual([]);
+  });
+
+  it('tells of endpoints that have had their one call, until they are gone', () => {
+    const endpoints = make('least', 2);
+    endpoints.setLimit(1, true);
+    const past = (): number[] => [...endpoints.past()].map(({ running }) => running);
+    const taken = endpoints.tryTake('one');
+    if (taken === null) throw new Error('no endpoint');
+    expect(past()).toEqual([1]);
+    endpoints.release(taken);
+    expect(past()).toEqual([0]);
+    endpoints.delete(taken.key);
+    expect(past()).toEqual([]);
+  });
 });

@@ -26,6 +26,7 @@ export class EndpointGroup {
   readonly #waiting = new Set<Waiter>();
   /** Endpoints that have had their one call, until they are gone. */
   readonly #used = new Set<string>();
+  readonly #past = new Set<Endpoint>();
   #limit = Infinity;
   #onceOnly = false;
 
@@ -37,8 +38,14 @@ export class EndpointGroup {
     return this.#endpoints.size;
   }
 
+  /** Those that take calls. */
   endpoints(): Iterable<Endpoint> {
     return this.#endpoints.values();
+  }
+
+  /** Those that take no more, but have calls or have had their one: what ends pods has to know of them. */
+  past(): Iterable<Endpoint> {
+    return this.#past;
   }
 
   /**
@@ -62,9 +69,12 @@ export class EndpointGroup {
 
   /** Gives it no more calls; those that it has go on. */
   delete(key: string): void {
-    this.#endpoints.get(key)?.close();
+    const endpoint = this.#endpoints.get(key);
+    endpoint?.close();
+    if (endpoint !== undefined && endpoint.running > 0) this.#past.add(endpoint);
     this.#endpoints.delete(key);
     this.#used.delete(key);
+    for (const one of this.#past) if (one.key === key && one.running === 0) this.#past.delete(one);
   }
 
   clear(): void {
@@ -101,6 +111,7 @@ export class EndpointGroup {
   release(endpoint: Endpoint): void {
     endpoint.end();
     if (this.#used.has(endpoint.key)) endpoint.close();
+    else if (endpoint.running === 0) this.#past.delete(endpoint);
     if (this.#waiting.size > 0) this.#serveWaiting();
   }
 
@@ -109,6 +120,7 @@ export class EndpointGroup {
     if (!this.#onceOnly) return;
     this.#endpoints.delete(endpoint.key);
     this.#used.add(endpoint.key);
+    this.#past.add(endpoint);
   }
 
   #serveWaiting(): void {

@@ -28,7 +28,7 @@ export function loadReport({ functions, groups, queued }: LoadSources): LoadRepo
   }
   const endpoints: EndpointLoadReport[] = [];
   for (const group of groups) {
-    for (const endpoint of group.endpoints()) {
+    for (const endpoint of [...group.endpoints(), ...group.past()]) {
       const { key, running } = endpoint;
       endpoints.push({ pod: key, running, idleMs: Math.round(endpoint.idleMs(nowMs)) });
     }
