@@ -25,7 +25,7 @@ import { type MetricsApi, startMetricsApi } from '../metrics-api/index.ts';
 import { createMetrics } from '../observe/index.ts';
 import { ArchiveFetcher, ArchiveStore } from '../packages/index.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
-import { PEERS_SERVICE } from './router.ts';
+import { INTERNAL_SERVICE } from './router.ts';
 import { onStopSignal } from './stop-signal.ts';
 
 const HOST = '0.0.0.0';
@@ -48,7 +48,7 @@ export async function runController({ settings }: ControllerRoleOptions): Promis
   const metrics = createMetrics();
   parts.defer(() => metrics.close());
   const { namespace } = settings;
-  const loads = new RouterLoads({ client, logger, namespace, service: PEERS_SERVICE });
+  const loads = new RouterLoads({ client, logger, namespace, service: INTERNAL_SERVICE });
   loads.start();
   parts.defer(() => loads.close());
 

@@ -24,6 +24,8 @@ const INTERNAL_PORT = 8889;
 const PEERS_PORT = 8890;
 /** The Service whose endpoints are all routers' `PEERS_PORT`. */
 export const PEERS_SERVICE = 'router-peers';
+/** The routers' internal listeners, where their loads are asked for. */
+export const INTERNAL_SERVICE = 'router-internal';
 const DRAIN_MS = 30_000;
 
 export interface RouterRoleOptions {
