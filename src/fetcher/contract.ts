@@ -160,3 +160,31 @@ function textOf(object: Record<string, unknown>, field: string, at: string): str
   if (typeof value === 'string') return value;
   throw new RequestError(400, `${at}: ${field} must be a text`);
 }
+
+const PIECE = 'FISSIUM_SPECIALIZE_REQUEST_';
+/** Linux takes no longer variable or argument: 128 KiB, name and end included. */
+const PIECE_LENGTH = 96 * 1024;
+
+/** A request as environment variables, of which none is too long: an archive may be in it. */
+export function requestVariables(request: object): { name: string; value: string }[] {
+  // JSON of ASCII characters alone, so that lengths are bytes and no character is cut.
+  const text = JSON.stringify(request).replace(
+    /[\u0080-\uffff]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  const pieces: { name: string; value: string }[] = [];
+  for (let at = 0; at < text.length; at += PIECE_LENGTH) {
+    pieces.push({ name: `${PIECE}${pieces.length}`, value: text.slice(at, at + PIECE_LENGTH) });
+  }
+  return pieces;
+}
+
+/** The JSON that {@link requestVariables} took apart; '' where there is none. */
+export function requestFromVariables(env: Readonly<Record<string, string | undefined>>): string {
+  let text = '';
+  for (let index = 0; ; index += 1) {
+    const piece = env[`${PIECE}${index}`];
+    if (piece === undefined) return text;
+    text += piece;
+  }
+}

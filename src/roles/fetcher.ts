@@ -10,7 +10,7 @@ import { pino } from 'pino';
 import { decodeKey, RequestVerifier, serviceVerifier } from '../auth/internal-auth.ts';
 import { clientVersion } from '../cli/client-version.ts';
 import { FissiumError } from '../errors.ts';
-import { readSpecializeRequest, type SpecializeRequest } from '../fetcher/contract.ts';
+import { readSpecializeRequest, requestFromVariables, type SpecializeRequest } from '../fetcher/contract.ts';
 import { storageSigner } from '../fetcher/download.ts';
 import { Fetcher, mayPass } from '../fetcher/fetcher.ts';
 import { createFetcherHandler, describe } from '../fetcher/server.ts';
@@ -44,7 +44,7 @@ export interface FetcherArguments {
 }
 
 /** Reads Fission's flags, with one dash or two. @throws FissiumError BAD_OPTION */
-export function parseFetcherArguments(args: readonly string[]): FetcherArguments | 'help' {
+export function parseFetcherArguments(args: readonly string[], env: Env = {}): FetcherArguments | 'help' {
   const { values, positionals } = parse(args);
   if (values.help === true) return 'help';
   const [sharedFolder, ...others] = positionals;
@@ -63,7 +63,9 @@ export function parseFetcherArguments(args: readonly string[]): FetcherArguments
     port,
     runtimeUrl: values['runtime-url'],
     specialize:
-      values['specialize-on-startup'] === true ? parseSpecialize(values['specialize-request']) : null,
+      values['specialize-on-startup'] === true
+        ? parseSpecialize(values['specialize-request'] || requestFromVariables(env))
+        : null,
   };
 }
 
@@ -105,7 +107,7 @@ export async function fetcher(args: readonly string[], env: Env): Promise<number
     component: 'fetcher',
   });
   try {
-    const options = parseFetcherArguments(args);
+    const options = parseFetcherArguments(args, env);
     if (options === 'help') {
       process.stdout.write(`${USAGE}\n`);
       return 0;

@@ -1,6 +1,7 @@
 /** The pod of a `newdeploy` function in a container environment: the runtime, and the fetcher that loads the code into it. */
 import type { ResolvedEnvironment } from '../../api/index.ts';
 import { FissiumError } from '../../errors.ts';
+import { requestVariables } from '../../fetcher/contract.ts';
 import type { Container, PodSpec } from '../../kube/index.ts';
 import { lastOfEachName, mountsOf, podEnv, podEnvFrom } from '../pods/function-env.ts';
 import {
@@ -114,8 +115,6 @@ function fetcherContainer(fn: FunctionOnCluster, { image, fetcherEnv = [] }: Con
     args: [
       'fetcher',
       '-specialize-on-startup',
-      '-specialize-request',
-      JSON.stringify(specialiseRequest(fn)),
       // It makes these; its own root is read-only, and secrets are volumes of the runtime's here.
       '-secret-dir',
       '/tmp/secrets',
@@ -123,7 +122,7 @@ function fetcherContainer(fn: FunctionOnCluster, { image, fetcherEnv = [] }: Con
       '/tmp/configs',
       SHARED_FOLDER,
     ],
-    ...(fetcherEnv.length === 0 ? {} : { env: fetcherEnv }),
+    env: [...fetcherEnv, ...requestVariables(specialiseRequest(fn))],
     ports: [{ name: 'http-fetcher', containerPort: FETCHER_PORT, protocol: 'TCP' }],
     readinessProbe: httpProbe('/readiness-healthz', FETCHER_PORT, { failureThreshold: 30 }),
     livenessProbe: httpProbe('/healthz', FETCHER_PORT, { initialDelaySeconds: 1, periodSeconds: 5 }),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { requestFromVariables } from '../../fetcher/contract.ts';
 import { deploymentOf, serviceOf, versionOf, type Workload } from '../deployments/objects.ts';
 import type { FunctionOnCluster } from '../strategy.ts';
 import { functionOnCluster, type FunctionParts } from '../testing/functions.ts';
@@ -19,6 +20,12 @@ function workload(fn: FunctionOnCluster): Workload {
 }
 const of = (parts: Partial<FunctionParts> = {}): Workload =>
   workload(functionOnCluster({ strategy: 'newdeploy', ...parts }));
+
+/** As the fetcher reads it. */
+function requestOf({ pod }: Workload): unknown {
+  const env = pod.containers[1]?.env ?? [];
+  return JSON.parse(requestFromVariables(Object.fromEntries(env.map(({ name, value }) => [name, value]))));
+}
 
 describe('a function in a container environment', () => {
   it('has a Deployment with the runtime and the fetcher that loads the code', () => {
@@ -126,14 +133,13 @@ describe('a function in a container environment', () => {
                 args: [
                   'fetcher',
                   '-specialize-on-startup',
-                  '-specialize-request',
-                  expect.any(String) as unknown,
                   '-secret-dir',
                   '/tmp/secrets',
                   '-cfgmap-dir',
                   '/tmp/configs',
                   '/userfunc',
                 ],
+                env: [{ name: 'FISSIUM_SPECIALIZE_REQUEST_0', value: expect.any(String) as unknown }],
                 ports: [{ name: 'http-fetcher', containerPort: 8000, protocol: 'TCP' }],
                 readinessProbe: {
                   httpGet: { path: '/readiness-healthz', port: 8000 },
@@ -168,8 +174,7 @@ describe('a function in a container environment', () => {
         },
       },
     });
-    const [, , , request = ''] = made.pod.containers[1]?.args ?? [];
-    expect(JSON.parse(request)).toEqual({
+    expect(requestOf(made)).toEqual({
       FetchReq: {
         fetchType: 1,
         package: { namespace: 'default', name: 'hello-pkg', resourceVersion: '' },
@@ -210,9 +215,22 @@ describe('a function in a container environment', () => {
     expect(versionOf(of({ url: 'http://files/b.zip' }))).not.toBe(versionOf(of()));
   });
 
+  it('brings an archive that a Package holds in itself, whatever its size', () => {
+    const literal = 'ü' + 'QUJD'.repeat(85_000);
+    const fn = functionOnCluster({ strategy: 'newdeploy' });
+    const made = workload({
+      ...fn,
+      pkg: fn.pkg && { ...fn.pkg, spec: { ...fn.pkg.spec, deployment: { type: 'literal', literal } } },
+    });
+    expect(requestOf(made)).toMatchObject({ FetchReq: { archive: { type: 'literal', literal } } });
+    const lengths = made.pod.containers[1]?.env?.map(({ value = '' }) => Buffer.byteLength(value)) ?? [];
+    expect(lengths.length).toBeGreaterThan(2);
+    expect(Math.max(...lengths)).toBeLessThan(128 * 1024);
+  });
+
   it('keeps to the names that version 1 of the interface knows', () => {
     const { pod } = of({ environment: { version: 1 } });
-    expect(pod.containers[1]?.args?.[3]).toContain('"filepath":"/userfunc/user"');
+    expect(pod.containers[1]?.env?.[0]?.value).toContain('"filepath":"/userfunc/user"');
   });
 
   it('is refused where the runtime container has a name that the pod spec has not', () => {
