@@ -48,7 +48,7 @@ const ownAddresses: Plugin = {
   transform(code, id) {
     if (!id.startsWith(root) || id.includes('/node_modules/') || !code.includes('import.meta.')) return null;
     const address = `new URL(${ADDRESS}(${JSON.stringify(compiledName(id))}), import.meta.url)`;
-    const path = `process.getBuiltinModule('node:url').fileURLToPath`;
+    const path = `globalThis.process.getBuiltinModule('node:url').fileURLToPath`;
     return code
       .replaceAll(/\bimport\.meta\.url\b/g, `${address}.href`)
       .replaceAll(/\bimport\.meta\.filename\b/g, `${path}(${address})`)
@@ -74,7 +74,7 @@ const plainBuiltins: Plugin = {
       /^import (?:\* as )?(?:(\w+))?(?:, )?(?:\{([^}]*)\})? from "(node:[\w/]+)";$/gm,
       (line, whole: string | undefined, names: string | undefined, module: string) => {
         if (!isBuiltin(module)) return line;
-        const got = `process.getBuiltinModule("${module}")`;
+        const got = `globalThis.process.getBuiltinModule("${module}")`;
         const parts = [
           ...(whole === undefined ? [] : [`const ${whole} = ${got};`]),
           ...(names === undefined ? [] : [`const {${names.replaceAll(' as ', ': ')}} = ${got};`]),
