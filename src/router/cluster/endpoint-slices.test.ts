@@ -35,5 +35,7 @@ describe('readyAddresses', () => {
     };
     expect(readyAddresses(slice)).toEqual([{ key: 'fd00::1', origin: 'http://[fd00::1]:80' }]);
     expect(readyAddresses({ metadata: { name: 's' } })).toEqual([]);
+    // As the API server writes those of a Service without pods.
+    expect(readyAddresses({ metadata: { name: 's' }, endpoints: null, ports: null })).toEqual([]);
   });
 });

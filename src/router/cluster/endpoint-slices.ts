@@ -4,12 +4,19 @@ import type { Logger } from 'pino';
 
 export interface EndpointSlice extends KubeObject {
   addressType?: 'IPv4' | 'IPv6' | 'FQDN';
-  endpoints?: readonly {
-    readonly addresses: readonly string[];
-    readonly conditions?: { readonly ready?: boolean };
-    readonly targetRef?: { readonly kind?: string; readonly namespace?: string; readonly name?: string };
-  }[];
-  ports?: readonly { readonly name?: string; readonly port?: number }[];
+  /** null where the Service has no pods, as Go writes an empty list. */
+  endpoints?:
+    | readonly {
+        readonly addresses: readonly string[];
+        readonly conditions?: { readonly ready?: boolean };
+        readonly targetRef?: {
+          readonly kind?: string;
+          readonly namespace?: string;
+          readonly name?: string;
+        };
+      }[]
+    | null;
+  ports?: readonly { readonly name?: string; readonly port?: number }[] | null;
 }
 
 /** One ready address of a service. */
@@ -85,12 +92,12 @@ export class SliceWatch {
 
 /** The addresses of a slice that take requests. Where a slice says nothing about readiness, they are ready. */
 export function readyAddresses(
-  { endpoints = [], ports = [], addressType }: EndpointSlice,
+  { endpoints, ports, addressType }: EndpointSlice,
   portName = 'http',
 ): ReadyAddress[] {
-  const port = (ports.find(({ name }) => name === portName) ?? ports[0])?.port;
+  const port = (ports?.find(({ name }) => name === portName) ?? ports?.[0])?.port;
   if (port === undefined) return [];
-  return endpoints.flatMap(({ addresses, conditions, targetRef }) => {
+  return (endpoints ?? []).flatMap(({ addresses, conditions, targetRef }) => {
     const [address] = addresses;
     if (address === undefined || conditions?.ready === false) return [];
     const host = addressType === 'IPv6' ? `[${address}]` : address;
