@@ -106,7 +106,9 @@ export class MetricsApi {
     const before = this.#state;
     this.#state = await registerMetricsApi(client, service, this.#certificate.caCertificate);
     // What was just registered is ours, though nobody has tried it yet.
-    if (this.#state.state === 'absent') this.#state = { ...this.#state, state: 'unavailable' };
+    if (this.#state.state === 'absent') {
+      this.#state = { state: 'unavailable', message: 'Registered; Kubernetes has not tried it yet.' };
+    }
     if (before.state !== this.#state.state) this.#logger.info({ ...this.#state }, 'custom metrics');
     return this.#state;
   }
