@@ -2,16 +2,14 @@ import { type KubeClient, RESOURCES } from '../kube/index.ts';
 import type { User } from './front-proxy.ts';
 
 /** What somebody wants to do, as RBAC has it. */
-export type Access =
-  | {
-      readonly resource: string;
-      readonly group: string;
-      readonly version: string;
-      readonly namespace: string;
-      readonly name: string;
-      readonly subresource: string;
-    }
-  | { readonly path: string };
+export interface Access {
+  readonly resource: string;
+  readonly group: string;
+  readonly version: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly subresource: string;
+}
 
 interface ReviewAnswer {
   readonly status?: { readonly allowed?: boolean };
@@ -35,14 +33,13 @@ export class Authoriser {
 
   /** Rejects where the API server does not answer. */
   async allows({ name, groups, extra }: User, access: Access): Promise<boolean> {
+    const { resource, group, version, namespace, name: object, subresource } = access;
     if (groups.includes(MASTERS)) return true;
     const spec = {
       user: name,
       groups,
       extra,
-      ...('path' in access
-        ? { nonResourceAttributes: { ...access, verb: 'get' } }
-        : { resourceAttributes: { ...access, verb: 'get' } }),
+      resourceAttributes: { group, version, namespace, resource, name: object, subresource, verb: 'get' },
     };
     const key = JSON.stringify(spec);
     const known = this.#answers.get(key);

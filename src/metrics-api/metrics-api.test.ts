@@ -157,7 +157,16 @@ describe('who asks', () => {
   it('need not be asked about system:masters', async () => {
     allowed = () => false;
     const headers = { 'x-remote-user': 'system:kube-aggregator', 'x-remote-group': 'system:masters' };
-    expect((await get(V2, { headers })).status).toBe(200);
+    expect((await get(IN_FLIGHT, { headers })).status).toBe(200);
+  });
+
+  it('need not be allowed anything to learn what is here: the API server asks so for its own discovery', async () => {
+    allowed = () => false;
+    const headers = { 'x-remote-user': 'system:kube-aggregator' };
+    const status = async (path: string): Promise<number> => (await get(path, { headers })).status;
+    expect(await Promise.all([V2, '/apis', '/openapi/v2', IN_FLIGHT].map(status))).toEqual([
+      200, 404, 404, 403,
+    ]);
   });
 
   it('is told 503 while the API server does not say whether it is allowed', async () => {
