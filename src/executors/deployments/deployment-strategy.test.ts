@@ -139,6 +139,17 @@ describe('a function', () => {
     });
   });
 
+  it('has the archive that its Package holds in itself, though the Package in memory lacks it', async () => {
+    const whole = fn();
+    const archive = { type: 'literal' as const, literal: 'QUJD' };
+    const pkg = whole.pkg && { ...whole.pkg, spec: { ...whole.pkg.spec, deployment: archive } };
+    if (pkg === null) throw new Error('newdeploy has a package');
+    await client.create(RESOURCES.packages, pkg);
+    const slim = { ...pkg, spec: { ...pkg.spec, deployment: { ...archive, literal: '' } } };
+    await strategy.reconcile({ ...whole, pkg: slim });
+    expect(JSON.stringify((await deployment()).spec.template)).toContain('QUJD');
+  });
+
   it('is found by a controller that has just become the leader', async () => {
     await reconcile({ scale: { MinScale: 1 } });
     await client.scale(RESOURCES.deployments, 'default', NAME, 3);

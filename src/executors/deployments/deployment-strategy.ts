@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 
-import type { ResolvedScale } from '../../api/index.ts';
+import type { Package, ResolvedScale } from '../../api/index.ts';
 import { FissiumError } from '../../errors.ts';
 import {
   type EventRecorder,
@@ -134,7 +134,7 @@ export class DeploymentStrategy implements Strategy {
 
   async #workload(fn: FunctionOnCluster): Promise<Workload | { verdict: StrategyVerdict }> {
     const { strategy } = this.#kind;
-    const pods = this.#kind.pods(fn);
+    const pods = this.#kind.pods(await this.#whole(fn));
     const sources = await readSources(this.#options.client, fn.resolved);
     if (!sources.ok) return { verdict: sources.verdict };
     const { object, environment } = fn;
@@ -142,6 +142,14 @@ export class DeploymentStrategy implements Strategy {
       ? []
       : [object.spec.package?.packageref?.resourceversion ?? '', ...sources.versions];
     return { strategy, fn: object, environment: environment?.object ?? null, ...pods, revision };
+  }
+
+  /** Packages are kept in memory without the archives that they hold in themselves. */
+  async #whole(fn: FunctionOnCluster): Promise<FunctionOnCluster> {
+    const { pkg } = fn;
+    if (pkg?.spec.deployment?.literal !== '' || this.#kind.watchesItself(fn)) return fn;
+    const { namespace, name } = pkg.metadata;
+    return { ...fn, pkg: await this.#options.client.get<Package>(RESOURCES.packages, namespace, name) };
   }
 
   async #carryOut(fn: FunctionOnCluster, workload: Workload, scale: ResolvedScale): Promise<StrategyVerdict> {

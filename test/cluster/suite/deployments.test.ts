@@ -156,24 +156,27 @@ test('a new version of a container makes no call fail', async () => {
   const { answered, failures } = await underLoad(
     url,
     () => apply(containerFunction({ namespace, scale, version: 'v2' })),
-    () => isRolledOut(namespace, 2),
+    async () => (await text(url)) === 'v2' && isRolledOut(namespace, 2),
   );
   expect(failures).toEqual({});
   expect(answered).toBeGreaterThan(100);
   expect(await text(url)).toBe('v2');
 });
 
-test('a Wasm function has hosts of its own, and its new code makes no call fail', async () => {
+test('a Wasm function has hosts of its own, and a new version makes no call fail', async () => {
   const namespace = await newNamespace();
   const spec = { InvokeStrategy: strategy('newdeploy', { MinScale: 1 }) };
   const url = await deployWasm({ name: 'hello', namespace, spec });
   expect(await text(url)).toBe('Hello, world!\n');
   const pods = await list('pods', namespace, 'executorType=newdeploy,functionName=hello');
   expect(pods).toHaveLength(1);
+  const changed = { ...spec, env: [{ name: 'A', value: '1' }] };
+  const generation = (): Promise<string> =>
+    kubectl('get', 'fn', 'hello', '-n', namespace, '-o', 'jsonpath={.status.observedGeneration}');
   const { failures } = await underLoad(
     url,
-    async () => apply((await wasmFunction({ name: 'hello', namespace, spec, guest: 'startup' })).slice(0, 1)),
-    async () => (await text(url)) !== 'Hello, world!\n',
+    async () => apply(await wasmFunction({ name: 'hello', namespace, spec: changed })),
+    async () => (await generation()) === '2',
   );
   expect(failures).toEqual({});
 });
@@ -232,7 +235,7 @@ test('a function of a container environment is loaded at its start, and a new pa
   const { failures, answered } = await underLoad(
     url,
     () => apply(nodeFunction(namespace, 'second', scale)),
-    () => isRolledOut(namespace, 1),
+    async () => (await text(url)) === 'second' && isRolledOut(namespace, 1),
   );
   expect(failures).toEqual({});
   expect(answered).toBeGreaterThan(50);
