@@ -25,6 +25,13 @@ mkdir -p /run/netns /run/lock /run/containerd; ln -s "$S/run/containerd.sock" /r
 mkdir -p "$S/log/var"; mount --bind "$S/log/var" /var/log   # kubelet's /var/log/containers
 mkdir -p "$S/varlib/up" "$S/varlib/work"                # kubelet hard-codes /var/lib/kubelet/device-plugins: writes below /var/lib go to state/
 mount -t overlay -o "lowerdir=/var/lib,upperdir=$S/varlib/up,workdir=$S/varlib/work" overlay /var/lib
+# containerd's databases in memory: it syncs them for every step of every container, which takes seconds while others
+# write to the same disk. Images and layers stay on disk.
+for d in metadata.v1.bolt snapshotter.v1.overlayfs; do
+  mkdir -p "$S/containerd/io.containerd.$d"; mount -t tmpfs -o mode=700,size=256m tmpfs "$S/containerd/io.containerd.$d"
+done
+mkdir -p "$S/snapshots" "$S/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots"
+mount --bind "$S/snapshots" "$S/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots"
 # kubelet insists on writing these machine-wide sysctls; give it files that already have the values it wants
 fake() { echo "$2" > "$S/fake/${1//\//_}"; mount --bind "$S/fake/${1//\//_}" "/proc/sys/$1"; }
 fake vm/overcommit_memory 1; fake vm/panic_on_oom 0; fake kernel/panic 10; fake kernel/panic_on_oops 1

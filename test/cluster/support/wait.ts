@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { logsOf } from './dump.ts';
 import { kubectl, list } from './kubectl.ts';
 
 const EVERY_MS = 100;
@@ -75,7 +76,7 @@ export async function condition(
   }
 }
 
-/** Waits for a Deployment's rollout to be whole. @throws Error with the events of its namespace */
+/** Waits for a Deployment's rollout to be whole. @throws Error with the events and logs of its namespace */
 export async function rolledOut(
   deployment: string,
   namespace: string,
@@ -85,7 +86,9 @@ export async function rolledOut(
   try {
     await kubectl('rollout', 'status', `deployment/${deployment}`, '-n', namespace, timeout);
   } catch (error) {
-    throw new Error(`${String(error)}\n${await events(namespace)}`, { cause: error });
+    throw new Error([String(error), await events(namespace), ...(await logsOf(namespace))].join('\n'), {
+      cause: error,
+    });
   }
 }
 
