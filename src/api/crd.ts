@@ -55,6 +55,8 @@ function convert(node: SchemaNode): JsonObject {
   for (const [keyword, value] of Object.entries(node)) {
     if (keyword.startsWith('x-kubernetes-')) out[keyword] = value;
   }
+  // What our own validation says in better words.
+  if (isObject(node['crd'])) Object.assign(out, node['crd']);
   if (node['const'] !== undefined) Object.assign(out, { type: typeof node['const'], enum: [node['const']] });
   if (Array.isArray(node['anyOf']) && out[INT_OR_STRING] !== true) return untyped(node, out);
   if (out[INT_OR_STRING] === true) delete out['type'];

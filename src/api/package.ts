@@ -27,6 +27,13 @@ const LITERAL_LIMIT_BYTES = 256 * 1024;
 const LITERAL_LIMIT_CHARACTERS = Math.ceil(Math.ceil(LITERAL_LIMIT_BYTES / 3) * 4 * 1.1);
 const LITERAL_WORDS = 'must be 256 KiB at most; upload larger archives and give their url';
 
+/** Line breaks are let through, as Go does. */
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
+/** The same for an API server, with line breaks anywhere. */
+const BASE64_IN_LINES =
+  '^[\\r\\n]*(([A-Za-z0-9+/][\\r\\n]*){4})*(([A-Za-z0-9+/][\\r\\n]*){2}(=[\\r\\n]*){2}|([A-Za-z0-9+/][\\r\\n]*){3}=[\\r\\n]*)?$';
+
 const archiveSchema = (description: string) =>
   closed(
     {
@@ -37,6 +44,7 @@ const archiveSchema = (description: string) =>
         Type.String({
           contentEncoding: 'base64',
           description: 'The bytes themselves, base64, up to 256 KiB.',
+          crd: { pattern: BASE64_IN_LINES },
         }),
       ),
       url: Type.Optional(Type.String({ maxLength: 8192, description: 'Where to fetch the bytes.' })),
@@ -205,10 +213,10 @@ function checkLiteral(path: string, literal: string, report: Report): void {
     report(path, `${LITERAL_WORDS}; this one has ${bytes.byteLength} bytes`);
 }
 
-/** The bytes, or null where the text is no base64. Line breaks are let through, as Go does. */
+/** The bytes, or null where the text is no base64. */
 function decodeBase64(text: string): Uint8Array | null {
   const compact = text.replace(/[\r\n]/g, '');
-  if (compact.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(compact)) return null;
+  if (compact.length % 4 !== 0 || !BASE64.test(compact)) return null;
   return Uint8Array.from(Buffer.from(compact, 'base64'));
 }
 

@@ -142,16 +142,11 @@ describe('rules', () => {
   test('hold between an object and what it was', async () => {
     const namespace = await newNamespace();
     const old = environment({ version: 2 });
-    const { resourceVersion } = (
-      await api.create(RESOURCES.environments, { ...old, metadata: { ...old.metadata, namespace } })
-    ).metadata;
-    const replace = (spec: Parameters<typeof environment>[0]): Promise<KubeObject> =>
-      api.replace(RESOURCES.environments, {
-        ...environment(spec),
-        metadata: { name: old.metadata.name, namespace, ...(resourceVersion && { resourceVersion }) },
-      });
-    await expect(replace({ version: 3 })).rejects.toThrow(/version/);
-    await replace({ version: 2, poolsize: 1 });
+    await api.create(RESOURCES.environments, { ...old, metadata: { ...old.metadata, namespace } });
+    const change = (spec: object): Promise<KubeObject> =>
+      api.patchMerge(RESOURCES.environments, namespace, old.metadata.name, { spec });
+    await expect(change({ version: 3 })).rejects.toThrow(/version/);
+    await change({ version: 2, poolsize: 1 });
   });
 
   test('refuse an unknown field by its path', async () => {
