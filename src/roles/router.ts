@@ -1,6 +1,7 @@
 /** `fissium router`: takes requests on a cluster and sends them to where their functions run. */
 import { join } from 'node:path';
 import { tmpdir } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { pino } from 'pino';
 import { clientVersion } from '../cli/client-version.ts';
@@ -27,6 +28,11 @@ export const PEERS_SERVICE = 'router-peers';
 /** The routers' internal listeners, where their loads are asked for. */
 export const INTERNAL_SERVICE = 'router-internal';
 const DRAIN_MS = 30_000;
+/**
+ * For how long it still serves after it was told to stop: kept connections bring requests until they are closed, and
+ * new ones come until all nodes have taken it out of the Service.
+ */
+const RETIRE_MS = 3_000;
 
 export interface RouterRoleOptions {
   readonly settings: ClusterSettings;
@@ -100,4 +106,7 @@ export async function runRouter({ settings }: RouterRoleOptions): Promise<void> 
   logger.info('the router is ready');
   await stopped;
   ready = false;
+  router.retire();
+  peers.retire();
+  await delay(RETIRE_MS);
 }

@@ -55,6 +55,19 @@ describe('closing', () => {
     await closed;
   });
 
+  it('goes on serving after it retired, and closes each connection with its next answer', async () => {
+    harness.deploy('f', describing);
+    const kept = await harness.socket();
+    kept.send(GET);
+    await kept.until(/200 OK[^]*\r\n0\r\n\r\n/);
+    harness.router.retire();
+    kept.send(GET);
+    expect(await kept.untilClosed()).toMatch(/HTTP\/1.1 200 [^]*HTTP\/1.1 200 [^]*Connection: close/);
+    const next = await harness.socket();
+    next.send(GET);
+    expect(await next.untilClosed()).toMatch(/^HTTP\/1.1 200 [^]*Connection: close/);
+  });
+
   it('ends soon where clients only keep connections', async () => {
     harness.deploy('f', describing);
     const client = await harness.socket();

@@ -50,6 +50,7 @@ export class HttpListener {
   #inFlight = 0;
   readonly #hooks: QuickHooks;
   #closing = false;
+  #retiring = false;
   #tracking = false;
   #ticks: NodeJS.Timeout | null = null;
   #whenIdle: (() => void) | null = null;
@@ -113,6 +114,11 @@ export class HttpListener {
       this.#ticks ??= setInterval(this.#tick, TICK_MS).unref();
     } else this.#serve(socket);
     socket.resume();
+  }
+
+  /** Serves on, and closes each connection with its next answer, so that clients go elsewhere before `close`. */
+  retire(): void {
+    this.#retiring = true;
   }
 
   /**
@@ -199,6 +205,7 @@ export class HttpListener {
       answerError(req, res, new FissiumError('SHUTTING_DOWN', 'The platform is shutting down.'), id);
       return;
     }
+    if (this.#retiring) res.shouldKeepAlive = false;
     // RFC 9112 section 3.2; Node refuses a request without one, and takes the first of several.
     if (countHosts(req.rawHeaders) > 1) {
       res.shouldKeepAlive = false;

@@ -40,6 +40,8 @@ export interface Router {
   listen(host: string, port: number): Promise<number>;
   /** Serves a connection that was accepted elsewhere, unread. */
   accept(socket: Socket): void;
+  /** See {@link HttpListener.retire}. */
+  retire(): void;
   /** See {@link HttpListener.close}. */
   close(options: { graceMs: number }): Promise<void>;
   /** How calls are made, for other listeners: the same limits hold over all of them. */
@@ -100,6 +102,7 @@ export function createRouter(options: RouterOptions): Router {
     services,
     listen: (host, port) => listener.listen(host, port),
     accept: (socket) => listener.accept(socket),
+    retire: () => listener.retire(),
     close: async (closing) => {
       await listener.close(closing);
       close();

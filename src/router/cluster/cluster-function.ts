@@ -27,8 +27,8 @@ export interface ClusterFunctionParts {
 
 /** How long a call waits for an endpoint of a function whose status says that it is not ready. */
 const TROUBLED_WAIT_MS = 10_000;
-/** Endpoints that are tried before a call is given up. */
-const ATTEMPTS = 5;
+/** For how long a call tries endpoints that take no connection before it is given up. */
+const REFUSED_MS = 30_000;
 
 export class ClusterFunction implements Invoker {
   readonly parts: ClusterFunctionParts;
@@ -74,9 +74,8 @@ export class ClusterFunction implements Invoker {
   async #invokeHere(request: InvokeRequest): Promise<InvokeResponse> {
     const { group, uid, pathPrefix } = this.parts;
     const beganMs = performance.now();
-    const refused = new Set<Endpoint>();
-    for (let attempt = 1; ; attempt++) {
-      const ready = group.tryTake(uid, refused);
+    for (;;) {
+      const ready = group.tryTake(uid);
       const endpoint = ready ?? (await this.#wait(request.signal));
       const coldStart = ready === null;
       const waitedMs = performance.now() - beganMs;
@@ -98,8 +97,8 @@ export class ClusterFunction implements Invoker {
       try {
         return await call.response;
       } catch (error) {
-        if (!request.signal.aborted && wasNotSent(error) && attempt < ATTEMPTS) {
-          refused.add(endpoint);
+        if (!request.signal.aborted && wasNotSent(error) && performance.now() < beganMs + REFUSED_MS) {
+          group.rest(endpoint);
           continue;
         }
         // A call that nobody waits for must not keep its place.

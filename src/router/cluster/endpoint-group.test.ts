@@ -15,6 +15,21 @@ function make(choice: 'affinity' | 'least', pods: number): EndpointGroup {
 }
 
 describe('EndpointGroup', () => {
+  it('passes over an endpoint that took no connection, and comes back to it', async () => {
+    const endpoints = make('affinity', 2);
+    const first = endpoints.tryTake('u');
+    if (first === null) throw new Error('none was free');
+    endpoints.release(first);
+    endpoints.rest(first);
+    const second = endpoints.tryTake('u');
+    expect(second?.key).not.toBe(first.key);
+    if (second === null) throw new Error('none was free');
+    endpoints.release(second);
+    endpoints.rest(second);
+    expect(endpoints.tryTake('u')).toBeNull();
+    expect([first.key, second?.key]).toContain((await endpoints.take('u', NOBODY)).key);
+  });
+
   it('gives the endpoint with the fewest calls', () => {
     const endpoints = make('least', 3);
     const taken = Array.from({ length: 6 }, () => endpoints.tryTake('u')?.key ?? '');

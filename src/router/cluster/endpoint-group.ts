@@ -16,6 +16,9 @@ interface Waiter {
   readonly given: (endpoint: Endpoint) => void;
 }
 
+/** For how long an endpoint that took no connection is passed over: its pod is ending, or begins anew. */
+const REST_MS = 250;
+
 /** An endpoint is passed over when it has more than this times the mean, and one call more. */
 const BOUND = 1.25;
 
@@ -82,9 +85,9 @@ export class EndpointGroup {
   }
 
   /** An endpoint with room, counted as taken; null where none has any, or others wait already. */
-  tryTake(uid: string, except: ReadonlySet<Endpoint> = NONE): Endpoint | null {
+  tryTake(uid: string): Endpoint | null {
     if (this.#waiting.size > 0 && this.#limit !== Infinity) return null;
-    const endpoint = this.#choose(uid, except);
+    const endpoint = this.#choose(uid);
     if (endpoint !== null) this.#begin(endpoint);
     return endpoint;
   }
@@ -108,6 +111,12 @@ export class EndpointGroup {
     }
   }
 
+  /** It took no connection: calls go to others for a moment, or wait where there are none. */
+  rest(endpoint: Endpoint): void {
+    endpoint.rest(REST_MS);
+    setTimeout(() => this.#serveWaiting(), REST_MS + 1).unref();
+  }
+
   release(endpoint: Endpoint): void {
     endpoint.end();
     if (this.#used.has(endpoint.key)) endpoint.close();
@@ -125,7 +134,7 @@ export class EndpointGroup {
 
   #serveWaiting(): void {
     for (const waiter of this.#waiting) {
-      const endpoint = this.#choose(waiter.uid, NONE);
+      const endpoint = this.#choose(waiter.uid);
       if (endpoint === null) return;
       this.#begin(endpoint);
       this.#waiting.delete(waiter);
@@ -133,11 +142,12 @@ export class EndpointGroup {
     }
   }
 
-  #choose(uid: string, except: ReadonlySet<Endpoint>): Endpoint | null {
+  #choose(uid: string): Endpoint | null {
+    const nowMs = performance.now();
     let least: Endpoint | null = null;
     let calls = 0;
     for (const endpoint of this.#endpoints.values()) {
-      if (except.has(endpoint)) continue;
+      if (endpoint.isResting(nowMs)) continue;
       calls += endpoint.running;
       if (endpoint.running >= this.#limit) continue;
       if (least === null || endpoint.running < least.running) least = endpoint;
@@ -145,8 +155,6 @@ export class EndpointGroup {
     if (least === null || this.#options.choice === 'least') return least;
     const own = rendezvous(uid, this.#endpoints.values(), ({ key }) => key);
     const bound = (calls / this.#endpoints.size) * BOUND + 1;
-    return own === undefined || except.has(own) || own.running > bound ? least : own;
+    return own === undefined || own.isResting(nowMs) || own.running > bound ? least : own;
   }
 }
-
-const NONE: ReadonlySet<Endpoint> = new Set();

@@ -20,6 +20,7 @@ export class Endpoint {
   readonly #pool: Pool;
   #running = 0;
   #lastEndedMs = performance.now();
+  #restsUntilMs = 0;
 
   constructor(key: string, origin: string) {
     this.key = key;
@@ -48,6 +49,15 @@ export class Endpoint {
   end(): void {
     this.#running -= 1;
     this.#lastEndedMs = performance.now();
+  }
+
+  /** Passes it over for a while. */
+  rest(durationMs: number): void {
+    this.#restsUntilMs = performance.now() + durationMs;
+  }
+
+  isResting(nowMs: number): boolean {
+    return nowMs < this.#restsUntilMs;
   }
 
   /** Calls that it has may end; it gets no more. */
