@@ -8,6 +8,7 @@ import {
   closed,
   conditionsSchema,
   dnsLabel,
+  optionalDnsLabel,
   functionReferenceSchema,
   kindSchema,
   nullable,
@@ -34,7 +35,7 @@ import { wasmBlockSchema } from './wasm-block.ts';
 
 const environmentSchema = closed(
   {
-    name: Type.Optional(dnsLabel('The Environment.')),
+    name: Type.Optional(optionalDnsLabel('The Environment.')),
     namespace: Type.Optional(Type.String({ description: "Only the function's own." })),
     version: Type.Optional(
       Type.Unsafe<string | number>({
@@ -51,7 +52,7 @@ const packageSchema = closed(
     packageref: Type.Optional(
       closed(
         {
-          name: Type.Optional(dnsLabel('The Package.')),
+          name: Type.Optional(optionalDnsLabel('The Package.')),
           namespace: Type.Optional(Type.String({ description: "Only the function's own." })),
           resourceversion: Type.Optional(Type.String({ description: 'Changes to deploy anew.' })),
         },

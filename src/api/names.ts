@@ -2,6 +2,7 @@
 
 /** RFC 1123 label, as a pattern without lookaround (CRD patterns run in Go). */
 export const DNS_LABEL = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$';
+export const OPTIONAL_DNS_LABEL = '^([a-z0-9]([-a-z0-9]*[a-z0-9])?)?$';
 export const DNS_LABEL_MAX_LENGTH = 63;
 /** RFC 1123 subdomain: labels with dots between them. */
 export const DNS_SUBDOMAIN = '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$';

@@ -1,7 +1,7 @@
 /** The pieces that the kinds' schemas are made of. A schema is the one source of types, checks and CRDs. */
 import Type from 'typebox';
 import type { Static, TProperties, TSchema, TSchemaOptions } from 'typebox';
-import { DNS_LABEL, DNS_LABEL_MAX_LENGTH } from './names.ts';
+import { DNS_LABEL, DNS_LABEL_MAX_LENGTH, OPTIONAL_DNS_LABEL } from './names.ts';
 import {
   FUNCTION_REFERENCE_RULES,
   NAME_RULE,
@@ -152,6 +152,11 @@ export function stringList(description: string, options: TSchemaOptions = {}, en
 /** The name of an object that is referred to. */
 export function dnsLabel(description: string) {
   return Type.String({ description, pattern: DNS_LABEL, maxLength: DNS_LABEL_MAX_LENGTH });
+}
+
+/** {@link dnsLabel}, or empty: Fission's own tools write out the names that an object does not have. */
+export function optionalDnsLabel(description: string) {
+  return Type.String({ description, pattern: OPTIONAL_DNS_LABEL, maxLength: DNS_LABEL_MAX_LENGTH });
 }
 
 /** What a Kubernetes object of one of our kinds is around its spec and status. */

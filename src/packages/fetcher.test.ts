@@ -56,6 +56,14 @@ describe('ArchiveFetcher', () => {
     expect(stored.digest).toBe(CODE);
   });
 
+  it('refuses a literal that is not what its checksum says', async () => {
+    const literal: Archive = { type: 'literal', literal: Buffer.from('code') };
+    const good = { ...literal, checksum: { type: 'sha256' as const, sum: CODE } };
+    expect((await fetcher().fetch(good, 'p')).digest).toBe(CODE);
+    const wrong = { ...literal, checksum: { type: 'sha256' as const, sum: '0'.repeat(64) } };
+    await expect(fetcher().fetch(wrong, 'p')).rejects.toEqual(failure('ARCHIVE_REFUSED', /sha256/));
+  });
+
   it('downloads a URL once, with or without a checksum', async () => {
     expect((await fetcher().fetch(at(url), 'pkg 1')).digest).toBe(CODE);
     expect((await fetcher().fetch(at(url), 'pkg 1')).digest).toBe(CODE);

@@ -58,6 +58,7 @@ export class ArchiveFetcher {
         return this.#archives.put(archive.literal ?? new Uint8Array(), {
           limitBytes: this.#limitBytes,
           what: 'the literal archive',
+          ...(archive.checksum?.sum ? { digest: archive.checksum.sum } : {}),
         });
       case 'url':
         return this.#fetchUrl(archive, pin, signal);

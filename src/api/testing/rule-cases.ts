@@ -66,6 +66,13 @@ export const RULE_CASES: readonly RuleCase[] = [
     strategy({ ExecutorType: 'newdeploy', MinScale: 0, MaxScale: 3, TargetCPUPercent: 80 }),
     strategy({ ExecutorType: 'poolmgr', MinScale: 5, MaxScale: 1 }),
     { environment: {}, podspec: { containers: [] }, ...strategy({ ExecutorType: 'container', MaxScale: 1 }) },
+    {
+      // As Fission's CLI writes it.
+      environment: { name: '', namespace: '' },
+      package: { packageref: { name: '', namespace: '' } },
+      podspec: { containers: [] },
+      ...strategy({ ExecutorType: 'container', MaxScale: 1 }),
+    },
     { secrets: [{ name: 'db', mountPath: './creds/' }], configmaps: null },
     { env: [{ name: 'A', valueFrom: { secretKeyRef: { name: 'db', key: 'k' } } }], envFrom: null },
     { wasm: { cpuTime: '500ms', idleTimeout: 30, instance: { mode: 'reuse', idleTimeout: '2m' } } },

@@ -39,7 +39,9 @@ test('an image that does not exist is named by the function and an event', async
       kind: 'Function',
       metadata: { name: 'missing', namespace },
       spec: {
+        // As Fission's CLI writes it.
         environment: { name: '', namespace: '' },
+        package: { packageref: { name: '', namespace: '' } },
         InvokeStrategy: {
           StrategyType: 'execution',
           ExecutionStrategy: { ExecutorType: 'container', MinScale: 1, MaxScale: 1 },
@@ -71,7 +73,9 @@ test('a node that has no room is named by the function', async () => {
       kind: 'Function',
       metadata: { name: 'large', namespace },
       spec: {
+        // As Fission's CLI writes it.
         environment: { name: '', namespace: '' },
+        package: { packageref: { name: '', namespace: '' } },
         InvokeStrategy: {
           StrategyType: 'execution',
           ExecutionStrategy: { ExecutorType: 'container', MinScale: 1, MaxScale: 1 },
