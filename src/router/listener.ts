@@ -220,7 +220,7 @@ export class HttpListener {
     if (this.#inFlight === 0) this.#whenIdle?.();
   };
 
-  readonly #isClosing = (): boolean => this.#closing;
+  readonly #isClosing = (): boolean => this.#closing || this.#retiring;
 
   #run(exchange: Exchange): void {
     try {
