@@ -39,11 +39,11 @@ export const logs = defineCommand({
   },
   async handler(values, { connect, io, out }) {
     const cluster = await connect();
-    await cluster.get<FissionFunction>(RESOURCES.functions, values.name);
+    const fn = await cluster.get<FissionFunction>(RESOURCES.functions, values.name);
     const narrowed = values.since !== undefined || values.requestId !== undefined;
     const tail = values.tail ?? (narrowed ? undefined : 20);
     const signal = values.follow ? io.interrupt?.() : undefined;
-    const lines = readLogs(cluster, values.name, {
+    const lines = readLogs(cluster, fn, {
       follow: values.follow,
       ...(tail === undefined ? {} : { tail }),
       ...(values.since === undefined ? {} : { sinceMs: Date.now() - values.since }),

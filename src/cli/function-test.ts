@@ -38,7 +38,7 @@ export const test = defineCommand({
   },
   async handler(values, { connect, io, out }) {
     const cluster = await connect();
-    await cluster.get<FissionFunction>(RESOURCES.functions, values.name);
+    const fn = await cluster.get<FissionFunction>(RESOURCES.functions, values.name);
     const methods = values.method ?? [];
     if (methods.length > 1) throw usageError(`--method is given ${methods.length} times: a call has one`);
     const body = await requestBody(values.body, io);
@@ -60,7 +60,7 @@ export const test = defineCommand({
       out.note(
         `error: function '${values.name}' answered ${serviceMessage(answer.status, await answer.text())}`,
       );
-      await showLogs(cluster, out, values.name, typeof requestId === 'string' ? requestId : undefined);
+      await showLogs(cluster, out, fn, typeof requestId === 'string' ? requestId : undefined);
       return 1;
     } catch (error) {
       if (signal?.aborted !== true) throw error;
@@ -121,11 +121,11 @@ async function requestBody(body: string | undefined, io: CliIo): Promise<Uint8Ar
 async function showLogs(
   cluster: Cluster,
   out: Output,
-  name: string,
+  fn: FissionFunction,
   requestId: string | undefined,
 ): Promise<void> {
   if (requestId === undefined) return;
-  const lines = await Array.fromAsync(readLogs(cluster, name, { requestId, tail: 100 })).catch(() => []);
+  const lines = await Array.fromAsync(readLogs(cluster, fn, { requestId, tail: 100 })).catch(() => []);
   if (lines.length === 0) return;
   out.note(`logs of request ${requestId}:`);
   for (const line of lines) out.note(showLogLine(line, false));

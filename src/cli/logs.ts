@@ -1,14 +1,21 @@
-/** The log service of the platform: `/v1/logs/<namespace>/<function>` on the internal listener. */
+/**
+ * What functions wrote: on a cluster from their pods' logs, else from the platform's log service,
+ * `/v1/logs/<namespace>/<function>` on the internal listener.
+ */
 import { createInterface } from 'node:readline';
+import type { FissionFunction } from '../api/index.ts';
 import type { Cluster } from './cluster.ts';
 import { CliError } from './errors.ts';
+import { runsInPods } from './install/runs-in-pods.ts';
+import { readPodLogs } from './pod-logs.ts';
 import { serviceMessage } from './storage.ts';
 
 export interface LogLine {
   /** RFC 3339. */
   readonly time: string;
   readonly requestId: string;
-  readonly stream: 'stdout' | 'stderr' | 'platform';
+  /** `pod`: a container's output, of which Kubernetes keeps no streams apart. */
+  readonly stream: 'stdout' | 'stderr' | 'platform' | 'pod';
   readonly line: string;
 }
 
@@ -21,8 +28,17 @@ export interface LogQuery {
   readonly signal?: AbortSignal;
 }
 
-/** The lines that the platform keeps of a function, oldest first; with `follow` also those to come, without end. */
-export async function* readLogs(cluster: Cluster, name: string, query: LogQuery): AsyncGenerator<LogLine> {
+/** The lines that are kept of a function, oldest first; with `follow` also those to come, without end. */
+export async function* readLogs(
+  cluster: Cluster,
+  fn: FissionFunction,
+  query: LogQuery,
+): AsyncGenerator<LogLine> {
+  if (await runsInPods(cluster)) yield* readPodLogs(cluster, fn, query);
+  else yield* readServiceLogs(cluster, fn.metadata.name, query);
+}
+
+async function* readServiceLogs(cluster: Cluster, name: string, query: LogQuery): AsyncGenerator<LogLine> {
   const parameters = new URLSearchParams();
   if (query.tail !== undefined) parameters.set('tail', String(query.tail));
   if (query.sinceMs !== undefined) parameters.set('since', String(query.sinceMs));

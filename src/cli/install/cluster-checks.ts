@@ -4,11 +4,10 @@ import { type ApiService, judgeMetricsApi } from '../../metrics-api/index.ts';
 import { RESOURCES, type Cluster } from '../cluster.ts';
 import { findForeignFission } from './foreign-fission.ts';
 import { whyBehind } from './rollout.ts';
+import { PARTS } from './runs-in-pods.ts';
 
 /** Resolves with what is worth telling, with null where it does not apply; rejects where something is wrong. */
 type ClusterCheck = (cluster: Cluster) => Promise<string | null>;
-
-const PARTS = 'app.kubernetes.io/name=fissium';
 
 export const noForeignFission: ClusterCheck = async (cluster) => {
   const found = await findForeignFission(cluster);
