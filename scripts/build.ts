@@ -113,7 +113,7 @@ async function build(): Promise<void> {
     plugins: [ownAddresses, plainBuiltins],
     onLog: (level, log, handler) => {
       // The compiler that typebox has for validators is eval; it is what it is.
-      if (log.code !== 'EVAL') handler(level, log);
+      if (log.code !== 'EVAL') handler(log.code === 'UNRESOLVED_IMPORT' ? 'error' : level, log);
     },
   });
   rmSync(dist, { recursive: true, force: true });

@@ -1,11 +1,9 @@
-/**
- * An executor thread: owns no listener, takes calls over its MessagePort and runs them. The piscina task stays
- * pending for as long as the thread serves.
- */
+/** An executor thread: owns no listener, takes calls over its MessagePort and runs them. */
+import { workerData } from 'node:worker_threads';
 import { GuestThread } from './guest-thread.worker.ts';
 import type { ExecutorStart } from './protocol.ts';
 
-/** The piscina task: resolves when the main thread closes this executor. */
-export default async function execute(start: ExecutorStart): Promise<void> {
-  await new GuestThread(start).closed;
-}
+const start = workerData as ExecutorStart;
+await new GuestThread(start).closed;
+// Timers and sockets of guests that nobody waits for must not keep it.
+process.exit(0);

@@ -101,8 +101,18 @@ export class WasmHost {
   /** Starts the threads; resolves when all of them take calls. */
   static async start(options: WasmHostOptions): Promise<WasmHost> {
     const host = new WasmHost(options);
-    await host.#listeners.ready();
+    await host.ready();
     return host;
+  }
+
+  /** Starts the threads and does not wait: what is deployed meanwhile they take when they are there. */
+  static launch(options: WasmHostOptions): WasmHost {
+    return new WasmHost(options);
+  }
+
+  /** Resolves when all listener threads take calls. */
+  ready(): Promise<void> {
+    return this.#listeners.ready();
   }
 
   private constructor(options: WasmHostOptions) {

@@ -1,6 +1,5 @@
 /** Threads of one kind, and the calls that wait for one of them. Lives in the main thread. */
-import type { StructuredSerializeOptions } from 'node:worker_threads';
-import { Piscina } from 'piscina';
+import { Worker, type Transferable as NodeTransferable } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { FissiumError } from '../../src/errors.ts';
 import type { InvokeRequest, StreamedResponse } from '../../src/executors/executor.ts';
@@ -19,6 +18,8 @@ const STUCK_AFTER_MS = 100;
 const MAX_CALLS_PER_THREAD = 1000;
 const MIN_RESTART_DELAY_MS = 100;
 const HEAP_MB = 1024;
+/** How long threads that are told to end may take for it, ms. */
+const CLOSE_LIMIT_MS = 2000;
 
 /** Listener threads have something to serve beside the calls that they are sent. */
 export interface ListenerHooks {
@@ -60,7 +61,6 @@ export class ThreadGroup {
   readonly threads = new Set<ExecutorThread>();
   replaced = 0;
   readonly #options: ThreadGroupOptions;
-  readonly #pool: Piscina<ExecutorStart, void>;
   /** Threads that have not got every function yet. */
   readonly #starting = new Set<ExecutorThread>();
   readonly #queue: Waiting[] = [];
@@ -70,20 +70,6 @@ export class ThreadGroup {
   constructor(options: ThreadGroupOptions) {
     this.#options = options;
     setV8Flags();
-    this.#pool = new Piscina<ExecutorStart, void>({
-      filename: options.file.href,
-      minThreads: options.threads,
-      maxThreads: options.threads,
-      // A thread's task stays pending while it listens to its port: it must never block waiting for tasks.
-      atomics: 'disabled',
-      concurrentTasksPerWorker: 1,
-      // A guest gets no environment variable of ours, not even by a fault in an engine.
-      env: {},
-      // What a guest can make V8 hold outside its memory (exceptions that hold exceptions) ends its thread,
-      // which is replaced; without a bound it would end the process.
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
-      recordTiming: false,
-    });
     for (let i = 0; i < options.threads; i++) this.#start();
   }
 
@@ -171,8 +157,9 @@ export class ThreadGroup {
     for (const waiting of this.#queue.splice(0)) waiting.fail(error);
     const threads = [...this.threads];
     for (const thread of threads) thread.close();
-    await this.#pool.destroy();
+    const limit = setTimeout(() => this.terminateAll(), CLOSE_LIMIT_MS);
     await Promise.all(threads.map((thread) => thread.gone));
+    clearTimeout(limit);
   }
 
   /** The thread with the fewest calls among those that can take one soon, or none. */
@@ -239,10 +226,26 @@ export class ThreadGroup {
     await Promise.all([thread.ready.catch(() => undefined), ...functions]);
   }
 
+  /** Runs a thread to its end. Rejects where it did not end by itself. */
   #run(start: ExecutorStart, signal: AbortSignal): Promise<void> {
     const ports: unknown[] = [start.port, ...(start.listener ? [start.listener.port] : [])];
-    // Piscina takes the list's type from MessagePort.postMessage, where the DOM's declaration stands beside Node's.
-    const transferList = ports as unknown as StructuredSerializeOptions;
-    return this.#pool.run(start, { transferList, signal });
+    const worker = new Worker(this.#options.file, {
+      workerData: start,
+      transferList: ports as NodeTransferable[],
+      // A guest gets no environment variable of ours, not even by a fault in an engine.
+      env: {},
+      // What a guest can make V8 hold outside its memory (exceptions that hold exceptions) ends its thread,
+      // which is replaced; without a bound it would end the process.
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+    });
+    return new Promise((resolve, reject) => {
+      worker.once('error', reject);
+      worker.once('exit', (code) => {
+        if (signal.aborted) reject(new Error('the thread was ended', { cause: signal.reason }));
+        else if (code !== 0) reject(new Error(`the thread ended with code ${code}`));
+        else resolve();
+      });
+      signal.addEventListener('abort', () => void worker.terminate(), { once: true });
+    });
   }
 }

@@ -26,7 +26,8 @@ try {
       (error: unknown) => send({ type: 'failed', error: toErrorData(error) }),
     );
   });
-  send({ type: 'ready', url: server.url, port: server.port, kubeconfigPath: server.kubeconfigPath });
+  const { url, port: listening, kubeconfigPath, access } = server;
+  send({ type: 'ready', url, port: listening, kubeconfigPath, access });
 } catch (error) {
   send({ type: 'failed', error: toErrorData(error) });
   port.close();

@@ -37,11 +37,20 @@ export interface ApiServerOptions {
   readonly watches?: WatchHubOptions;
 }
 
+/** What a client of the API needs to know beside its address. */
+export interface ClientAccess {
+  /** PEM. */
+  readonly caCertificate: string;
+  readonly token: string;
+}
+
 export interface ApiServer {
   /** `https://127.0.0.1:6443` */
   readonly url: string;
   readonly port: number;
   readonly kubeconfigPath: string;
+  /** What the kubeconfig says. */
+  readonly access: ClientAccess;
   setUpstreams(upstreams: Upstreams): void;
   /** Ends watches, lets requests finish for a moment, commits what was accepted. */
   close(): Promise<void>;
@@ -129,6 +138,7 @@ export async function startApiServer(options: ApiServerOptions, logger: Logger):
     url,
     port,
     kubeconfigPath,
+    access: { caCertificate: identity.caCertificate, token },
     setUpstreams: (upstreams) => proxy.setUpstreams(upstreams),
     close: () => (closing ??= close()),
   };

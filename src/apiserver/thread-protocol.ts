@@ -1,7 +1,7 @@
 /** What the thread of the API server and the one that started it tell each other. */
 import type { ErrorData } from '../errors.ts';
 import type { Upstreams } from './http/proxy.ts';
-import type { ApiServerOptions } from './server.ts';
+import type { ApiServer, ApiServerOptions } from './server.ts';
 
 export interface ThreadData extends ApiServerOptions {
   /** A pino level. */
@@ -16,5 +16,5 @@ export type ToThread =
   | { readonly type: 'close' };
 
 export type FromThread =
-  | { readonly type: 'ready'; readonly url: string; readonly port: number; readonly kubeconfigPath: string }
+  | ({ readonly type: 'ready' } & Pick<ApiServer, 'url' | 'port' | 'kubeconfigPath' | 'access'>)
   | { readonly type: 'failed'; readonly error: ErrorData };

@@ -67,6 +67,7 @@ export async function startApiServerThread(
     url: ready.url,
     port: ready.port,
     kubeconfigPath: ready.kubeconfigPath,
+    access: ready.access,
     setUpstreams: (upstreams: Upstreams) => send({ type: 'upstreams', upstreams }),
     close: () => (closed ??= close()),
   };

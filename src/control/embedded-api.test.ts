@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
-import { startApiServer, type ApiServer } from '../apiserver/index.ts';
+import { startApiServer, type ApiServer } from '../apiserver/server.ts';
 import type { FissionFunction, HttpTrigger } from '../api/index.ts';
 import {
   Informer,

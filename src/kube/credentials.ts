@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Agent as HttpAgent, type AgentOptions } from 'node:http';
 import { Agent as HttpsAgent, type RequestOptions } from 'node:https';
+import { createSecureContext, type SecureContext } from 'node:tls';
 
 import type { KubeConfig } from '@kubernetes/client-node/dist/config.js';
 import type { Cluster, Context, User } from '@kubernetes/client-node/dist/config_types.js';
@@ -30,7 +31,18 @@ interface TlsMaterial {
 const KEEP_ALIVE: AgentOptions = { keepAlive: true, keepAliveMsecs: 30_000 };
 
 function makeAgent(secure: boolean, tls: TlsMaterial): HttpAgent {
-  return secure ? new HttpsAgent({ ...KEEP_ALIVE, ...tls }) : new HttpAgent(KEEP_ALIVE);
+  if (!secure) return new HttpAgent(KEEP_ALIVE);
+  // Made once: otherwise each connection reads the certificates again.
+  return new HttpsAgent({ ...KEEP_ALIVE, ...tls, secureContext: contextOf(tls) });
+}
+
+function contextOf(tls: TlsMaterial): SecureContext | undefined {
+  try {
+    return createSecureContext(tls);
+  } catch {
+    // What is wrong with the certificates each connection says.
+    return undefined;
+  }
 }
 
 /**

@@ -13,7 +13,7 @@ export { EventRecorder, type Events, SILENT_EVENTS } from './events.ts';
 export { Informer, type InformerHandler, type InformerOptions } from './informer.ts';
 export { LEADER_ADDRESS, LEADER_LEASE, LeaderElection, type LeaderOptions } from './leader.ts';
 export { inClusterConnection } from './in-cluster.ts';
-export { type KubeConnection, loadKubeConfig, type LoadOptions } from './kube-config.ts';
+export { type KubeConnection, loadKubeConfig, type LoadOptions, tokenConnection } from './kube-config.ts';
 export {
   apiVersionOf,
   type ConfigMap,

@@ -119,6 +119,30 @@ function connect(config: RawConfig, source: string, options: LoadOptions): KubeC
   };
 }
 
+/** The connection that a kubeconfig with one CA and one token would describe, for whoever has both. */
+export function tokenConnection(options: {
+  readonly server: string;
+  /** The kubeconfig that says the same, for messages. */
+  readonly source: string;
+  /** PEM. */
+  readonly caCertificate: string;
+  readonly token: string;
+}): KubeConnection {
+  const name = 'fissium';
+  const { server, source, caCertificate, token } = options;
+  const caData = Buffer.from(caCertificate).toString('base64');
+  return connect(
+    {
+      clusters: [{ name, server, caData, skipTLSVerify: false }],
+      users: [{ name, token }],
+      contexts: [{ name, cluster: name, user: name, namespace: 'default' }],
+      currentContext: name,
+    },
+    source,
+    {},
+  );
+}
+
 function findFiles(
   path: string | undefined,
   env: Readonly<Record<string, string | undefined>>,

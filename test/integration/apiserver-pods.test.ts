@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startApiServer, type ApiServer } from '../../src/apiserver/index.ts';
+import { startApiServer, type ApiServer } from '../../src/apiserver/server.ts';
 import { ApiClient, take, type Body } from './support/api-client.ts';
 
 const PODS = '/api/v1/namespaces/default/pods';

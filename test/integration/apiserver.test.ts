@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startApiServer, startApiServerThread, type ApiServer } from '../../src/apiserver/index.ts';
+import { startApiServerThread, type ApiServer } from '../../src/apiserver/index.ts';
+import { startApiServer } from '../../src/apiserver/server.ts';
 import { ApiClient, take } from './support/api-client.ts';
 
 const logger = pino({ level: 'silent' });

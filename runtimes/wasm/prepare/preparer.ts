@@ -1,6 +1,6 @@
 /** The main thread's side of preparing: one thread on demand, one package at a time, once per digest. */
 import { extname, join } from 'node:path';
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
 import type { Logger } from 'pino';
 import { FissiumError, fromErrorData } from '../../../src/errors.ts';
 import type { PreparedManifest } from '../engine.ts';
@@ -76,6 +76,11 @@ export class Preparer {
     return started;
   }
 
+  /** Whether {@link prepare} would find it prepared. */
+  async has(digest: string): Promise<boolean> {
+    return this.#packages.has(digest) || (await readEntry(this.#cacheDir, digest)) !== null;
+  }
+
   /** Forgets a package that no function uses any more; its files stay and are found again. */
   forget(digest: string): void {
     this.#packages.delete(digest);
@@ -128,7 +133,7 @@ export class Preparer {
   async #runInThread(job: PrepareJob): Promise<PrepareOutcome> {
     const timeout = new AbortController();
     const timer = setTimeout(() => timeout.abort(), this.#timeoutMs);
-    const pool = this.#startedPool();
+    const pool = await this.#startedPool();
     // A thread that dies before it has taken its task is an event of the pool's, not the task's failure.
     const died = Promise.withResolvers<never>();
     pool.once('error', died.reject);
@@ -146,9 +151,11 @@ export class Preparer {
     }
   }
 
-  #startedPool(): Piscina<PrepareJob, PrepareOutcome> {
+  async #startedPool(): Promise<Piscina<PrepareJob, PrepareOutcome>> {
     if (this.#pool) return this.#pool;
-    const pool = new Piscina<PrepareJob, PrepareOutcome>({
+    // Most starts find everything prepared.
+    const { Piscina: Pool } = await import('piscina');
+    const pool = new Pool<PrepareJob, PrepareOutcome>({
       filename: new URL(`./prepare.worker${extname(import.meta.filename)}`, import.meta.url).href,
       minThreads: 0,
       maxThreads: 1,

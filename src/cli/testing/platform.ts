@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pino } from 'pino';
-import { startApiServer } from '../../apiserver/index.ts';
+import { startApiServer } from '../../apiserver/server.ts';
 import { ensureDefaults, startControl, type HostPort, type PreparerPort } from '../../control/index.ts';
 import { FissiumError } from '../../errors.ts';
 import { ProcessExecutor } from '../../executors/process/index.ts';

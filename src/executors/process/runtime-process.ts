@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { Pool } from 'undici';
+import type { Pool } from 'undici';
 
 import { FissiumError } from '../../errors.ts';
 import { environmentOf, type Launch, LIFELINE_FD, wrap } from './launch.ts';
@@ -150,7 +150,9 @@ export class RuntimeProcess {
     this.#onLine = wanted.onLine;
     this.#lastLines.length = 0;
     this.#watchMemory(wanted);
-    this.#pool = new Pool('http://localhost', {
+    // Only where processes run functions: it is a large library.
+    const { Pool: ConnectionPool } = await import('undici');
+    this.#pool = new ConnectionPool('http://localhost', {
       socketPath: this.#socketPath,
       connections: wanted.requestsPerPod,
       headersTimeout: 0,

@@ -107,6 +107,21 @@ function load(platform: Platform, path: string, clients: number): { stop(): Prom
 }
 
 describe('listener threads', () => {
+  it('run a function that nobody can call before their first connection, and count nothing of it', async () => {
+    const platform = await start();
+    const warm = await platform.host.deploy('torture.wasm', {
+      onLog: ({ line }) => platform.lines.push(line),
+    });
+    await platform.router.warmUp(warm.threadKey ?? '');
+    // Whatever becomes of it, the threads serve.
+    await platform.router.warmUp('no such function');
+    await warm.close();
+    expect((await platform.ask('/warm-up')).status).toBe(404);
+    await platform.deploy('f', 'torture.wasm');
+    expect((await platform.ask('/f/')).status).toBe(200);
+    expect(await platform.metrics.registry.metrics()).not.toContain('warm-up');
+  });
+
   it('answer in the thread that has the connection, whichever that is', async () => {
     const platform = await start();
     await platform.deploy('hello', 'hello.wasm');

@@ -43,6 +43,7 @@ interface ListenerThread {
   applied: number;
   serving: boolean;
   drained: () => void;
+  warmedUp: () => void;
   readonly measuring: Map<number, (metrics: unknown) => void>;
   /** Its metrics when it was last asked, so that counters do not fall when it is lost. */
   measured: unknown;
@@ -113,6 +114,19 @@ export class ListenerThreads implements ListenerHooks {
     await new Promise<void>((resolve) => this.#waiting.push({ number, resolve }));
   }
 
+  /** Has every thread run requests of its own through the function that it has as `threadKey`; see `warm-up.worker.ts`. */
+  async warmUp(threadKey: string): Promise<void> {
+    await Promise.all(
+      [...this.#threads.values()].map(
+        (thread) =>
+          new Promise<void>((resolve) => {
+            thread.warmedUp = resolve;
+            post(thread, { type: 'warm-up', threadKey });
+          }),
+      ),
+    );
+  }
+
   /** Takes no more connections, and lets the requests of those that are open end. */
   async close({ graceMs }: { graceMs: number }): Promise<void> {
     await this.#acceptor.close();
@@ -143,6 +157,7 @@ export class ListenerThreads implements ListenerHooks {
       applied: 0,
       serving: false,
       drained: () => undefined,
+      warmedUp: () => undefined,
       measuring: new Map(),
       measured: null,
     };
@@ -186,6 +201,7 @@ export class ListenerThreads implements ListenerHooks {
     thread.calls.close();
     thread.port.close();
     thread.drained();
+    thread.warmedUp();
     this.#lostMetrics.push(countersOf(thread.measured));
     for (const measured of thread.measuring.values()) measured(thread.measured);
     this.#settle();
@@ -248,6 +264,9 @@ export class ListenerThreads implements ListenerHooks {
         return;
       case 'drained':
         thread.drained();
+        return;
+      case 'warmed-up':
+        thread.warmedUp();
         return;
       case 'measured':
         thread.measuring.get(message.number)?.(message.metrics);

@@ -43,6 +43,8 @@ export type ToListener =
   | { readonly type: 'socket'; readonly socket: Socket }
   | { readonly type: 'drain'; readonly graceMs: number }
   | { readonly type: 'measure'; readonly number: number }
+  /** Runs requests of its own through the function that it has as this. */
+  | { readonly type: 'warm-up'; readonly threadKey: string }
   /** About a call that this thread asked the main thread to make. */
   | { readonly type: 'call'; readonly message: FromExecutor };
 
@@ -50,6 +52,8 @@ export type FromListener =
   /** Everything up to this number is in the thread's tables. */
   | { readonly type: 'applied'; readonly number: number }
   | { readonly type: 'drained' }
+  /** Whether or not it succeeded. */
+  | { readonly type: 'warmed-up' }
   | { readonly type: 'measured'; readonly number: number; readonly metrics: unknown }
   | { readonly type: 'log'; readonly line: PlatformLine }
   /** Makes a call of a function that this thread cannot run: its key is `namespace/name`. */

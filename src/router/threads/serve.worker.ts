@@ -14,6 +14,7 @@ import { createRouter } from '../server.ts';
 import { SharedCounts } from '../shared-counts.ts';
 import type { FromListener, FunctionReplica, ListenerStart, TableChange, ToListener } from './protocol.ts';
 import { RemoteCalls } from './remote-calls.ts';
+import { warmUp } from './warm-up.worker.ts';
 
 /** Runs a function in this thread, by its key. */
 export type StartHere = (key: string, request: InvokeRequest, receiver: AnswerReceiver) => void;
@@ -107,6 +108,15 @@ export function serveConnections(start: ListenerStart, startHere: StartHere): vo
           .getMetricsAsJSON()
           .then((values) => post({ type: 'measured', number: message.number, metrics: values }));
         return;
+      case 'warm-up':
+        void warmUp({
+          logger,
+          version: start.version,
+          invoker: invokerHere(message.threadKey, startHere),
+        })
+          .catch((err: unknown) => logger.debug({ err }, 'the thread was not warmed up'))
+          .then(() => post({ type: 'warmed-up' }));
+        return;
       case 'drain':
         void router.close({ graceMs: message.graceMs }).then(() => post({ type: 'drained' }));
         return;
@@ -131,12 +141,14 @@ function stateOf(
   const invoker: Invoker =
     threadKey === null
       ? { invoke: (request) => remote.invoke(key, request) }
-      : {
-          start: (request, receiver) => startHere(threadKey, request, receiver),
-          invoke: (request) =>
-            new Promise((resolve, reject) =>
-              startHere(threadKey, request, { answered: resolve, failed: reject }),
-            ),
-        };
+      : invokerHere(threadKey, startHere);
   return { phase: 'ready', invoker };
+}
+
+function invokerHere(threadKey: string, startHere: StartHere): Invoker {
+  return {
+    start: (request, receiver) => startHere(threadKey, request, receiver),
+    invoke: (request) =>
+      new Promise((resolve, reject) => startHere(threadKey, request, { answered: resolve, failed: reject })),
+  };
 }

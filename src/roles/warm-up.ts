@@ -1,0 +1,50 @@
+/** Warms the listener threads with a function of our own: the template of wasm-envs/rust, as it is shipped. */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import type { WasmHost } from '../../runtimes/wasm/host.ts';
+import type { Preparer } from '../../runtimes/wasm/prepare/index.ts';
+import type { ListenerThreads } from '../router/index.ts';
+
+export interface WarmUpParts {
+  readonly preparer: Preparer;
+  readonly host: WasmHost;
+  readonly router: ListenerThreads;
+  readonly logger: Logger;
+}
+
+/**
+ * Resolves when every listener thread has run requests through all of its code, so that the first caller does not
+ * wait for the compiler. At the first start in a data folder the function is not prepared yet: then it is prepared
+ * for the next one, and nobody waits. Never rejects: a cold platform serves as well.
+ */
+export async function warmUp({ preparer, host, router, logger }: WarmUpParts): Promise<void> {
+  try {
+    const file = ['../../wasm-envs', '../../../wasm-envs']
+      .map((place) => fileURLToPath(new URL(`${place}/rust/template/hello.wasm`, import.meta.url)))
+      .find((path) => existsSync(path));
+    if (file === undefined) return;
+    const wasm = await readFile(file);
+    const digest = createHash('sha256').update(wasm).digest('hex');
+    if (!(await preparer.has(digest))) {
+      void preparer.prepare(wasm, digest).catch((err: unknown) => logger.debug({ err }, 'not prepared'));
+      return;
+    }
+    const { manifest, folder } = await preparer.prepare(wasm, digest);
+    const deployed = await host.deploy({
+      namespace: 'fissium',
+      name: 'warm-up',
+      manifest,
+      folder,
+      grants: { env: [], args: [], allowedOutboundHosts: [] },
+      limits: { memoryBytes: 2 ** 27, cpuTimeMs: 2000, bodyLimitBytes: 2 ** 20 },
+      onLog: () => undefined,
+    });
+    if (deployed.threadKey !== null) await router.warmUp(deployed.threadKey);
+    await deployed.close();
+  } catch (err) {
+    logger.debug({ err }, 'the threads were not warmed up');
+  }
+}

@@ -1,0 +1,30 @@
+import { pino } from 'pino';
+import { expect, test } from 'vitest';
+import { FissiumError } from '../../errors.ts';
+import type { InvokeRequest, InvokeResponse } from '../../executors/executor.ts';
+import { warmUp } from './warm-up.worker.ts';
+
+const logger = pino({ level: 'silent' });
+
+test('requests with and without a receipt go the whole way to the function, over several connections', async () => {
+  const seen: InvokeRequest[] = [];
+  const invoke = (request: InvokeRequest): Promise<InvokeResponse> => {
+    seen.push(request);
+    request.onReceipt?.(null);
+    return Promise.resolve({
+      status: 200,
+      headers: [],
+      body: Buffer.from('warm'),
+      trailers: [],
+      coldStart: false,
+    });
+  };
+  await warmUp({ logger, version: '1', invoker: { invoke } });
+  expect(seen).toHaveLength(8);
+  expect(seen.filter(({ onReceipt }) => onReceipt !== undefined).length).toBeGreaterThanOrEqual(2);
+});
+
+test('a function that fails is no failure of the warm-up', async () => {
+  const invoke = (): Promise<never> => Promise.reject(new FissiumError('GUEST_TRAPPED', 'unreachable'));
+  await expect(warmUp({ logger, version: '1', invoker: { invoke } })).resolves.toBeUndefined();
+});
