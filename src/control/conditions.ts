@@ -44,7 +44,8 @@ export function withConditions<S extends ConditionsStatus>(status: S | undefined
   };
   set({
     type: 'Ready',
-    status: verdict.ready ? 'True' : 'False',
+    // What passes by itself is neither: whoever waits goes on waiting.
+    status: verdict.ready ? 'True' : verdict.passing === true ? 'Unknown' : 'False',
     reason: verdict.reason,
     message: verdict.message,
   });
