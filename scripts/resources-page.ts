@@ -1,5 +1,6 @@
 /** The page docs/resources.md, made from the schemas in `src/api/`. */
 import {
+  EXPOSURE_FIELDS,
   KINDS,
   resolveEnvironment,
   resolveFunction,
@@ -65,7 +66,10 @@ function* rowsOf(node: Node, path: string, notServed: readonly string[]): Genera
     const at = `${path}.${name}`;
     const required = node.required?.includes(name) === true ? ' (required)' : '';
     const initial = field.default === undefined ? '' : `\`${JSON.stringify(field.default)}\``;
-    const served = notServed.some((other) => at === other || at.startsWith(`${other}.`)) ? 'kept' : '';
+    const isAmong = (paths: readonly string[]): boolean =>
+      paths.some((other) => at === other || at.startsWith(`${other}.`));
+    const unserved = isAmong(EXPOSURE_FIELDS) ? 'on a cluster' : 'kept';
+    const served = isAmong(notServed) ? unserved : '';
     const words = (field.description ?? '').replaceAll('|', '\\|');
     yield `| \`${at.slice('spec.'.length)}\`${required} | ${typeOf(field)} | ${initial} | ${served} | ${words} |`;
     // What is inside these is Kubernetes' own.
@@ -91,7 +95,7 @@ export function resourcesPage(): string {
 
 # Resources
 
-The kinds of \`fission.io/v1\`, with Fission's fields (1.27 and its main branch of 2026-08-07; a test walks its CRDs) and our own: \`wasm\`, \`route\` and \`package.functionref\` of a Function, \`batchSize\` of a MessageQueueTrigger. "kept" means stored and given back, but without effect yet; an object that sets such a field says so in its \`Served\` condition. What a pod, a container or an autoscaler may have is Kubernetes' own and kept as written.
+The kinds of \`fission.io/v1\`, with Fission's fields (1.27 and its main branch of 2026-08-07; a test walks its CRDs) and our own: \`wasm\`, \`route\` and \`package.functionref\` of a Function, \`batchSize\` of a MessageQueueTrigger. "kept" means stored and given back, but without effect yet ("on a cluster": without effect in one process); an object that sets such a field says so in its \`Served\` condition. What a pod, a container or an autoscaler may have is Kubernetes' own and kept as written.
 
 ${KINDS.map(sectionOf).join('\n')}`;
 }

@@ -13,6 +13,7 @@ import {
 import type { Report } from './checks.ts';
 import { withoutNulls } from './defaults.ts';
 import { parseDuration } from './duration.ts';
+import { resolveExposure } from './exposure.ts';
 import { deepFreeze } from './json.ts';
 import { AGE_COLUMN, READY_COLUMN, REASON_COLUMN } from './kind.ts';
 import type { KindDefinition } from './kind.ts';
@@ -353,6 +354,7 @@ export function resolveTrigger(trigger: HttpTrigger): ResolvedTrigger {
     methods: methodsOf(spec),
     functions: functionsOf(spec.functionref),
     cors: spec.corsConfig === undefined ? null : resolveCors(spec.corsConfig),
+    exposure: resolveExposure(spec),
     notServed: notServed(spec),
   });
 }

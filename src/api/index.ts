@@ -22,6 +22,7 @@ export type {
   ResolvedEnvFrom,
   ResolvedEnvVar,
   ResolvedEnvironment,
+  ResolvedExposure,
   ResolvedFunction,
   ResolvedInstance,
   ResolvedKubernetesWatchTrigger,
@@ -40,6 +41,7 @@ export type {
 export { KINDS, defaulted, kindByName, kindByPlural, withoutUnknownFields } from './kinds.ts';
 export { resolveEnvironment } from './environment.ts';
 export { resolveFunction } from './function-resolve.ts';
+export { EXPOSURE_FIELDS } from './exposure.ts';
 export { resolveTrigger } from './http-trigger.ts';
 export { resolveKubernetesWatchTrigger } from './kubernetes-watch-trigger.ts';
 export { resolveMessageQueueTrigger } from './message-queue-trigger.ts';

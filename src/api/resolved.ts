@@ -179,6 +179,35 @@ export interface ResolvedTrigger extends Resolved {
   /** One of weight 100, or those of `function-weights` with a weight over 0. */
   readonly functions: readonly WeightedFunction[];
   readonly cors: ResolvedCors | null;
+  /** What is made of it outside, on a cluster. */
+  readonly exposure: ResolvedExposure | null;
+}
+
+/** An Ingress or a Gateway's HTTPRoute. */
+export type ResolvedExposure = {
+  /** Empty: any. */
+  readonly hosts: readonly string[];
+  /** Absolute. */
+  readonly path: string;
+  readonly annotations: Readonly<Record<string, string>>;
+} & (
+  | {
+      readonly provider: 'ingress';
+      /** '' for none. */
+      readonly tlsSecret: string;
+    }
+  | { readonly provider: 'gateway'; readonly gateways: readonly ResolvedGateway[] }
+);
+
+/** A Gateway to attach to. */
+export interface ResolvedGateway {
+  readonly name: string;
+  /** '': the control plane's. */
+  readonly namespace: string;
+  /** One listener of it; '' for all. */
+  readonly sectionName: string;
+  /** 0: any. */
+  readonly port: number;
 }
 
 /** A function and its share of the calls. */

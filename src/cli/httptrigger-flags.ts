@@ -41,33 +41,42 @@ export const triggerOptions = {
     notServed: 'kept',
     choices: ['', 'async'],
   }),
-  createingress: flag('createingress', 'Make an Ingress', { notServed: 'kept' }),
+  createingress: flag('createingress', 'Make an Ingress', { notServed: 'in-one-process' }),
   ingressrule: text('ingressrule', 'Host and path of the Ingress', {
-    notServed: 'kept',
+    notServed: 'in-one-process',
     placeholder: 'host=path',
   }),
   ingressannotation: texts('ingressannotation', 'Annotation of the Ingress', {
-    notServed: 'kept',
+    notServed: 'in-one-process',
     placeholder: 'key=value',
   }),
-  ingresstls: text('ingresstls', 'Secret for the Ingress', { notServed: 'kept', placeholder: 'name' }),
+  ingresstls: text('ingresstls', 'Secret for the Ingress', {
+    notServed: 'in-one-process',
+    placeholder: 'name',
+  }),
   routeProvider: text('route-provider', 'What is made outside', {
-    notServed: 'kept',
+    notServed: 'in-one-process',
     choices: ['ingress', 'gateway'],
   }),
   routeHost: texts('route-host', 'Host of the route outside', {
-    notServed: 'kept',
+    notServed: 'in-one-process',
     split: true,
     placeholder: 'name',
   }),
-  routePath: text('route-path', 'Path of the route outside', { notServed: 'kept', placeholder: 'path' }),
+  routePath: text('route-path', 'Path of the route outside', {
+    notServed: 'in-one-process',
+    placeholder: 'path',
+  }),
   routeAnnotation: texts('route-annotation', 'Annotation of the route outside', {
-    notServed: 'kept',
+    notServed: 'in-one-process',
     placeholder: 'key=value',
   }),
-  routeTls: text('route-tls', 'Secret of the route outside', { notServed: 'kept', placeholder: 'name' }),
+  routeTls: text('route-tls', 'Secret of the route outside', {
+    notServed: 'in-one-process',
+    placeholder: 'name',
+  }),
   gateway: texts('gateway', 'Gateway of the route outside', {
-    notServed: 'kept',
+    notServed: 'in-one-process',
     placeholder: '[namespace/]name',
   }),
 };

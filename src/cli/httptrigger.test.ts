@@ -85,12 +85,12 @@ test('Fission’s flags for ingresses are kept with a warning', async () => {
       '--route-provider gateway --gateway infra/main',
   );
   expect(code).toBe(0);
-  expect(stderr.match(/--\S+ is not served yet/g)).toEqual([
-    '--createingress is not served yet',
-    '--ingressrule is not served yet',
-    '--ingressannotation is not served yet',
-    '--route-provider is not served yet',
-    '--gateway is not served yet',
+  expect(stderr.match(/--\S+ is not served/g)).toEqual([
+    '--createingress is not served',
+    '--ingressrule is not served',
+    '--ingressannotation is not served',
+    '--route-provider is not served',
+    '--gateway is not served',
   ]);
   expect((await get('out')).spec).toMatchObject({
     host: 'example.com',

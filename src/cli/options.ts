@@ -19,9 +19,9 @@ export interface OptionSettings {
   readonly split?: boolean;
   /**
    * A flag of Fission's that has no effect here yet. `kept`: it is stored in the resource; `ignored`: it is not.
-   * Using it prints a warning with its name.
+   * `in-one-process`: it has one on a cluster alone. Using it prints a warning with its name.
    */
-  readonly notServed?: 'kept' | 'ignored';
+  readonly notServed?: 'kept' | 'ignored' | 'in-one-process';
   /** Values of an option, served otherwise, that are stored in the resource and have no effect here yet. */
   readonly notServedValues?: readonly string[];
   readonly hidden?: boolean;

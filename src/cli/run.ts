@@ -173,9 +173,14 @@ async function execute(
   state.verbose = globals.verbose;
   const out = new Output(io.stdout, io.stderr, globals.verbose);
   const values = optionValues(command, parsed);
+  const onClusterOnly: string[] = [];
   for (const [key, spec] of Object.entries(command.options)) {
     const value = values[key];
     if (value === undefined) continue;
+    if (spec.notServed === 'in-one-process') {
+      onClusterOnly.push(spec.flag);
+      continue;
+    }
     const effect =
       spec.notServed === 'ignored' ? 'it is ignored' : 'it is kept in the resource, without effect';
     if (spec.notServed !== undefined) out.warn(`--${spec.flag} is not served yet: ${effect}`);
@@ -189,12 +194,19 @@ async function execute(
     const module = await import('./cluster.ts');
     return module.connect(io, { namespace, kubeconfig, context });
   };
+  const connectOnce = (): Promise<Cluster> => (cluster ??= connect());
   try {
+    if (onClusterOnly.length > 0 && !(await runsInPods(connectOnce))) {
+      for (const flag of onClusterOnly)
+        out.warn(
+          `--${flag} is not served where the platform runs in one process: it is kept in the resource, without effect`,
+        );
+    }
     const result = await command.handler(values, {
       io,
       out,
       globals: { namespace, kubeconfig, context },
-      connect: () => (cluster ??= connect()),
+      connect: connectOnce,
     });
     return result ?? 0;
   } finally {
@@ -282,4 +294,12 @@ async function report(thrown: unknown, out: Output, path: string): Promise<numbe
   for (const line of errorLines(shown)) out.note(line);
   if (thrown instanceof Error && thrown.stack !== undefined) out.debug(thrown.stack);
   return error.exitCode;
+}
+
+/** What does not answer is the handler's to tell. */
+async function runsInPods(connect: () => Promise<Cluster>): Promise<boolean> {
+  const module = await import('./install/runs-in-pods.ts');
+  return connect()
+    .then((cluster) => module.runsInPods(cluster))
+    .catch(() => false);
 }

@@ -128,6 +128,8 @@ export const RESOURCES = {
   ),
   poddisruptionbudgets: grouped('policy', 'v1', 'poddisruptionbudgets', 'PodDisruptionBudget'),
   networkpolicies: grouped('networking.k8s.io', 'v1', 'networkpolicies', 'NetworkPolicy'),
+  ingresses: grouped('networking.k8s.io', 'v1', 'ingresses', 'Ingress'),
+  httproutes: grouped('gateway.networking.k8s.io', 'v1', 'httproutes', 'HTTPRoute'),
   persistentvolumeclaims: core('persistentvolumeclaims', 'PersistentVolumeClaim'),
   apiservices: grouped('apiregistration.k8s.io', 'v1', 'apiservices', 'APIService', false),
   subjectaccessreviews: grouped(

@@ -164,6 +164,7 @@ async function lead({
   const control = await startClusterControl({
     client,
     logger,
+    controlNamespace: settings.namespace,
     namespaces,
     archives,
     // The storage service is another pod.

@@ -26,6 +26,7 @@ export function routeByName(functions: FunctionTable, routes: RouteTable): () =>
         methods: HTTP_METHODS,
         functions: [{ name, weight: 100 }],
         cors: null,
+        exposure: null,
       });
     },
     deleted: (namespace, name) => routes.delete(namespace, name),

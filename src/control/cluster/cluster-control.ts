@@ -4,12 +4,20 @@ import type { Logger } from 'pino';
 import type { Builder } from '../../builders/index.ts';
 import type { RouterLoads } from '../../executors/router-loads.ts';
 import type { Strategy } from '../../executors/strategy.ts';
-import { EventRecorder, type Events, type KubeClient, type KubeObject, keyOf } from '../../kube/index.ts';
+import {
+  EventRecorder,
+  type Events,
+  type KubeClient,
+  type KubeObject,
+  keyOf,
+  splitKey,
+} from '../../kube/index.ts';
 import type { ArchiveFetcher, ArchiveStore } from '../../packages/index.ts';
 import { FunctionTable, RouteTable } from '../../router/index.ts';
 import type { DemandReport } from '../../router/cluster/demand.ts';
 import type { ReconcilerContext } from '../context.ts';
 import { EnvironmentReconciler } from '../environment/reconciler.ts';
+import { Exposures } from '../exposure/exposures.ts';
 import { OwnedRoutes } from '../function/owned-routes.ts';
 import { TriggerReconciler } from '../http-trigger/reconciler.ts';
 import { PackageBuilds } from '../package/builds.ts';
@@ -38,6 +46,8 @@ export interface StrategyContext {
 export interface ClusterControlOptions {
   readonly client: KubeClient;
   readonly logger: Logger;
+  /** Where routers and controllers are; Ingresses of triggers are made there. */
+  readonly controlNamespace: string;
   /** Empty for all. */
   readonly namespaces: readonly string[];
   readonly archives: ArchiveStore;
@@ -59,6 +69,8 @@ export interface ClusterControl {
 }
 
 const TICK_MS = 1_000;
+/** How often what was made outside is compared with what is wanted. */
+const SWEEP_MS = 60_000;
 
 export async function startClusterControl(options: ClusterControlOptions): Promise<ClusterControl> {
   const { client, logger, loads } = options;
@@ -111,8 +123,17 @@ export async function startClusterControl(options: ClusterControlOptions): Promi
     ...(builds === undefined ? {} : { builds }),
   });
   const environmentReconciler = new EnvironmentReconciler(context, 'pods');
+  const exposures = new Exposures({
+    client,
+    logger,
+    controlNamespace: options.controlNamespace,
+    exists: (key) =>
+      watched.triggers.covers(splitKey(key).namespace) ? watched.triggers.getByKey(key) !== undefined : null,
+    again: (key) => triggers.add(key),
+  });
   const triggerReconciler = new TriggerReconciler({
     context,
+    exposures,
     functions: table,
     routes,
     patience: new Patience((key) => triggers.add(key)),
@@ -187,9 +208,19 @@ export async function startClusterControl(options: ClusterControlOptions): Promi
     }, TICK_MS);
   };
 
+  const sweep = async (): Promise<void> => {
+    try {
+      await exposures.sweep();
+    } catch (error) {
+      if (!closed) logger.warn({ err: error }, 'what shows triggers outside could not be looked at');
+    }
+  };
+  const sweeping = setInterval(() => void sweep(), SWEEP_MS);
+
   for (const kind of allKinds(watched)) kind.start();
   const started = (async () => {
     await Promise.all(allKinds(watched).map((kind) => kind.synced()));
+    await sweep();
     dispatch();
     await packages.settled(watched.packages.keys());
     await functions.settled(watched.functions.keys());
@@ -209,6 +240,7 @@ export async function startClusterControl(options: ClusterControlOptions): Promi
     async close() {
       closed = true;
       if (timer !== null) clearTimeout(timer);
+      clearInterval(sweeping);
       await ticking.now;
       functionReconciler.close();
       await Promise.all(allKinds(watched).map((kind) => kind.close()));

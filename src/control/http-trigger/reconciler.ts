@@ -1,9 +1,11 @@
-import type { HttpTrigger, ResolvedTrigger } from '../../api/index.ts';
+import { EXPOSURE_FIELDS, type HttpTrigger, type ResolvedTrigger } from '../../api/index.ts';
 import { FissiumError } from '../../errors.ts';
 import { keyOf, RESOURCES, splitKey } from '../../kube/index.ts';
 import { announce } from '../announce.ts';
 import { type Verdict, withConditions } from '../conditions.ts';
 import type { ReconcilerContext } from '../context.ts';
+import { announceExposure } from '../exposure/announce.ts';
+import { CONDITION_TYPES, type ExposureCondition, type Exposures } from '../exposure/exposures.ts';
 import { lookUp } from '../look-up.ts';
 import type { FunctionTablePort, RouteTablePort } from '../ports.ts';
 import type { Patience } from '../patience.ts';
@@ -18,6 +20,8 @@ export interface TriggerReconcilerParts {
   readonly functions: FunctionTablePort;
   readonly routes: RouteTablePort;
   readonly patience: Patience;
+  /** Makes what shows triggers outside. @default nothing is made; the fields are kept, not served */
+  readonly exposures?: Exposures;
 }
 
 /** Keeps the route table as the triggers say, and tells each whether it is served. */
@@ -36,12 +40,18 @@ export class TriggerReconciler {
     const { namespace, name } = splitKey(key);
     if (trigger === undefined || trigger.metadata.deletionTimestamp !== undefined) {
       this.#unroute(key);
+      await this.#parts.exposures?.remove(key);
       return;
     }
     const resolved = triggerOf(trigger);
     if (!resolved.ok) {
       this.#unroute(key);
-      return this.#write(trigger, { ready: false, reason: 'Invalid', message: resolved.error.message }, []);
+      return this.#write(
+        trigger,
+        { ready: false, reason: 'Invalid', message: resolved.error.message },
+        [],
+        null,
+      );
     }
     const refusal = this.#route(key, resolved.value);
     const existing = new Set<string>();
@@ -56,7 +66,14 @@ export class TriggerReconciler {
       exists: (fn) => existing.has(fn),
       entry: (fn) => functions.get(namespace, fn),
     });
-    return this.#write(trigger, verdict, resolved.value.notServed);
+    const { notServed } = resolved.value;
+    const { exposures } = this.#parts;
+    if (exposures === undefined) return this.#write(trigger, verdict, notServed, null);
+    const { condition, failure } = await exposures.reconcile(resolved.value);
+    const unserved = notServed.filter((field) => !EXPOSURE_FIELDS.includes(field));
+    await this.#write(trigger, verdict, unserved, condition);
+    // The queue tries again, later each time.
+    if (failure !== null) throw failure;
   }
 
   /** Puts the route into the table; returns why that was refused. */
@@ -83,7 +100,12 @@ export class TriggerReconciler {
     this.#parts.routes.delete(namespace, name);
   }
 
-  async #write(trigger: HttpTrigger, verdict: Verdict, notServed: readonly string[]): Promise<void> {
+  async #write(
+    trigger: HttpTrigger,
+    verdict: Verdict,
+    notServed: readonly string[],
+    exposure: ExposureCondition | null,
+  ): Promise<void> {
     const { statuses, events, now } = this.#parts.context;
     const { patience } = this.#parts;
     if (verdict.passing !== true) patience.clear(keyOf(trigger));
@@ -103,9 +125,14 @@ export class TriggerReconciler {
             reason: admitted ? 'Admitted' : verdict.reason,
             message: admitted ? 'The router has the route.' : verdict.message,
           },
+          ...Object.values(CONDITION_TYPES)
+            .filter((type) => type !== exposure?.type)
+            .map((type) => ({ remove: type })),
+          ...(exposure === null ? [] : [exposure]),
         ],
       }),
     );
     if (verdict.passing !== true) announce(events, RESOURCES.httptriggers, trigger, change);
+    announceExposure(events, trigger, change);
   }
 }

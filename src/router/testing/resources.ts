@@ -8,6 +8,7 @@ export function trigger(name: string, parts: Partial<ResolvedTrigger> = {}): Res
     uid: `uid-${name}`,
     generation: 1,
     creationTimestamp: '2026-01-01T00:00:00Z',
+    exposure: null,
     notServed: [],
     conditions: [],
     host: '',

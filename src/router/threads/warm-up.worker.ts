@@ -71,6 +71,7 @@ export async function warmUp({ logger, version, invoker }: WarmUpOptions): Promi
     methods: ['GET'],
     functions: [{ name: NAME, weight: 100 }],
     cors: null,
+    exposure: null,
   });
   const server = createServer((socket) => router.accept(socket));
   try {
