@@ -1,14 +1,13 @@
 /** Puts Fissium on the cluster. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { apply, kubectl, list, tryKubectl } from './kubectl.ts';
+import { fissium } from './cli.ts';
+import { kubectl, list, tryKubectl } from './kubectl.ts';
 import { rolledOut } from './wait.ts';
 
 /** The namespace of the control plane. */
 export const INSTALLED_IN = 'fission';
 
 const ROOT = join(import.meta.dirname, '../../..');
-const MANIFEST = join(import.meta.dirname, '../manifests/fissium.yaml');
 
 /** The images of this run; a pod spec of a test names these. */
 export const images = {
@@ -24,17 +23,12 @@ export async function installCrds(): Promise<void> {
 }
 
 /**
- * Fissium with the images of this run, all Deployments rolled out; where it is installed already, as it is. Every file
- * of the suite that needs it calls this, the first one waits.
+ * `fissium install` with the image of this run; where it is installed already, as it is. Every file of the suite that
+ * needs it calls this, the first one waits.
  */
 export async function installFissium(): Promise<void> {
-  await installCrds();
-  const isThere = await tryKubectl(['get', 'deployment', 'router', '-n', INSTALLED_IN]);
-  if (isThere.code !== 0) {
-    await tryKubectl(['create', 'namespace', INSTALLED_IN]);
-    const manifest = await readFile(MANIFEST, 'utf8');
-    await apply(manifest.replaceAll('localhost/fissium:dev', images.fissium));
-  }
+  const isThere = await tryKubectl(['get', 'deployment', 'storagesvc', '-n', INSTALLED_IN]);
+  if (isThere.code !== 0) await fissium('install', '--image', images.fissium, '--timeout', '120s');
   await controlPlaneReady();
 }
 
