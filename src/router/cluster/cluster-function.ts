@@ -29,6 +29,8 @@ export interface ClusterFunctionParts {
 const TROUBLED_WAIT_MS = 10_000;
 /** For how long a call tries endpoints that take no connection before it is given up. */
 const REFUSED_MS = 30_000;
+/** As long as it takes to learn that connections were closed. */
+const BROKEN_REST_MS = 50;
 
 export class ClusterFunction implements Invoker {
   readonly parts: ClusterFunctionParts;
@@ -101,6 +103,8 @@ export class ClusterFunction implements Invoker {
           group.rest(endpoint);
           continue;
         }
+        // Before the head only a pod that is in trouble ends the connection: its others are about to be found dead too.
+        if (!request.signal.aborted && wasBrokenOff(error)) group.rest(endpoint, BROKEN_REST_MS);
         // A call that nobody waits for must not keep its place.
         call.cancel();
         throw error;
@@ -145,6 +149,10 @@ export class ClusterFunction implements Invoker {
 /** A failure of an endpoint that has seen nothing of the call. */
 interface NotSent {
   readonly notSent?: boolean;
+}
+
+function wasBrokenOff(error: unknown): boolean {
+  return error instanceof FissiumError && (error as FissiumError & NotSent).notSent === false;
 }
 
 function wasNotSent(error: unknown): boolean {

@@ -112,9 +112,9 @@ export class EndpointGroup {
   }
 
   /** It took no connection: calls go to others for a moment, or wait where there are none. */
-  rest(endpoint: Endpoint): void {
-    endpoint.rest(REST_MS);
-    setTimeout(() => this.#serveWaiting(), REST_MS + 1).unref();
+  rest(endpoint: Endpoint, durationMs = REST_MS): void {
+    endpoint.rest(durationMs);
+    setTimeout(() => this.#serveWaiting(), durationMs + 1).unref();
   }
 
   release(endpoint: Endpoint): void {
