@@ -1,5 +1,5 @@
 /** What turns a package's source into what runs: a local process, or a builder pod of the environment. */
-import type { ResolvedEnvironment } from '../api/index.ts';
+import type { Environment, ResolvedEnvironment } from '../api/index.ts';
 import { FissiumError, type ErrorCode } from '../errors.ts';
 import type { StoredArchive } from '../packages/index.ts';
 
@@ -42,5 +42,7 @@ export interface Builder {
    * @throws FissiumError whatever may pass: BUILDER_UNREACHABLE, ARCHIVE_UNREACHABLE, STORAGE_FULL …
    */
   build(request: BuildRequest): Promise<BuildResult>;
+  /** Makes ready, or takes away, what builds sources of the environment. Rejects where that fails for the time being. */
+  reconcileEnvironment?(environment: Environment): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 /** Which local toolchain stands for a builder image. */
 
-export type ToolchainName = 'python' | 'node' | 'wasm';
+export const TOOLCHAIN_NAMES = ['python', 'node', 'wasm'] as const;
+export type ToolchainName = (typeof TOOLCHAIN_NAMES)[number];
 
 const VARIANT = String.raw`(?:-(?:builder|env|v?\d[\w.]*|debian|alpine|slim|buster|bookworm|trixie))*`;
 const TOOLCHAINS: readonly (readonly [ToolchainName, RegExp])[] = [

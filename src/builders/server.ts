@@ -1,7 +1,8 @@
 /** Fission's builder server: builds what the fetcher beside it has put into the shared volume. */
 import { createHash, randomBytes } from 'node:crypto';
-import { rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { Logger } from 'pino';
@@ -19,6 +20,8 @@ export interface BuilderServerOptions {
   readonly timeoutMs: number;
   /** What builds get as their environment. */
   readonly env: Readonly<Record<string, string>>;
+  /** Whether each build gets a home and a temporary folder of its own. @default false, as in Fission */
+  readonly ownHome?: boolean;
   /** @default everybody is let in */
   readonly verifier?: RequestVerifier | null;
 }
@@ -61,7 +64,7 @@ export function createBuilderHandler(
 }
 
 async function build(body: Buffer, response: ServerResponse, options: BuilderServerOptions): Promise<void> {
-  const { sharedFolder, logger, timeoutMs, env } = options;
+  const { sharedFolder, logger, timeoutMs, env, ownHome = false } = options;
   const { srcPkgFilename, command = '' } = parse(body);
   const source = nameOf(srcPkgFilename);
   const artifact = `${source}-${randomBytes(3).toString('hex')}`;
@@ -69,14 +72,16 @@ async function build(body: Buffer, response: ServerResponse, options: BuilderSer
   response.once('close', () => gone.abort(new Error('nobody waits for the build any more')));
   const startMs = performance.now();
   try {
-    const log = await runBuildCommand({
-      command,
-      sourcePath: join(sharedFolder, source),
-      deployPath: join(sharedFolder, artifact),
-      env,
-      timeoutMs,
-      signal: gone.signal,
-    });
+    const log = await inOwnHome(ownHome, (home) =>
+      runBuildCommand({
+        command,
+        sourcePath: join(sharedFolder, source),
+        deployPath: join(sharedFolder, artifact),
+        env: { ...env, ...home },
+        timeoutMs,
+        signal: gone.signal,
+      }),
+    );
     logger.info({ source, ms: Math.round(performance.now() - startMs) }, 'built');
     answer(response, 200, { artifactFilename: artifact, buildLogs: log });
   } catch (error) {
@@ -84,6 +89,21 @@ async function build(body: Buffer, response: ServerResponse, options: BuilderSer
     logger.info({ source, reason: error.message }, 'a build failed');
     const said = error instanceof BuildError ? error.log : `${error.message}\n`;
     answer(response, 500, { artifactFilename: artifact, buildLogs: said });
+  }
+}
+
+/** A home and a temporary folder for one build, as variables. */
+async function inOwnHome<T>(
+  isWanted: boolean,
+  work: (variables: Readonly<Record<string, string>>) => Promise<T>,
+): Promise<T> {
+  if (!isWanted) return work({});
+  const home = await mkdtemp(join(tmpdir(), 'build-'));
+  try {
+    await mkdir(join(home, 'tmp'));
+    return await work({ HOME: home, TMPDIR: join(home, 'tmp') });
+  } finally {
+    await rm(home, { recursive: true, force: true });
   }
 }
 

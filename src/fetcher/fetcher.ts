@@ -76,8 +76,10 @@ export class Fetcher {
       mayPass,
       signal,
     );
-    // Only now: an upload that fails is asked for again.
-    await rm(path, { recursive: true, force: true });
+    // Only now: an upload that fails is asked for again. A builder may have made it as root, and removes it itself then.
+    await rm(path, { recursive: true, force: true }).catch((error: unknown) => {
+      this.#options.logger.debug({ err: error, path }, 'what was uploaded could not be removed');
+    });
     return response;
   }
 

@@ -2,7 +2,9 @@
 import { pino } from 'pino';
 
 import { decodeKey, RequestVerifier, serviceVerifier } from '../auth/internal-auth.ts';
+import type { ToolchainName } from '../builders/images.ts';
 import { createBuilderHandler } from '../builders/server.ts';
+import { toolchainEnv } from '../builders/toolchain.ts';
 import { clientVersion } from '../cli/client-version.ts';
 import { startPlainServer } from './plain-server.ts';
 import { onStopSignal } from './stop-signal.ts';
@@ -12,6 +14,8 @@ export interface BuilderRoleOptions {
   readonly host: string;
   readonly port: number;
   readonly timeoutMs: number;
+  /** Whose `build` is first in PATH; null: the image has its own. */
+  readonly toolchain: ToolchainName | null;
   /** Of the process: builds get it without the keys. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The installation's secret, and the one before it. */
@@ -24,7 +28,7 @@ const SECRET = /^FISSION_.*(?:SECRET|KEY)(?:_OLD)?$/;
 
 /** Serves until it is told to stop. @throws FissiumError BAD_OPTION */
 export async function builder(options: BuilderRoleOptions): Promise<void> {
-  const { env, host, port, sharedFolder, timeoutMs, verbose } = options;
+  const { env, host, port, sharedFolder, timeoutMs, toolchain, verbose } = options;
   const stopped = onStopSignal();
   const logger = pino({ level: verbose ? 'debug' : 'info' }, pino.destination({ fd: 2, sync: true }));
   await using parts = new AsyncDisposableStack();
@@ -36,7 +40,11 @@ export async function builder(options: BuilderRoleOptions): Promise<void> {
     logger,
     version: clientVersion(),
     timeoutMs,
-    env: Object.fromEntries(given),
+    env: {
+      ...Object.fromEntries(given),
+      ...(toolchain === null ? {} : toolchainEnv(toolchain, env['PATH'])),
+    },
+    ownHome: toolchain !== null,
     verifier: verifierOf(env, options.secrets),
   });
   const server = await startPlainServer({ host, port, handler });

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { pino, type Logger } from 'pino';
 import { Preparer } from '../../runtimes/wasm/prepare/index.ts';
 import { ControllerListener } from '../control/cluster/controller-listener.ts';
+import { PodBuilder } from '../builders/index.ts';
 import {
   type ClusterControl,
   startClusterControl,
@@ -32,6 +33,8 @@ const HOST = '0.0.0.0';
 const PORT = 8080;
 /** By which Kubernetes reaches the server of custom metrics of any replica. */
 const METRICS_SERVICE = { name: 'executor', port: 8443 };
+/** Where builders take what they built. */
+const STORAGE_SERVICE = 'storagesvc';
 const REGISTER_EVERY_MS = 60_000;
 
 export interface ControllerRoleOptions {
@@ -161,7 +164,17 @@ async function lead({
   const archives = await ArchiveStore.open(join(folder, 'archives'));
   const preparer = new Preparer({ cacheDir: join(folder, 'cache'), logger });
   parts.defer(() => preparer.close());
+  const builder = await PodBuilder.start({
+    client,
+    logger,
+    namespaces,
+    image: settings.image,
+    authSecret: settings.authSecret,
+    storageUrl: `http://${STORAGE_SERVICE}.${settings.namespace}`,
+  });
+  parts.defer(() => builder.close());
   const control = await startClusterControl({
+    builder,
     client,
     logger,
     controlNamespace: settings.namespace,

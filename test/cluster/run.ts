@@ -74,6 +74,7 @@ async function againstOwn(filters: readonly string[]): Promise<number> {
       spawnInside(cluster, [...VITEST, ...filters], {
         FISSIUM_IMAGE: imageReference('fissium'),
         FISSIUM_PYTHON_IMAGE: imageReference('python'),
+        FISSIUM_PYTHON_BUILDER_IMAGE: imageReference('pythonBuilder'),
         FISSIUM_NODE_IMAGE: imageReference('node'),
       }),
     );

@@ -1,7 +1,10 @@
 /** The environment of a local build: nothing of the platform's own, but what toolchains need to find their registries. */
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
+
+import type { ToolchainName } from '../images.ts';
+import { toolchainEnv } from '../toolchain.ts';
 
 /** Where packages come from, and through what. */
 const PASSED_ON =
@@ -12,16 +15,13 @@ export interface BuildEnvironmentOptions {
   readonly home: string;
   /** Kept between builds: what package managers have downloaded. */
   readonly cacheFolder: string;
-  /** The programs of the toolchain. */
-  readonly programs: string;
-  /** The platform's own folder, for what it brings along. */
-  readonly root: string;
+  readonly toolchain: ToolchainName;
   /** Variables of the environment's builder. */
   readonly variables: readonly (readonly [name: string, value: string])[];
 }
 
 export function buildEnvironment(options: BuildEnvironmentOptions): Record<string, string> {
-  const { home, cacheFolder, programs, root, variables } = options;
+  const { home, cacheFolder, toolchain, variables } = options;
   const inherited: Record<string, string> = {};
   for (const [name, value] of Object.entries(process.env)) {
     if (value !== undefined && PASSED_ON.test(name)) inherited[name] = value;
@@ -33,7 +33,7 @@ export function buildEnvironment(options: BuildEnvironmentOptions): Record<strin
     ...existing('RUSTUP_HOME', '.rustup'),
     ...existing('CARGO_HOME', '.cargo'),
     ...inherited,
-    PATH: [programs, process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin'].join(delimiter),
+    ...toolchainEnv(toolchain, process.env['PATH']),
     HOME: home,
     TMPDIR: join(home, 'tmp'),
     LANG: 'C.UTF-8',
@@ -43,8 +43,6 @@ export function buildEnvironment(options: BuildEnvironmentOptions): Record<strin
     GOPATH: join(cacheFolder, 'go'),
     GOCACHE: join(cacheFolder, 'go-build'),
     ZIG_GLOBAL_CACHE_DIR: join(cacheFolder, 'zig'),
-    FISSIUM_ROOT: root,
-    FISSIUM_NODE: process.execPath,
     ...Object.fromEntries(variables),
   };
 }

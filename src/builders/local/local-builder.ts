@@ -1,8 +1,7 @@
 /** Builds as local processes, where there is no Kubernetes: each in a folder of its own, with a time limit. */
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 
 import type { Logger } from 'pino';
 
@@ -78,8 +77,7 @@ export class LocalBuilder implements Builder {
         env: buildEnvironment({
           home,
           cacheFolder,
-          programs: join(packageRoot(), 'builders', toolchain),
-          root: packageRoot(),
+          toolchain,
           variables: request.environment.builder.env,
         }),
       });
@@ -122,14 +120,6 @@ async function pack(
     if (!(error instanceof FissiumError) || error.fault === 'platform') throw error;
     throw new BuildError('BUILD_FAILED', error.message, `${log}${error.message}\n`, { cause: error });
   }
-}
-
-/** Where `builders/` lies: the checkout, or the published package. */
-function packageRoot(): string {
-  let folder = import.meta.dirname;
-  while (!existsSync(join(folder, 'builders', 'python', 'build')) && folder !== dirname(folder))
-    folder = dirname(folder);
-  return folder;
 }
 
 function noToolchain(image: string): BuildError {

@@ -71,6 +71,8 @@ export interface ClusterControl {
 const TICK_MS = 1_000;
 /** How often what was made outside is compared with what is wanted. */
 const SWEEP_MS = 60_000;
+/** They run in pods, and wait here: an environment whose builder does not start is not to hold up others. */
+const BUILDS_AT_ONCE = 256;
 
 export async function startClusterControl(options: ClusterControlOptions): Promise<ClusterControl> {
   const { client, logger, loads } = options;
@@ -115,7 +117,14 @@ export async function startClusterControl(options: ClusterControlOptions): Promi
     again: (key) => functions.add(key),
   });
   const { builder } = options;
-  const builds = builder && new PackageBuilds({ builder, logger, onChange: (key) => packages.add(key) });
+  const builds =
+    builder &&
+    new PackageBuilds({
+      builder,
+      logger,
+      onChange: (key) => packages.add(key),
+      concurrency: BUILDS_AT_ONCE,
+    });
   const packageReconciler = new PackageReconciler({
     ...options,
     context,
@@ -151,7 +160,11 @@ export async function startClusterControl(options: ClusterControlOptions): Promi
     const resolved = environmentOf(object);
     if (!resolved.ok) return;
     const strategy = strategies[resolved.value.wasm ? 'wasm-hosts' : 'poolmgr'];
-    await strategy.reconcileEnvironment?.({ object, resolved: resolved.value });
+    // Both are tried, whichever fails.
+    await Promise.all([
+      strategy.reconcileEnvironment?.({ object, resolved: resolved.value }),
+      builder?.reconcileEnvironment?.(object),
+    ]);
   });
   const packages = queue('package-queue', 8, (key, signal) => packageReconciler.reconcile(key, signal));
   const functions = queue('function-queue', 16, (key) => functionReconciler.reconcile(key));

@@ -4,7 +4,13 @@ import { busyboxLayer, nodeLayer, pauseLayer } from './base.ts';
 import type { Layer } from './layers.ts';
 import type { Image, ImageConfig } from './oci.ts';
 import { dependenciesLayer, packageLayer } from './packed.ts';
-import { nodeServerLayers, pythonLayer, pythonServerLayer, requirementsLayer } from './runtimes.ts';
+import {
+  builderLayer,
+  nodeServerLayers,
+  pythonLayer,
+  pythonServerLayer,
+  requirementsLayer,
+} from './runtimes.ts';
 
 interface Recipe {
   /** With its tag, which is not `latest`, as that would be pulled. */
@@ -51,6 +57,23 @@ const RECIPES = {
     },
     parts: ['python'],
     layers: async () => [await pythonLayer(), await requirementsLayer(), await pythonServerLayer()],
+  },
+  pythonBuilder: {
+    name: 'localhost/fissium-python-builder:dev',
+    config: {
+      entrypoint: ['/builder', '/packages'],
+      env: ['NODE_ENV=production', 'PYTHONDONTWRITEBYTECODE=1'],
+      workingDir: '/app',
+      user: USER,
+    },
+    parts: ['python'],
+    layers: async () => [
+      await nodeLayer(),
+      await dependenciesLayer(),
+      await packageLayer(),
+      await pythonLayer(),
+      await builderLayer('python'),
+    ],
   },
   node: {
     name: 'localhost/fissium-node:dev',

@@ -60,6 +60,14 @@ export async function nodeServerLayers(): Promise<Layer[]> {
   return [dependencies, await filesLayer('node-server', root, ['package.json', ...files])];
 }
 
+/** What makes a builder of the platform's image: `/builder`, which Fission's builder pods run, with a toolchain of ours. */
+export function builderLayer(toolchain: string): Promise<Layer> {
+  const script = `#!/bin/sh\nexec /usr/bin/node /app/bin/fissium builder --toolchain ${toolchain} "$@"\n`;
+  return layer(`${toolchain}-builder`, keyOf(script), (tar) =>
+    tar.file('/builder', Buffer.from(script), 0o755),
+  );
+}
+
 async function filesOf(folder: string, suffix: string, prefix: string): Promise<string[]> {
   const names = await readdir(folder);
   return names

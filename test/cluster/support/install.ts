@@ -13,6 +13,7 @@ const ROOT = join(import.meta.dirname, '../../..');
 export const images = {
   fissium: process.env['FISSIUM_IMAGE'] ?? 'localhost/fissium:dev',
   python: process.env['FISSIUM_PYTHON_IMAGE'] ?? 'localhost/fissium-python:dev',
+  pythonBuilder: process.env['FISSIUM_PYTHON_BUILDER_IMAGE'] ?? 'localhost/fissium-python-builder:dev',
   node: process.env['FISSIUM_NODE_IMAGE'] ?? 'localhost/fissium-node:dev',
 } as const;
 
