@@ -78,6 +78,12 @@ securityContext:
 - apiGroups: [""]
   resources: [secrets, configmaps]
   verbs: [get, list, watch]
+{{- if .Values.internalAuthSecret }}
+# The keys of each namespace's own, for its fetchers and builders.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create, patch]
+{{- end }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, create, patch, update, delete]
