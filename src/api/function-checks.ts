@@ -91,7 +91,8 @@ function checkMounted(path: string, list: readonly Mounted[], own: string | unde
     checkSameNamespace(`${at}.namespace`, namespace, own, report);
     if (names.has(name)) return report(`${at}.name`, `must not be twice in the list, but "${name}" is`);
     names.add(name);
-    const folder = mountPath === '' ? name : posix.normalize(mountPath).replace(/\/+$/, '');
+    const folder =
+      mountPath === '' ? `${own ?? 'default'}/${name}` : posix.normalize(mountPath).replace(/\/+$/, '');
     if (folder.startsWith('/') || folder.includes('\\') || /^\.{1,2}(\/|$)/.test(folder)) {
       return report(`${at}.mountPath`, `must be a relative folder that stays inside, but is "${mountPath}"`);
     }

@@ -100,7 +100,7 @@ function mountsOf(
   return (list ?? []).map(({ name, mountPath = '' }) => ({
     namespace,
     name,
-    folder: mountPath === '' ? name : posix.normalize(mountPath).replace(/\/+$/, ''),
+    folder: mountPath === '' ? `${namespace}/${name}` : posix.normalize(mountPath).replace(/\/+$/, ''),
   }));
 }
 

@@ -12,7 +12,7 @@ export interface ObjectName {
 
 /** A secret or config map that a function finds as files. */
 export interface ResolvedMount extends ObjectName {
-  /** In `/secrets/<namespace>` or `/configs/<namespace>`; relative, of plain names. */
+  /** In `/secrets` or `/configs`: `<namespace>/<name>`, or the `mountPath`. Relative, of plain names. */
   readonly folder: string;
 }
 

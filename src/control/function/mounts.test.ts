@@ -52,7 +52,7 @@ describe('mountedFiles', () => {
       'configs/default/app/color': 'blue',
       'configs/default/app/size': '3',
       'configs/default/app/raw': '\xff\0',
-      'configs/default/deep/folder/color': 'red',
+      'configs/deep/folder/color': 'red',
     });
   });
 

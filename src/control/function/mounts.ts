@@ -16,8 +16,8 @@ export type MountsResult =
   | { readonly ok: false; readonly reason: string; readonly message: string };
 
 /**
- * `/secrets/<namespace>/<name>/<key>` and `/configs/<namespace>/<name>/<key>`, with `mountPath` in the place of the
- * name where there is one; objects that are missing are left out.
+ * `/secrets/<namespace>/<name>/<key>` and `/configs/<namespace>/<name>/<key>`, or, as in
+ * Fission, `/secrets/<mountPath>/<key>` where there is one; objects that are missing are left out.
  */
 export function mountedFiles(fn: ResolvedFunction, sources: GrantSources): MountsResult {
   const files = filesToMount(fn, sources);
@@ -58,7 +58,7 @@ function filesOf(
   contents: Iterable<readonly [key: string, content: Uint8Array]>,
 ): FileToPack[] {
   const modifiedMs = Date.parse(String(metadata.creationTimestamp ?? '')) || 0;
-  const folder = `${kind}/${mount.namespace}/${mount.folder}`;
+  const folder = `${kind}/${mount.folder}`;
   const files: FileToPack[] = [];
   for (const [key, content] of contents) {
     if (isFileName(key)) files.push({ path: `${folder}/${key}`, content, modifiedMs });

@@ -1,5 +1,5 @@
 /** The pod of a function of strategy `container`: the user's own (`spec.podspec`), with what the function adds. */
-import { isObject, type ResolvedFunction } from '../../api/index.ts';
+import { isObject, type ResolvedFunction, type ResolvedMount } from '../../api/index.ts';
 import { FissiumError } from '../../errors.ts';
 import type { Container, PodSpec } from '../../kube/index.ts';
 import { lastOfEachName, mountsOf, podEnv, podEnvFrom } from '../pods/function-env.ts';
@@ -87,7 +87,7 @@ function withFunction(fn: ResolvedFunction, container: Container): Container {
 /** Fission's older way: secrets and config maps are variables too, where `envFrom` does not say which are. */
 function wholeObjects({ envFrom, secrets, configMaps }: ResolvedFunction): NonNullable<Container['envFrom']> {
   if (envFrom.length > 0) return [];
-  const plain = ({ folder, name }: { folder: string; name: string }): boolean => folder === name;
+  const plain = ({ namespace, name, folder }: ResolvedMount): boolean => folder === `${namespace}/${name}`;
   return [
     ...secrets.filter(plain).map(({ name }) => ({ secretRef: { name } })),
     ...configMaps.filter(plain).map(({ name }) => ({ configMapRef: { name } })),

@@ -62,7 +62,7 @@ describe('the pod of executor container', () => {
             volumeMounts: [
               { name: 'cache', mountPath: '/cache' },
               { name: 'secret-key-0', mountPath: '/secrets/default/key', readOnly: true },
-              { name: 'config-settings-1', mountPath: '/configs/default/conf', readOnly: true },
+              { name: 'config-settings-1', mountPath: '/configs/conf', readOnly: true },
             ],
             securityContext: { allowPrivilegeEscalation: false, runAsUser: 101 },
             resources: { requests: { cpu: '50m' }, limits: { memory: '128Mi' } },

@@ -124,7 +124,7 @@ describe('a function in a container environment', () => {
                 volumeMounts: [
                   { name: 'userfunc', mountPath: '/userfunc' },
                   { name: 'secret-key-0', mountPath: '/secrets/default/key', readOnly: true },
-                  { name: 'config-settings-1', mountPath: '/configs/default/conf/main', readOnly: true },
+                  { name: 'config-settings-1', mountPath: '/configs/conf/main', readOnly: true },
                 ],
               },
               {

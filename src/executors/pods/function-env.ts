@@ -40,15 +40,15 @@ export function mountsOf(fn: Pick<ResolvedFunction, 'secrets' | 'configMaps'>): 
 } {
   const volumes: Volume[] = [];
   const volumeMounts: VolumeMount[] = [];
-  for (const { namespace, name, folder } of fn.secrets) {
+  for (const { name, folder } of fn.secrets) {
     const volume = volumeName('secret', name, volumes.length);
     volumes.push({ name: volume, secret: { secretName: name, defaultMode: FILE_MODE } });
-    volumeMounts.push({ name: volume, mountPath: `/secrets/${namespace}/${folder}`, readOnly: true });
+    volumeMounts.push({ name: volume, mountPath: `/secrets/${folder}`, readOnly: true });
   }
-  for (const { namespace, name, folder } of fn.configMaps) {
+  for (const { name, folder } of fn.configMaps) {
     const volume = volumeName('config', name, volumes.length);
     volumes.push({ name: volume, configMap: { name, defaultMode: FILE_MODE } });
-    volumeMounts.push({ name: volume, mountPath: `/configs/${namespace}/${folder}`, readOnly: true });
+    volumeMounts.push({ name: volume, mountPath: `/configs/${folder}`, readOnly: true });
   }
   return { volumes, volumeMounts };
 }
