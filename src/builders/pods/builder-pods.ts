@@ -108,14 +108,24 @@ export class BuilderPods {
   ): Promise<BuilderPod & { ip: string }> {
     const { startTimeoutMs = START_TIMEOUT_MS, patienceMs = PATIENCE_MS } = this.#options;
     const startMs = performance.now();
+    let isWanted = false;
     for (;;) {
       signal.throwIfAborted();
+      const wanted = this.#deployment(environment.metadata.namespace ?? 'default', builderName(environment));
+      const now = wanted?.metadata.annotations?.[TEMPLATE_ANNOTATION];
+      // No pod of it will ever come; the watch may have been behind before.
+      if (isWanted && now !== template) {
+        throw new FissiumError('BUILDER_UNREACHABLE', 'The builder is another one now, which is waited for.');
+      }
+      isWanted ||= now === template;
       const pods = this.#podsOf(environment, template);
       const pod = pods.find((one) => isReady(one) && (one.status?.podIP ?? '') !== '');
       if (pod !== undefined) return { ...pod, ip: pod.status?.podIP ?? '' };
       const waitedMs = performance.now() - startMs;
       const trouble = this.#troubleOf(environment, pods);
-      if (trouble !== undefined && waitedMs >= patienceMs) {
+      // A pod that somebody has waited for already is no new one.
+      const isLasting = Math.max(waitedMs, ...pods.map(ageMs)) >= patienceMs;
+      if (trouble !== undefined && isLasting) {
         throw new FissiumError('BUILDER_UNREACHABLE', `The builder does not start. ${trouble}`);
       }
       if (waitedMs >= startTimeoutMs) {
@@ -216,6 +226,11 @@ export class BuilderPods {
       ? [new Informer<T>(options).start()]
       : namespaces.map((namespace) => new Informer<T>({ ...options, namespace }).start());
   }
+}
+
+/** By the clock of the API server and ours; 0 where it is not known. */
+function ageMs({ metadata }: BuilderPod): number {
+  return Date.now() - Date.parse(String(metadata.creationTimestamp ?? '')) || 0;
 }
 
 /** How a container ended that runs again already, since the pod was as `before`. */

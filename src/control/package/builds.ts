@@ -2,6 +2,9 @@
 import type { Logger } from 'pino';
 
 import type { Builder, BuildRequest, BuildResult } from '../../builders/index.ts';
+import { FissiumError } from '../../errors.ts';
+import { Backoff } from '../../kube/index.ts';
+import { isFinal } from './failures.ts';
 import { toError } from './to-error.ts';
 
 export type BuildProgress =
@@ -13,6 +16,12 @@ export type BuildProgress =
 interface Build {
   readonly uid: string;
   readonly buildKey: string;
+  /** Of the environment that it was asked for with. */
+  readonly environmentVersion: string;
+  /** Of failures that may pass. */
+  readonly backoff: Backoff;
+  /** Until it is tried again. */
+  retry: NodeJS.Timeout | null;
   readonly abort: AbortController;
   progress: BuildProgress;
 }
@@ -24,7 +33,12 @@ export interface PackageBuildsOptions {
   readonly onChange: (key: string) => void;
   /** Builds at once. @default 2 */
   readonly concurrency?: number;
+  /** Delay before what may pass is tried again, doubled each time up to a minute. @default 1000 */
+  readonly retryBaseMs?: number;
 }
+
+const RETRY_BASE_MS = 1_000;
+const RETRY_CAP_MS = 60_000;
 
 /** One build for each package: that of its newest source. */
 export class PackageBuilds {
@@ -38,14 +52,34 @@ export class PackageBuilds {
     this.#options = options;
   }
 
-  /** How far the build of this source is; starts it where it is not known, and ends one of another source. */
+  /**
+   * How far the build of this source is; starts it where it is not known, and ends one of another source. A failure
+   * that may pass stays until it is tried again: after a while, or at once when the environment has changed.
+   */
   of(key: string, buildKey: string, request: Omit<BuildRequest, 'signal'>): BuildProgress {
+    const { uid, environment } = request;
+    const environmentVersion = `${environment.uid}/${environment.generation}`;
     const known = this.#builds.get(key);
-    if (known?.buildKey === buildKey && known.uid === request.uid) return known.progress;
+    const isSame = known?.buildKey === buildKey && known.uid === uid;
+    const isMended = known?.retry !== null && known?.environmentVersion !== environmentVersion;
+    if (isSame && !isMended) return known.progress;
     this.forget(key);
-    const build: Build = {
-      uid: request.uid,
+    return this.#start(key, request, {
+      uid,
       buildKey,
+      environmentVersion,
+      backoff: new Backoff(this.#options.retryBaseMs ?? RETRY_BASE_MS, RETRY_CAP_MS),
+    });
+  }
+
+  #start(
+    key: string,
+    request: Omit<BuildRequest, 'signal'>,
+    of: Pick<Build, 'uid' | 'buildKey' | 'environmentVersion' | 'backoff'>,
+  ): BuildProgress {
+    const build: Build = {
+      ...of,
+      retry: null,
       abort: new AbortController(),
       progress: { phase: 'queued' },
     };
@@ -57,7 +91,9 @@ export class PackageBuilds {
 
   /** What it came to is written down, or nobody wants it any more: then it is ended. */
   forget(key: string): void {
-    this.#builds.get(key)?.abort.abort(new Error('the build is not wanted any more'));
+    const build = this.#builds.get(key);
+    build?.abort.abort(new Error('the build is not wanted any more'));
+    if (build?.retry) clearTimeout(build.retry);
     this.#builds.delete(key);
   }
 
@@ -79,11 +115,20 @@ export class PackageBuilds {
     } catch (error) {
       if (signal.aborted) return;
       logger.info({ package: key, err: error }, 'a build failed');
+      if (!(error instanceof FissiumError && isFinal(error))) this.#tryAgain(key, build, request);
       this.#set(key, build, { phase: 'failed', error: toError(error) });
     } finally {
       this.#running -= 1;
       this.#queue.shift()?.();
     }
+  }
+
+  #tryAgain(key: string, failed: Build, request: Omit<BuildRequest, 'signal'>): void {
+    if (this.#builds.get(key) !== failed) return;
+    failed.retry = setTimeout(() => {
+      this.#start(key, request, failed);
+      this.#options.onChange(key);
+    }, failed.backoff.next());
   }
 
   #set(key: string, build: Build, progress: BuildProgress): void {

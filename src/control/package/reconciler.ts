@@ -183,9 +183,8 @@ export class PackageReconciler {
     const log = thrown instanceof BuildError ? thrown.log : `${error.message}\n`;
     const reason = failureReason(error) ?? 'PlatformError';
     await this.#write(pkg, { kind: 'buildFailed', reason, error, log });
-    builds?.forget(keyOf(pkg));
-    // Built again later, and later.
-    if (!isFinal(error)) throw error;
+    // Else it is kept as it is until it is built again: later, and later.
+    if (isFinal(error)) builds?.forget(keyOf(pkg));
   }
 
   /** Annotations of the platform's own. */
