@@ -183,7 +183,7 @@ function readBuilt(text: string): { readonly artifactFilename?: unknown; readonl
 /** Our own builder ends its log with why; of others, the last line is most often it. */
 function whyFailed(log: string): string {
   const line = log.trim().split('\n').at(-1)?.trim() ?? '';
-  if (/^The build /.test(line)) return line;
+  if (line.startsWith('The build ')) return line;
   return line === '' ? 'The build failed and said nothing.' : `The build failed: ${line.slice(0, 300)}`;
 }
 
