@@ -31,7 +31,7 @@ import { createValidator } from './validate.ts';
 
 /** The image that makes an environment a Wasm one. */
 const WASM_IMAGE = 'wasm';
-const DEFAULT_TERMINATION_GRACE_S = 90;
+export const DEFAULT_TERMINATION_GRACE_S = 90;
 /** Before version 3 of the interface there is no pool size; Fission then keeps three pods. */
 const POOL_SIZE_VERSION = 3;
 const POOL_SIZE_BEFORE = 3;

@@ -39,7 +39,7 @@ export type {
   WeightedFunction,
 } from './resolved.ts';
 export { KINDS, defaulted, kindByName, kindByPlural, withoutUnknownFields } from './kinds.ts';
-export { resolveEnvironment } from './environment.ts';
+export { DEFAULT_TERMINATION_GRACE_S, resolveEnvironment } from './environment.ts';
 export { resolveFunction } from './function-resolve.ts';
 export { EXPOSURE_FIELDS } from './exposure.ts';
 export { resolveTrigger } from './http-trigger.ts';

@@ -1,5 +1,5 @@
 /** `fissium environment`: how code of a kind runs. */
-import type { Environment, FissionFunction } from '../api/index.ts';
+import { DEFAULT_TERMINATION_GRACE_S, type Environment, type FissionFunction } from '../api/index.ts';
 import { runtimeOf } from '../executors/process/images.ts';
 import { RESOURCES } from './cluster.ts';
 import { defineCommand, notServedCommand, type CommandContext, type Noun } from './command.ts';
@@ -148,7 +148,7 @@ const columns: Column<Environment>[] = [
   { title: 'MINMEMORY', value: ({ spec }) => spec.resources?.requests?.memory },
   { title: 'MAXMEMORY', value: ({ spec }) => spec.resources?.limits?.memory },
   { title: 'EXTNET', value: ({ spec }) => spec.allowAccessToExternalNetwork ?? false },
-  { title: 'GRACETIME', value: ({ spec }) => spec.terminationGracePeriod },
+  { title: 'GRACETIME', value: ({ spec }) => spec.terminationGracePeriod ?? DEFAULT_TERMINATION_GRACE_S },
   ...commonColumns<Environment>(true),
 ];
 
