@@ -36,7 +36,7 @@ export interface InformerOptions<T extends KubeObject> {
   readonly inactivityTimeoutMs?: number;
   /** @default 200 */
   readonly backoffBaseMs?: number;
-  /** @default 30000 */
+  /** Short: an API server that is back is to be seen back. @default 5000 */
   readonly backoffCapMs?: number;
 }
 
@@ -63,7 +63,7 @@ export class Informer<T extends KubeObject> {
   constructor(options: InformerOptions<T>) {
     this.#options = options;
     this.#store = new ObjectStore(options.indexes);
-    this.#backoff = new Backoff(options.backoffBaseMs ?? 200, options.backoffCapMs ?? 30_000);
+    this.#backoff = new Backoff(options.backoffBaseMs ?? 200, options.backoffCapMs ?? 5_000);
     this.#logger = options.logger.child({ component: 'informer', kind: options.type.kind });
     // Nobody need wait for it.
     this.#firstList.promise.catch(() => {});

@@ -1,10 +1,14 @@
 /** What happens to functions while parts of the control plane are away. */
-import { beforeAll, expect, test } from 'vitest';
-import { wasmEnvironment, wasmFunction } from '../support/functions.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { ownCluster, without } from '../support/components.ts';
+import { deployWasm, wasmEnvironment, wasmFunction } from '../support/functions.ts';
 import { controlPlaneReady, INSTALLED_IN, installFissium } from '../support/install.ts';
 import { apply, kubectl, list } from '../support/kubectl.ts';
 import { leader, leaderOtherThan } from '../support/leader.ts';
+import { startLoad } from '../support/load.ts';
 import { newNamespace } from '../support/namespace.ts';
+import { signalPod } from '../support/processes.ts';
 import { condition } from '../support/wait.ts';
 
 const READY = { type: 'Ready', status: 'True' } as const;
@@ -29,6 +33,20 @@ async function allReady(namespace: string, count: number, timeoutMs: number): Pr
   }
 }
 
+test('200 functions applied at once are all served', { timeout: 10 * MINUTE_MS }, async () => {
+  const namespace = await newNamespace();
+  const url = await deployWasm({ name: 'first', namespace });
+  const base = url.replace(/\/first$/, '');
+  const startedAt = Date.now();
+  const names = await applyMany(namespace, 200);
+  await allReady(namespace, 201, 5 * MINUTE_MS);
+  process.stdout.write(`200 functions applied and ready after ${Date.now() - startedAt} ms\n`);
+  for (const name of names) {
+    const answer = await fetch(`${base}/${name}`);
+    expect(`${name}: ${answer.status} ${await answer.text()}`).toBe(`${name}: 200 Hello, world!\n`);
+  }
+});
+
 test(
   'a controller that is killed while it reconciles loses nothing',
   { timeout: 5 * MINUTE_MS },
@@ -42,3 +60,46 @@ test(
     await controlPlaneReady();
   },
 );
+
+test('a namespace that is deleted takes its functions along', { timeout: 3 * MINUTE_MS }, async () => {
+  const namespace = await newNamespace();
+  const url = await deployWasm({ name: 'gone', namespace });
+  await kubectl('delete', 'namespace', namespace, '--timeout=120s');
+  await expect.poll(async () => (await fetch(url)).status, { timeout: MINUTE_MS }).toBe(404);
+  const after = await newNamespace();
+  await deployWasm({ name: 'next', namespace: after });
+});
+
+describe.skipIf(ownCluster === undefined)('on a cluster of our own', () => {
+  test('functions go on while the API server is away for a minute', { timeout: 5 * MINUTE_MS }, async () => {
+    const namespace = await newNamespace();
+    const url = await deployWasm({ name: 'known', namespace });
+    const load = startLoad(url, 4);
+    await without('kube-apiserver', () => sleep(MINUTE_MS));
+    // What comes after it is served as ever, by whoever leads then.
+    await deployWasm({ name: 'later', namespace });
+    const { answered, failures } = await load.stop();
+    expect(failures).toEqual({});
+    expect(answered).toBeGreaterThan(100);
+    await controlPlaneReady();
+  });
+
+  test(
+    'a leader that stands still is followed by another and writes no more',
+    { timeout: 3 * MINUTE_MS },
+    async () => {
+      const namespace = await newNamespace();
+      const still = await leader();
+      await signalPod(still, 'SIGSTOP');
+      try {
+        expect(await leaderOtherThan(still)).not.toBe(still);
+        await deployWasm({ name: 'meanwhile', namespace });
+      } finally {
+        await signalPod(still, 'SIGCONT');
+      }
+      await deployWasm({ name: 'afterwards', namespace });
+      expect(await leader()).not.toBe(still);
+      await controlPlaneReady();
+    },
+  );
+});
