@@ -54,10 +54,11 @@ describe('turns', () => {
     const turns = new Turns(new ControlBlock());
     const order: string[] = [];
     const long = compute(turns.for(1), 4, 20, order, 'long');
-    const short = Array.from({ length: 6 }, async (_, i) => {
+    // Three of them are far below what the long one has to wait, also where each takes twice its time; all are above.
+    const short = Array.from({ length: 12 }, async (_, i) => {
       const turn = turns.for(10 + i);
       await turn.take();
-      busy(20);
+      busy(8);
       order.push('short');
       turn.release();
     });
