@@ -3,7 +3,7 @@ import { kindByName } from './index.ts';
 import { isObject } from './json.ts';
 import { RULE_CASES } from './testing/rule-cases.ts';
 
-// What a Kubernetes API server makes of the same objects: test/crds.
+// What a Kubernetes API server makes of the same objects: test/cluster/suite/crds.test.ts.
 describe('validate', () => {
   it.each(
     RULE_CASES.map(({ object, refused }) => [JSON.stringify(object).slice(0, 300), refused, object] as const),
