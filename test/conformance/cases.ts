@@ -78,7 +78,13 @@ export const CASES: readonly Case[] = [
     headers: { 'x-mine': 'yes, mine' },
     expect: { status: 200, body: /\["x-mine","yes, mine"\]/ },
   },
-  { name: 'no environment of the process', path: '/env', expect: { status: 200, body: '{}\n' } },
+  {
+    name: 'no environment of the process',
+    path: '/env',
+    // wasmtime numbers its instances in a variable.
+    ours: 'a guest has no variables but its own',
+    expect: { status: 200, body: '{}\n' },
+  },
   { name: 'a status', path: '/status?code=418', expect: { status: 418, headers: { 'x-torture': 'status' } } },
   { name: 'many bytes', path: '/big?bytes=1000000', expect: { status: 200, body: /^.{1000000}$/s } },
   { name: 'a body in pieces', path: '/slow-body?chunks=3&ms=5', expect: { status: 200, body: /./ } },
@@ -114,7 +120,13 @@ export const CASES: readonly Case[] = [
     ours: 'handles have a cap',
     expect: { failure: 'GUEST_TRAPPED' },
   },
-  { name: 'a trap after the head', path: '/trap-after-head', expect: { status: 200, broken: true } },
+  {
+    name: 'a trap after the head',
+    path: '/trap-after-head',
+    // wasmtime 48 ends the answer as if it were whole.
+    ours: 'a broken answer is never ended cleanly',
+    expect: { status: 200, broken: true },
+  },
   { name: 'a body that is not finished', path: '/drop-body', expect: { status: 200, broken: true } },
   {
     name: 'fewer bytes than announced',

@@ -47,7 +47,13 @@ describe.skipIf(wasmtime === null)('wasmtime serve', () => {
     await mkdir(join(folder, 'tmp'));
     await serve('torture', ['-Wmax-memory-size=67108864']);
     const config = ['-Sconfig', '-Sconfig-var=color=red', '-Sconfig-var=size=3', '-Skeyvalue'];
-    await serve('files', [...config, '--dir', `${folder}::/`]);
+    try {
+      await serve('files', [...config, '--dir', `${folder}::/`]);
+    } catch (error) {
+      // Whoever builds it may leave it out; the guest imports it.
+      if (!String(error).includes('support for wasi-keyvalue was disabled')) throw error;
+      process.stderr.write('skipped: the file cases on wasmtime: it was built without wasi-keyvalue\n');
+    }
   });
   afterAll(async () => {
     await Promise.all(servers.map((server) => server.stop()));
@@ -58,7 +64,8 @@ describe.skipIf(wasmtime === null)('wasmtime serve', () => {
     expect(await foreignAnswerOf(urls.get('torture') ?? '', item)).toEqual(item.expect);
   });
 
-  test.each(shared(FILE_CASES))('files: $name', async (item) => {
+  test.for(shared(FILE_CASES))('files: $name', async (item, { skip }) => {
+    skip(!urls.has('files'), 'wasmtime was built without wasi-keyvalue');
     expect(await foreignAnswerOf(urls.get('files') ?? '', item)).toEqual(item.expect);
   });
 });
