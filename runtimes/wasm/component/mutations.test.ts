@@ -147,7 +147,8 @@ describe('damaged components', () => {
           if (!isRefusal(error)) throw error;
         }
       }),
-      { numRuns: 2000 },
+      // Of 2,000 there were once 49 taken: enough that the bounds below are never a matter of luck.
+      { numRuns: 6000 },
     );
     expect(taken).toBeGreaterThan(50);
     expect(refused).toBeGreaterThan(200);
