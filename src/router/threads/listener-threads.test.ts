@@ -127,8 +127,8 @@ describe('listener threads', () => {
     await platform.deploy('hello', 'hello.wasm');
     const answers = await Promise.all(Array.from({ length: 8 }, () => platform.ask('/hello')));
     expect(new Set(answers.map(({ text }) => text))).toEqual(new Set(['Hello, world!\n']));
-    // The main thread made none of these calls.
-    expect(platform.host.host.stats().inFlight).toBe(0);
+    // A guest may still be leaving when its answer is there.
+    await vi.waitFor(() => expect(platform.host.host.stats().inFlight).toBe(0));
     await vi.waitFor(async () =>
       expect((await platform.metrics.page()).body).toMatch(
         /fission_function_calls_total\{[^}]*function_name="hello"[^}]*\} 8/,
@@ -271,7 +271,8 @@ describe('a receipt', () => {
     expect(answer.text.length).toBe(body.length);
     expect(String(answer.trailers['x-fissium-receipt'])).toMatch(stages);
     const slept = await platform.ask('/torture/sleep?ms=80', { headers: { 'X-Fissium-Receipt': '1' } });
-    const receipt = String(slept.headers['x-fissium-receipt']);
+    // In the head, unless the machine is so busy that the head went before the body was there.
+    const receipt = String(slept.headers['x-fissium-receipt'] ?? slept.trailers['x-fissium-receipt']);
     const waitMs = Number(/wait=([\d.]+)/.exec(receipt)?.[1]);
     expect(waitMs).toBeGreaterThan(70);
     expect(Number(/guest=([\d.]+)/.exec(receipt)?.[1])).toBeLessThan(waitMs);
