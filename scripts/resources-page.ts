@@ -1,11 +1,11 @@
 /** The page docs/resources.md, made from the schemas in `src/api/`. */
 import {
-  EXPOSURE_FIELDS,
   KINDS,
   resolveEnvironment,
   resolveFunction,
   resolvePackage,
   resolveTrigger,
+  SERVED_ON_CLUSTER,
   toCrdSchema,
 } from '../src/api/index.ts';
 import type { KindDefinition, KindName } from '../src/api/index.ts';
@@ -38,14 +38,22 @@ const RESOLVE: Partial<Record<KindName, (object: never) => { readonly notServed:
   HTTPTrigger: resolveTrigger,
 };
 
+interface Unserved {
+  readonly inOneProcess: readonly string[];
+  /** What is served there all the same. */
+  readonly onCluster: readonly string[];
+}
+
 /** What the platform itself says it does not serve, of objects with every field set. */
-function notServedOf(kind: KindName): string[] {
+function unservedOf(kind: KindName): Unserved {
   const resolve = RESOLVE[kind];
-  if (resolve === undefined) return [];
+  if (resolve === undefined) return { inOneProcess: [], onCluster: [] };
   const objects = FULL_OBJECTS.filter((object) => object.kind === kind);
   const paths = objects.flatMap((object) => resolve(object as never).notServed);
   // An image is served where a local runtime stands for it.
-  return [...new Set(paths)].filter((path) => path !== 'spec.runtime.image');
+  const inOneProcess = [...new Set(paths)].filter((path) => path !== 'spec.runtime.image');
+  const served: Partial<Record<KindName, readonly string[]>> = SERVED_ON_CLUSTER;
+  return { inOneProcess, onCluster: served[kind] ?? [] };
 }
 
 function typeOf(node: Node): string {
@@ -61,21 +69,21 @@ function typeOf(node: Node): string {
   return node.type ?? 'any';
 }
 
-function* rowsOf(node: Node, path: string, notServed: readonly string[]): Generator<string> {
+function* rowsOf(node: Node, path: string, { inOneProcess, onCluster }: Unserved): Generator<string> {
   for (const [name, field] of Object.entries(node.properties ?? {})) {
     const at = `${path}.${name}`;
     const required = node.required?.includes(name) === true ? ' (required)' : '';
     const initial = field.default === undefined ? '' : `\`${JSON.stringify(field.default)}\``;
     const isAmong = (paths: readonly string[]): boolean =>
       paths.some((other) => at === other || at.startsWith(`${other}.`));
-    const unserved = isAmong(EXPOSURE_FIELDS) ? 'on a cluster' : 'kept';
-    const served = isAmong(notServed) ? unserved : '';
+    const unserved = isAmong(onCluster) ? 'on a cluster' : 'kept';
+    const served = isAmong(inOneProcess) ? unserved : '';
     const words = (field.description ?? '').replaceAll('|', '\\|');
     yield `| \`${at.slice('spec.'.length)}\`${required} | ${typeOf(field)} | ${initial} | ${served} | ${words} |`;
     // What is inside these is Kubernetes' own.
     if (field['x-kubernetes-preserve-unknown-fields'] === true) continue;
-    yield* rowsOf(field, at, notServed);
-    if (field.items !== undefined) yield* rowsOf(field.items, `${at}[]`, notServed);
+    yield* rowsOf(field, at, { inOneProcess, onCluster });
+    if (field.items !== undefined) yield* rowsOf(field.items, `${at}[]`, { inOneProcess, onCluster });
   }
 }
 
@@ -85,7 +93,7 @@ function sectionOf(kind: KindDefinition): string {
   const unserved = UNSERVED.has(kind.kind)
     ? 'Stored and checked; not served yet: `Ready` is `False` with the reason `NotServedYet`.\n\n'
     : '';
-  const rows = [...rowsOf(properties['spec'] ?? {}, 'spec', notServedOf(kind.kind))];
+  const rows = [...rowsOf(properties['spec'] ?? {}, 'spec', unservedOf(kind.kind))];
   return `## ${kind.kind}\n\n${(toCrdSchema(kind.schema) as Node).description ?? ''} (${names})\n\n${unserved}| field of \`spec\` | type | default | served | |\n|---|---|---|---|---|\n${rows.join('\n')}\n`;
 }
 
@@ -95,7 +103,7 @@ export function resourcesPage(): string {
 
 # Resources
 
-The kinds of \`fission.io/v1\`, with Fission's fields (1.27 and its main branch of 2026-08-07; a test walks its CRDs) and our own: \`wasm\`, \`route\` and \`package.functionref\` of a Function, \`batchSize\` of a MessageQueueTrigger. "kept" means stored and given back, but without effect yet ("on a cluster": without effect in one process); an object that sets such a field says so in its \`Served\` condition. What a pod, a container or an autoscaler may have is Kubernetes' own and kept as written.
+The kinds of \`fission.io/v1\`, with Fission's fields (1.27 and its main branch of 2026-08-07; a test walks its CRDs) and our own: \`wasm\`, \`route\` and \`package.functionref\` of a Function, \`batchSize\` of a MessageQueueTrigger. "kept" means stored and given back, but without effect yet ("on a cluster": without effect in one process, and on a cluster where it concerns the pods that run the object's code); an object that sets such a field says so in its \`Served\` condition. What a pod, a container or an autoscaler may have is Kubernetes' own and kept as written.
 
 ${KINDS.map(sectionOf).join('\n')}`;
 }

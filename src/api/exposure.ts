@@ -4,7 +4,7 @@ import type { ResolvedExposure } from './resolved.ts';
 
 type Spec = HttpTrigger['spec'];
 
-/** The fields that say it; in one process nothing is made of them. */
+/** The fields that say it. */
 export const EXPOSURE_FIELDS: readonly string[] = [
   'spec.createingress',
   'spec.ingressconfig',

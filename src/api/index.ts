@@ -41,7 +41,13 @@ export type {
 export { KINDS, defaulted, kindByName, kindByPlural, withoutUnknownFields } from './kinds.ts';
 export { DEFAULT_TERMINATION_GRACE_S, resolveEnvironment } from './environment.ts';
 export { resolveFunction } from './function-resolve.ts';
-export { EXPOSURE_FIELDS } from './exposure.ts';
+export {
+  environmentFieldsNotServed,
+  functionFieldsNotServed,
+  SERVED_ON_CLUSTER,
+  type Platform,
+  triggerFieldsNotServed,
+} from './served-on-cluster.ts';
 export { resolveTrigger } from './http-trigger.ts';
 export { resolveKubernetesWatchTrigger } from './kubernetes-watch-trigger.ts';
 export { resolveMessageQueueTrigger } from './message-queue-trigger.ts';

@@ -23,7 +23,10 @@ interface Resolved extends ObjectName {
   readonly generation: number;
   /** RFC 3339; '' where the object was never stored. */
   readonly creationTimestamp: string;
-  /** Fields that are set in the spec and kept, but that the platform does not serve yet, by path. */
+  /**
+   * Fields that are set in the spec and kept, but that the platform does not serve yet, by path: in one process. A
+   * cluster serves some of them (`served-on-cluster.ts`).
+   */
   readonly notServed: readonly string[];
   readonly conditions: readonly Condition[];
 }

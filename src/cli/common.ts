@@ -46,15 +46,15 @@ export const waitOptions = {
 
 export const resourceOptions = (what: string) => ({
   mincpu: text('mincpu', `Least CPU of ${what}, in thousandths of a core`, {
-    notServed: 'kept',
+    notServed: 'in-one-process',
     placeholder: 'n',
   }),
   maxcpu: text('maxcpu', `Most CPU of ${what}, in thousandths of a core`, {
-    notServed: 'kept',
+    notServed: 'in-one-process',
     placeholder: 'n',
   }),
   minmemory: text('minmemory', `Memory set aside for ${what}, in MiB`, {
-    notServed: 'kept',
+    notServed: 'in-one-process',
     placeholder: 'n',
   }),
 });

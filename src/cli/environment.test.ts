@@ -20,7 +20,8 @@ test('Fission’s flags make Fission’s spec', async () => {
       '--runtime-env A=1 --builder-env B=2 --labels team=a',
   );
   expect(code).toBe(0);
-  expect(stderr).toContain('warning: --poolsize is not served yet');
+  expect(stderr).toContain('warning: --poolsize is not served where the platform runs in one process');
+  expect(stderr).toContain('warning: --externalnetwork is not served yet');
   const { spec, metadata } = await get('node');
   expect(metadata.labels).toEqual({ team: 'a' });
   expect(spec).toEqual({

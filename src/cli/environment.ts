@@ -1,7 +1,7 @@
 /** `fissium environment`: how code of a kind runs. */
 import { DEFAULT_TERMINATION_GRACE_S, type Environment, type FissionFunction } from '../api/index.ts';
 import { runtimeOf } from '../executors/process/images.ts';
-import { RESOURCES } from './cluster.ts';
+import { RESOURCES, type Cluster } from './cluster.ts';
 import { defineCommand, notServedCommand, type CommandContext, type Noun } from './command.ts';
 import {
   checkName,
@@ -24,6 +24,7 @@ import { CliError } from './errors.ts';
 import { flag, integer, required, text, texts, withDefault, type OptionValues } from './options.ts';
 import type { Column } from './output.ts';
 import { resourcesOf } from './quantities.ts';
+import { runsInPods } from './install/runs-in-pods.ts';
 import { saveSpec } from './spec/save.ts';
 import { waitCommand } from './wait-command.ts';
 
@@ -32,28 +33,30 @@ const settings = {
     placeholder: 'image',
   }),
   buildcmd: text('buildcmd', 'Build command [default: build]', { placeholder: 'command' }),
-  poolsize: integer('poolsize', 'Instances kept ready', { min: 0, notServed: 'kept' }),
+  poolsize: integer('poolsize', 'Instances kept ready', { min: 0, notServed: 'in-one-process' }),
   period: integer('graceperiod', 'Seconds that an ending instance may take', {
     aliases: ['period'],
     min: 0,
-    notServed: 'kept',
+    notServed: 'in-one-process',
   }),
   imagepullsecret: text('imagepullsecret', 'Secret for pulling the images', {
-    notServed: 'kept',
+    notServed: 'in-one-process',
     placeholder: 'name',
   }),
-  keeparchive: flag('keeparchive', 'Hand archives over without extracting them', { notServed: 'kept' }),
+  keeparchive: flag('keeparchive', 'Hand archives over without extracting them', {
+    notServed: 'in-one-process',
+  }),
   externalnetwork: flag('externalnetwork', 'Let pods reach outside the mesh', { notServed: 'kept' }),
   builderEnv: texts('builder-env', 'Variable of the builder', {
     placeholder: 'KEY=VALUE',
   }),
   runtimeEnv: texts('runtime-env', 'Variable of the runtime', {
-    notServed: 'kept',
+    notServed: 'in-one-process',
     placeholder: 'KEY=VALUE',
   }),
   ...resourceOptions('the environment'),
   maxmemory: text('maxmemory', 'Most memory of the environment, in MiB', {
-    notServed: 'kept',
+    notServed: 'in-one-process',
     placeholder: 'n',
   }),
   ...labelOptions,
@@ -101,14 +104,18 @@ const create = defineCommand({
     if (!(await printObject(context, values.output, created))) {
       context.out.line(`environment '${values.name}' created`);
     }
-    warnContainer(context, created);
+    await warnContainer(context, cluster, created);
   },
 });
 
 /** Images that nothing stands for in standalone: said at once, not at the first call. */
-function warnContainer(context: CommandContext, environment: Environment): void {
+async function warnContainer(
+  context: CommandContext,
+  cluster: Cluster,
+  environment: Environment,
+): Promise<void> {
   const { image } = environment.spec.runtime;
-  if (image === 'wasm' || runtimeOf(image) !== null) return;
+  if (image === 'wasm' || runtimeOf(image) !== null || (await runsInPods(cluster))) return;
   context.out.warn(
     `functions of environment '${environment.metadata.name}' are not run in standalone: no local runtime stands for image ${image}; images named like python-env and node-env have one, and image \`wasm\` runs WebAssembly`,
   );

@@ -1,6 +1,7 @@
 /**
- * Flags of Fission's `function create` whose subject comes later (scaling of containers, keyed state, MCP tools,
- * asynchronous calls, versions). They are written to the resource, so that it serves once it can, and each warns.
+ * Flags of Fission's `function create` whose subject comes later (keyed state, MCP tools, asynchronous calls, versions)
+ * or is a cluster's alone (scaling of pods). They are written to the resource, so that it serves where it can, and each
+ * warns where it does not.
  */
 import { readFileSync } from 'node:fs';
 import type { FissionFunction } from '../api/index.ts';
@@ -10,21 +11,29 @@ import { flag, integer, text, texts, type OptionSettings, type OptionValues } fr
 type Spec = FissionFunction['spec'];
 
 const kept = (settings: OptionSettings = {}): OptionSettings => ({ notServed: 'kept', ...settings });
+const ofPods = (settings: OptionSettings = {}): OptionSettings => ({
+  notServed: 'in-one-process',
+  ...settings,
+});
 
 export const laterOptions = {
-  executortype: text('executortype', 'How the function runs; `poolmgr` is served', {
-    choices: ['poolmgr', 'newdeploy'],
-    notServedValues: ['newdeploy'],
-  }),
-  minscale: integer('minscale', 'Fewest pods', kept({ min: 0 })),
-  maxscale: integer('maxscale', 'Most pods', kept({ min: 0 })),
-  targetcpu: integer('targetcpu', 'CPU use that scaling aims at, in percent', kept({ min: 1, max: 100 })),
+  executortype: text(
+    'executortype',
+    'Whether the function shares a pool, or has pods of its own on a cluster',
+    {
+      choices: ['poolmgr', 'newdeploy'],
+      notServedValues: { newdeploy: 'in-one-process' },
+    },
+  ),
+  minscale: integer('minscale', 'Fewest pods', ofPods({ min: 0 })),
+  maxscale: integer('maxscale', 'Most pods', ofPods({ min: 0 })),
+  targetcpu: integer('targetcpu', 'CPU use that scaling aims at, in percent', ofPods({ min: 1, max: 100 })),
   specializationtimeout: integer(
     'specializationtimeout',
     'Seconds that a cold start may take',
-    kept({ aliases: ['st'], min: 1 }),
+    ofPods({ aliases: ['st'], min: 1 }),
   ),
-  retainpods: integer('retainpods', 'Pods kept after use', kept({ min: 0 })),
+  retainpods: integer('retainpods', 'Pods kept after use', ofPods({ min: 0 })),
   exposeAsMcp: flag('expose-as-mcp', 'Offer the function as an MCP tool', kept()),
   toolDescription: text('tool-description', 'What the tool does', kept()),
   toolInputSchema: text(

@@ -143,8 +143,8 @@ describe('function create', () => {
     expect({ code, stderr }).toMatchInlineSnapshot(`
       {
         "code": 0,
-        "stderr": "warning: --executortype newdeploy is not served yet: it is kept in the resource, without effect
-      warning: --minscale is not served yet: it is kept in the resource, without effect
+        "stderr": "warning: --executortype newdeploy is not served where the platform runs in one process: it is kept in the resource, without effect
+      warning: --minscale is not served where the platform runs in one process: it is kept in the resource, without effect
       warning: secret 's1' does not exist in namespace default
       warning: secret 's2' does not exist in namespace default
       ",

@@ -4,6 +4,12 @@ import { CliError } from './errors.ts';
 /** What an option's text becomes. Lists collect repeated options; `split` ones take commas too, as Fission's do. */
 export type OptionKind = 'text' | 'texts' | 'integer' | 'integers' | 'flag' | 'duration';
 
+/**
+ * How far a flag of Fission's has no effect here yet. `kept`: it is stored in the resource; `ignored`: it is not;
+ * `in-one-process`: it is stored, and has an effect on a cluster alone.
+ */
+export type NotServed = 'kept' | 'ignored' | 'in-one-process';
+
 export interface OptionSettings {
   /** One letter. */
   readonly short?: string;
@@ -17,13 +23,10 @@ export interface OptionSettings {
   readonly max?: number;
   /** A list whose items may also be separated by commas. */
   readonly split?: boolean;
-  /**
-   * A flag of Fission's that has no effect here yet. `kept`: it is stored in the resource; `ignored`: it is not.
-   * `in-one-process`: it has one on a cluster alone. Using it prints a warning with its name.
-   */
-  readonly notServed?: 'kept' | 'ignored' | 'in-one-process';
-  /** Values of an option, served otherwise, that are stored in the resource and have no effect here yet. */
-  readonly notServedValues?: readonly string[];
+  /** Set where the option has no effect. Using it prints a warning with its name. */
+  readonly notServed?: NotServed;
+  /** Values of an option, served otherwise, that have none. */
+  readonly notServedValues?: Readonly<Record<string, NotServed>>;
   readonly hidden?: boolean;
 }
 

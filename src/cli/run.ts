@@ -4,7 +4,7 @@ import { leadingWords, rewriteArguments } from './arguments.ts';
 import { GLOBAL_OPTIONS, usageError, type CliIo, type Command, type GlobalOptions } from './command.ts';
 import type { Cluster } from './cluster.ts';
 import { CliError, EXIT_USAGE, errorLines } from './errors.ts';
-import { parseOption, type OptionSpec } from './options.ts';
+import { type NotServed, parseOption, type OptionSpec } from './options.ts';
 import { Output } from './output.ts';
 import { ENTRIES, findCommand, findEntry } from './tree.ts';
 import { clientVersion } from './client-version.ts';
@@ -89,6 +89,19 @@ function addGlobals(commander: Commander): Commander {
   return commander;
 }
 
+const HELP_GROUPS: Readonly<Record<NotServed, string>> = {
+  kept: 'Options of Fission without effect yet:',
+  ignored: 'Options of Fission without effect yet:',
+  'in-one-process': 'Options with an effect on a cluster alone:',
+};
+
+const WARNINGS: Readonly<Record<NotServed, string>> = {
+  kept: 'is not served yet: it is kept in the resource, without effect',
+  ignored: 'is not served yet: it is ignored',
+  'in-one-process':
+    'is not served where the platform runs in one process: it is kept in the resource, without effect',
+};
+
 function defineChild(
   noun: Commander,
   command: Command,
@@ -107,11 +120,7 @@ function defineLeaf(
 ): void {
   commander.summary(command.summary).description(command.description ?? command.summary);
   for (const spec of Object.values(command.options)) {
-    addOption(
-      commander,
-      spec,
-      spec.notServed === undefined ? undefined : 'Options of Fission without effect yet:',
-    );
+    addOption(commander, spec, spec.notServed === undefined ? undefined : HELP_GROUPS[spec.notServed]);
   }
   if (command.positional !== undefined) commander.argument(`[${command.positional}]`);
   if (command.anything === true)
@@ -173,21 +182,7 @@ async function execute(
   state.verbose = globals.verbose;
   const out = new Output(io.stdout, io.stderr, globals.verbose);
   const values = optionValues(command, parsed);
-  const onClusterOnly: string[] = [];
-  for (const [key, spec] of Object.entries(command.options)) {
-    const value = values[key];
-    if (value === undefined) continue;
-    if (spec.notServed === 'in-one-process') {
-      onClusterOnly.push(spec.flag);
-      continue;
-    }
-    const effect =
-      spec.notServed === 'ignored' ? 'it is ignored' : 'it is kept in the resource, without effect';
-    if (spec.notServed !== undefined) out.warn(`--${spec.flag} is not served yet: ${effect}`);
-    else if (typeof value === 'string' && spec.notServedValues?.includes(value) === true) {
-      out.warn(`--${spec.flag} ${value} is not served yet: ${effect}`);
-    }
-  }
+  const withoutEffect = unservedOptions(command, values);
   const { namespace, kubeconfig, context } = globals;
   let cluster: Promise<Cluster> | undefined;
   const connect = async (): Promise<Cluster> => {
@@ -196,12 +191,10 @@ async function execute(
   };
   const connectOnce = (): Promise<Cluster> => (cluster ??= connect());
   try {
-    if (onClusterOnly.length > 0 && !(await runsInPods(connectOnce))) {
-      for (const flag of onClusterOnly)
-        out.warn(
-          `--${flag} is not served where the platform runs in one process: it is kept in the resource, without effect`,
-        );
-    }
+    const dependsOnPlatform = withoutEffect.some(({ notServed }) => notServed === 'in-one-process');
+    const isCluster = dependsOnPlatform && (await runsInPods(connectOnce));
+    for (const { given, notServed } of withoutEffect)
+      if (notServed !== 'in-one-process' || !isCluster) out.warn(`${given} ${WARNINGS[notServed]}`);
     const result = await command.handler(values, {
       io,
       out,
@@ -216,6 +209,21 @@ async function execute(
       () => {},
     );
   }
+}
+
+/** What the user gave that has no effect, everywhere or where the platform runs in one process. */
+function unservedOptions(
+  command: Command,
+  values: Readonly<Record<string, unknown>>,
+): { given: string; notServed: NotServed }[] {
+  return Object.entries(command.options).flatMap(([key, spec]) => {
+    const value = values[key];
+    if (value === undefined) return [];
+    if (spec.notServed !== undefined) return [{ given: `--${spec.flag}`, notServed: spec.notServed }];
+    if (typeof value !== 'string') return [];
+    const notServed = spec.notServedValues?.[value];
+    return notServed === undefined ? [] : [{ given: `--${spec.flag} ${value}`, notServed }];
+  });
 }
 
 /** The values for a command's handler. Refuses missing options, all of them at once. */

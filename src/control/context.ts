@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 
+import type { Platform } from '../api/index.ts';
 import type { Events, KubeClient } from '../kube/index.ts';
 import type { Clock } from './ports.ts';
 import type { Statuses } from './status.ts';
@@ -13,4 +14,6 @@ export interface ReconcilerContext {
   readonly watched: Watched;
   readonly logger: Logger;
   readonly now: Clock;
+  /** What runs functions, which decides which fields of a spec have an effect. */
+  readonly platform: Platform;
 }

@@ -93,6 +93,7 @@ export function startControl(options: ControlOptions): Promise<Control> {
     watched,
     logger,
     now: options.now ?? (() => new Date()),
+    platform: 'one-process',
   };
   const { builder } = options;
   const builds =

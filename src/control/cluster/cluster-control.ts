@@ -86,6 +86,7 @@ export async function startClusterControl(options: ClusterControlOptions): Promi
     watched,
     logger,
     now: () => new Date(),
+    platform: 'cluster',
   };
   const queue = (
     name: string,

@@ -1,4 +1,4 @@
-import type { Environment } from '../../api/index.ts';
+import { type Environment, environmentFieldsNotServed } from '../../api/index.ts';
 import { FissiumError } from '../../errors.ts';
 import { requireRuntime } from '../../executors/process/index.ts';
 import { RESOURCES } from '../../kube/index.ts';
@@ -55,7 +55,7 @@ export class EnvironmentReconciler {
   }
 
   async reconcile(key: string): Promise<void> {
-    const { statuses, events, watched, now } = this.#context;
+    const { statuses, events, watched, now, platform } = this.#context;
     const environment = watched.environments.getByKey(key);
     if (environment === undefined || environment.metadata.deletionTimestamp !== undefined) return;
     const resolved = environmentOf(environment);
@@ -63,7 +63,7 @@ export class EnvironmentReconciler {
       withConditions(before, {
         generation: environment.metadata.generation ?? 0,
         verdict: judgeEnvironment(environment, this.#runs),
-        notServed: resolved.ok ? resolved.value.notServed : [],
+        notServed: resolved.ok ? environmentFieldsNotServed(resolved.value, platform) : [],
         now: now(),
       }),
     );

@@ -63,6 +63,7 @@ function start(): void {
       watched,
       logger,
       now: () => new Date('2026-01-01T00:00:00Z'),
+      platform: 'cluster',
     },
     functions: new FunctionTable(),
     routes: new RouteTable(),

@@ -77,6 +77,7 @@ export function startHostControl(options: HostControlOptions): HostControl {
     watched,
     logger,
     now: () => new Date(),
+    platform: 'cluster',
   };
   const states = new PackageStates((key) => {
     for (const fn of watched.functions.byIndex('package', key)) functions.add(keyOf(fn));

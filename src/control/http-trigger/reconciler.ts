@@ -1,4 +1,4 @@
-import { EXPOSURE_FIELDS, type HttpTrigger, type ResolvedTrigger } from '../../api/index.ts';
+import { type HttpTrigger, type ResolvedTrigger, triggerFieldsNotServed } from '../../api/index.ts';
 import { FissiumError } from '../../errors.ts';
 import { keyOf, RESOURCES, splitKey } from '../../kube/index.ts';
 import { announce } from '../announce.ts';
@@ -66,12 +66,11 @@ export class TriggerReconciler {
       exists: (fn) => existing.has(fn),
       entry: (fn) => functions.get(namespace, fn),
     });
-    const { notServed } = resolved.value;
+    const notServed = triggerFieldsNotServed(resolved.value, context.platform);
     const { exposures } = this.#parts;
     if (exposures === undefined) return this.#write(trigger, verdict, notServed, null);
     const { condition, failure } = await exposures.reconcile(resolved.value);
-    const unserved = notServed.filter((field) => !EXPOSURE_FIELDS.includes(field));
-    await this.#write(trigger, verdict, unserved, condition);
+    await this.#write(trigger, verdict, notServed, condition);
     // The queue tries again, later each time.
     if (failure !== null) throw failure;
   }
