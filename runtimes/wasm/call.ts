@@ -1,6 +1,7 @@
 /** One call on the main thread's side: bodies both ways by credit, and the promise of the answer's head. */
 import { Readable } from 'node:stream';
 import { FissiumError, fromErrorData, toErrorData, type ErrorData } from '../../src/errors.ts';
+import { bodyStream } from '../../src/executors/body-stream.ts';
 import type { HeaderList, InvokeRequest, StreamedResponse } from '../../src/executors/executor.ts';
 import { nextChunk } from './next-chunk.ts';
 import { TAKEN_STEP_BYTES, type FromExecutor, type ToExecutor } from './protocol.ts';
@@ -63,6 +64,7 @@ export class Call {
   life = 0;
   readonly #thread: CallThread;
   readonly #request: InvokeRequest;
+  readonly #requestBody: Readable | null;
   readonly #onLog: (stream: 'stdout' | 'stderr', lines: readonly string[]) => void;
   readonly #onDone: (call: Call) => void;
   readonly #resolve: (response: StreamedResponse) => void;
@@ -88,6 +90,7 @@ export class Call {
     this.number = options.number;
     this.#thread = options.thread;
     this.#request = options.request;
+    this.#requestBody = bodyStream(options.request.body);
     this.#onLog = options.onLog;
     this.#onDone = options.onDone;
     const { promise, resolve, reject } = Promise.withResolvers<StreamedResponse>();
@@ -105,7 +108,7 @@ export class Call {
     );
     this.#request.signal.addEventListener('abort', this.#onAbort, { once: true });
     // A sender that fails is noticed where the body is read; between two reads it must not end the process.
-    this.#request.body?.on('error', () => undefined);
+    this.#requestBody?.on('error', () => undefined);
   }
 
   /** A message of the thread about this call. */
@@ -120,7 +123,7 @@ export class Call {
         return;
       case 'body-cancelled':
         this.#bodyCancelled = true;
-        this.#request.body?.resume();
+        this.#requestBody?.resume();
         return;
       case 'head':
         this.#head(message.status, message.headers, message.coldStart);
@@ -189,7 +192,7 @@ export class Call {
     this.#headSent = true;
     // A guest may read on after its head. A client that waits for `100 Continue` has to be told before that head
     // is sent, or both sides wait; with a refusal it is not told, and keeps its body.
-    if (status < 300 && !this.#bodyCancelled) this.#request.body?.read(0);
+    if (status < 300 && !this.#bodyCancelled) this.#requestBody?.read(0);
     const { promise, resolve } = Promise.withResolvers<HeaderList>();
     this.#trailers = resolve;
     this.#resolve({ status, headers, body: this.#body, trailers: promise, coldStart });
@@ -197,7 +200,7 @@ export class Call {
 
   /** Sends the request's body as far as the guest has asked for it. */
   async #sendBody(): Promise<void> {
-    const { body } = this.#request;
+    const body = this.#requestBody;
     if (this.#sending || !body) return;
     this.#sending = true;
     try {

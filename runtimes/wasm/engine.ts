@@ -129,8 +129,8 @@ export interface GuestRequest {
 
 /** A body on its way to the guest. */
 export interface GuestBodySource {
-  /** The next chunk, or null at the end. Rejects when the sender went away. */
-  read(): Promise<Uint8Array | null>;
+  /** The next chunk, or null at the end: at once where it is there. Rejects when the sender went away. */
+  read(): Uint8Array | null | Promise<Uint8Array | null>;
   /** Trailers; only after `read` gave null. */
   trailers(): Promise<HeaderList>;
   /** The guest will read no more. */

@@ -29,8 +29,43 @@ const NO_TRAILERS: HeaderList = [];
 
 type Log = (stream: 'stdout' | 'stderr', lines: readonly string[]) => void;
 
+interface RequestSource extends GuestBodySource {
+  /** Whether more may come. */
+  readonly open: boolean;
+  /** Lets the sender know that its bytes are wanted. */
+  prompt(): void;
+}
+
+/** A body that came as a whole: nobody waits for any of it. */
+class BytesSource implements RequestSource {
+  readonly open = false;
+  #bytes: Uint8Array | null;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  read(): Uint8Array | null {
+    const bytes = this.#bytes;
+    this.#bytes = null;
+    return bytes;
+  }
+
+  async trailers(): Promise<HeaderList> {
+    return Promise.resolve(NO_TRAILERS);
+  }
+
+  cancel(): void {
+    this.#bytes = null;
+  }
+
+  prompt(): void {
+    // Its sender has sent all of it.
+  }
+}
+
 /** A stream's chunks, as a guest reads them. */
-class StreamSource implements GuestBodySource {
+class StreamSource implements RequestSource {
   readonly #stream: Readable;
   readonly #request: InvokeRequest;
   cancelled = false;
@@ -56,15 +91,19 @@ class StreamSource implements GuestBodySource {
     if (!this.#stream.readableEnded) this.#stream.resume();
   }
 
-  /** Whether more may come. */
   get open(): boolean {
     return !this.cancelled && !this.#stream.readableEnded;
   }
 
-  /** Lets the sender know that its bytes are wanted. */
   prompt(): void {
     this.#stream.read(0);
   }
+}
+
+function sourceOf(request: InvokeRequest): RequestSource | null {
+  const { body } = request;
+  if (body === null) return null;
+  return body instanceof Readable ? new StreamSource(body, request) : new BytesSource(body);
 }
 
 /** The caller's request with its body as guests read it. */
@@ -164,7 +203,7 @@ export class LocalCall implements GuestResponseSink {
   readonly #request: InvokeRequest;
   readonly #log: Log;
   readonly #signal = new CallAbort();
-  readonly #body: StreamSource | null;
+  readonly #body: RequestSource | null;
   readonly #receiver: AnswerReceiver;
   /** Made at the first line. */
   #splitters: Record<'stdout' | 'stderr', LineSplitter> | null = null;
@@ -184,7 +223,7 @@ export class LocalCall implements GuestResponseSink {
     this.#request = request;
     this.#receiver = receiver;
     this.#log = log;
-    this.#body = request.body ? new StreamSource(request.body, request) : null;
+    this.#body = sourceOf(request);
     request.signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 

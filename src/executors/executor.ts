@@ -38,8 +38,11 @@ export interface InvokeRequest {
   /** Path and query as the guest is to see them (the route's prefix already stripped). */
   readonly pathWithQuery: string;
   readonly headers: HeaderList;
-  /** The request body, or null where the message has none. Read only as fast as the guest reads. */
-  readonly body: Readable | null;
+  /**
+   * The request body: bytes where all of it is there already, else a stream that is read only as fast as the guest
+   * reads; null where the message has none.
+   */
+  readonly body: Readable | Uint8Array | null;
   /** Trailers that arrived after the body; resolves once `body` has ended. */
   readonly trailers?: Promise<HeaderList>;
   /** Aborted when nobody waits for the answer any more: client gone, deadline, shutdown. */

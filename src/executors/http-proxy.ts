@@ -77,7 +77,7 @@ async function exchange(
       path: (options.pathPrefix ?? '') + request.pathWithQuery,
       method: request.method as Dispatcher.HttpMethod,
       headers: headersFor(request),
-      body: request.body === null ? null : untilSent(request.body),
+      body: request.body instanceof Readable ? untilSent(request.body) : request.body,
       signal: cancelled,
       responseHeaders: 'raw',
     });
@@ -98,7 +98,8 @@ async function exchange(
     return { ...head, body: translated(answer.body, target), trailers };
   } catch (error) {
     finish();
-    if (request.body?.errored instanceof FissiumError) throw request.body.errored;
+    const { body } = request;
+    if (body instanceof Readable && body.errored instanceof FissiumError) throw body.errored;
     if (cancelled.aborted) throw new FissiumError('CLIENT_GONE', 'The call was broken off.');
     throw Object.assign(await target.failure(error), { cause: error });
   }

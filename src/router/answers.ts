@@ -47,7 +47,8 @@ export function answerError(
   if (RETRY_LATER.has(error.code)) fields.push(['Retry-After', String(RETRY_AFTER_S)]);
   // A client that waits for "100 Continue" may or may not send its body after another answer: start afresh.
   const mayStillSend = req.headers.expect !== undefined && !req.complete;
-  if (CLOSING.has(error.code) || mayStillSend) fields.push(['Connection', 'close']);
+  // Node adds the field; one of our own would not tell whoever else looks at the flag.
+  if (CLOSING.has(error.code) || mayStillSend) res.shouldKeepAlive = false;
   res.writeHead(error.status, fields.flat());
   if (error.code === 'BODY_TOO_LARGE' && !mayStillSend && !req.complete) {
     res.write(body);

@@ -66,7 +66,7 @@ class CallRequest implements InvokeRequest {
   readonly scheme = 'http';
   readonly authority: string;
   readonly pathWithQuery: string;
-  readonly body: RequestBody | null;
+  readonly body: RequestBody | Uint8Array | null;
   readonly signal: CallSignal;
   readonly onReceipt: ((receipt: InvokeReceipt | null) => void) | undefined;
   readonly #exchange: Exchange;
@@ -79,7 +79,7 @@ class CallRequest implements InvokeRequest {
     exchange: Exchange,
     plan: CallPlan,
     entry: FunctionEntry,
-    body: RequestBody | null,
+    body: RequestBody | Uint8Array | null,
     signal: CallSignal,
     receipt: PendingReceipt | null,
     fromRouters: boolean,
@@ -98,7 +98,7 @@ class CallRequest implements InvokeRequest {
   }
 
   get trailers(): Promise<HeaderList> | undefined {
-    return this.body?.trailers;
+    return this.body instanceof RequestBody ? this.body.trailers : undefined;
   }
 
   get headers(): HeaderList {
@@ -419,22 +419,26 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
 
   #makeRequest(entry: FunctionEntry): InvokeRequest {
     const exchange = this.#exchange;
-    const body = exchange.hasBody
-      ? new RequestBody(exchange.req, {
-          limitBytes: entry.limits.bodyLimitBytes,
-          onWanted: () => {
-            if (exchange.header('expect') === undefined || exchange.headersSent) return;
-            this.#continued = true;
-            exchange.res.writeContinue();
-          },
-          onProgress: () => this.#deadlines?.progress(),
-        })
-      : null;
-    // Destroyed by its reader without an error it says nothing; with one, of ours, it ends the call.
-    body?.on('error', (thrown) => this.fail(toFissiumError(thrown)));
-    this.#requestBody = body;
+    const body = exchange.body ?? (exchange.hasBody ? this.#streamBody(entry) : null);
     const fromRouters = this.#services.fromRouters === true;
     return new CallRequest(exchange, this.#plan, entry, body, this.#abort, this.#receipt, fromRouters);
+  }
+
+  #streamBody(entry: FunctionEntry): RequestBody {
+    const exchange = this.#exchange;
+    const body = new RequestBody(exchange.req, {
+      limitBytes: entry.limits.bodyLimitBytes,
+      onWanted: () => {
+        if (exchange.header('expect') === undefined || exchange.headersSent) return;
+        this.#continued = true;
+        exchange.res.writeContinue();
+      },
+      onProgress: () => this.#deadlines?.progress(),
+    });
+    // Destroyed by its reader without an error it says nothing; with one, of ours, it ends the call.
+    body.on('error', (thrown) => this.fail(toFissiumError(thrown)));
+    this.#requestBody = body;
+    return body;
   }
 
   #refuseLongBody({ limits }: FunctionEntry): void {

@@ -29,6 +29,8 @@ export interface Exchange {
   /** '' where the connection is gone. */
   readonly clientAddress: string;
   readonly hasBody: boolean;
+  /** The body where it came as a whole before the exchange began; null where there is none, or `req` streams it. */
+  readonly body: Uint8Array | null;
   /** Whether everything of the request has arrived. */
   readonly complete: boolean;
   /** A header's value by its name in lower case; those of several fields joined. */
@@ -67,6 +69,7 @@ export class NodeExchange implements Exchange {
   readonly arrivedMs = performance.now();
   readonly closing: () => boolean;
   readonly hasBody: boolean;
+  readonly body = null;
   call: Abandonable | null = null;
   listener: CloseListener | null = null;
 

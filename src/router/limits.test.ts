@@ -2,6 +2,7 @@ import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FissiumError } from '../errors.ts';
+import { bodyStream } from '../executors/body-stream.ts';
 import type { InvokeResponse } from '../executors/executor.ts';
 import { limits } from './testing/resources.ts';
 import { answer, describing, invoker, startRouter, type Harness } from './testing/harness.ts';
@@ -259,7 +260,14 @@ describe('Expect: 100-continue', () => {
   const HEAD = 'POST /f HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n';
 
   it('is answered when the function wants the body', async () => {
-    harness.deploy('f', async ({ body }) => answer({ body: body === null ? '' : await buffer(body) }), POST);
+    harness.deploy(
+      'f',
+      async (request) => {
+        const body = bodyStream(request.body);
+        return answer({ body: body === null ? '' : await buffer(body) });
+      },
+      POST,
+    );
     const client = await harness.socket();
     client.send(HEAD);
     await client.until(/^HTTP\/1.1 100 Continue\r\n\r\n$/);

@@ -3,6 +3,7 @@ import { request as httpRequest } from 'node:http';
 import { PassThrough, Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FissiumError } from '../errors.ts';
+import { bodyStream } from '../executors/body-stream.ts';
 import { answer, describing, openAnswer, startRouter, type Harness, type Seen } from './testing/harness.ts';
 
 let harness: Harness;
@@ -231,7 +232,8 @@ describe('a client that goes', () => {
     const read = Promise.withResolvers<unknown>();
     harness.deploy(
       'f',
-      async ({ body, trailers }) => {
+      async (request) => {
+        const body = bodyStream(request.body);
         const outcome =
           body === null
             ? 'none'
@@ -239,7 +241,7 @@ describe('a client that goes', () => {
                 () => 'ended',
                 () => 'broken off',
               );
-        read.resolve([outcome, await trailers]);
+        read.resolve([outcome, await request.trailers]);
         return answer();
       },
       { route: { methods: ['POST'] } },

@@ -97,8 +97,13 @@ export class BodyReader implements Readiness {
     const source = this.#source;
     if (!source) return;
     this.#status = 'pulling';
-    source.read().then(
-      (chunk) => this.#arrived(chunk),
+    const chunk = source.read();
+    if (!(chunk instanceof Promise)) {
+      this.#arrived(chunk);
+      return;
+    }
+    chunk.then(
+      (late) => this.#arrived(late),
       (error: unknown) => this.#failed(error),
     );
   }

@@ -11,6 +11,7 @@ import { pino } from 'pino';
 import { startApiServer } from '../../apiserver/server.ts';
 import { ensureDefaults, startControl, type HostPort, type PreparerPort } from '../../control/index.ts';
 import { FissiumError } from '../../errors.ts';
+import { bodyStream } from '../../executors/body-stream.ts';
 import { ProcessExecutor } from '../../executors/process/index.ts';
 import { KubeClient, loadKubeConfig } from '../../kube/index.ts';
 import { createMetrics, LogStore } from '../../observe/index.ts';
@@ -95,7 +96,8 @@ const host: HostPort = {
     return {
       async invoke(request) {
         request.onReceipt?.(null);
-        const body = request.body === null ? '' : (await buffer(request.body)).toString();
+        const stream = bodyStream(request.body);
+        const body = stream === null ? '' : (await buffer(stream)).toString();
         onLog({
           requestId: request.id,
           stream: 'stderr',

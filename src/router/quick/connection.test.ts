@@ -1,6 +1,9 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import { describe, it, onTestFinished } from 'vitest';
+import { buffer } from 'node:stream/consumers';
+import { describe, it, onTestFinished, vi } from 'vitest';
+import { bodyStream } from '../../executors/body-stream.ts';
+import type { InvokeRequest, InvokeResponse } from '../../executors/executor.ts';
 import { answer, atOnce, startRouter, whole, type Handler, type Harness } from '../testing/harness.ts';
 import { trigger } from '../testing/resources.ts';
 import { QuickConnection, type QuickHooks } from './connection.ts';
@@ -80,6 +83,149 @@ describe.for(KINDS)('requests of one connection, answered %s', ([, deploy]) => {
     }
     await client.until(/hi[^]*hi$/);
     expect(client.received.match(/200 OK/g)).toHaveLength(2);
+  });
+});
+
+const post = (body: string, fields = ''): string =>
+  `POST /hello HTTP/1.1\r\nHost: x\r\n${fields}Content-Length: ${body.length}\r\n\r\n${body}`;
+
+describe('a body', () => {
+  /** A function that answers with its body, and how it came. */
+  function deployEcho(harness: Harness): void {
+    const echo = async ({ body }: InvokeRequest): Promise<InvokeResponse> => {
+      const stream = bodyStream(body);
+      return whole(`<${stream ? (await buffer(stream)).toString('latin1') : 'none'}>`, {
+        headers: [['came', body instanceof Uint8Array ? 'whole' : body === null ? 'not' : 'as a stream']],
+      });
+    };
+    harness.deploy('hello', echo, { route: { methods: ['GET', 'POST'] } });
+  }
+  const came = (received: string): (string | undefined)[] =>
+    [...received.matchAll(/came: ([a-z ]+)/g)].map(([, how]) => how);
+
+  it('that is short is there when the function begins, and what follows it is the next request', async ({
+    expect,
+  }) => {
+    const harness = await start();
+    deployEcho(harness);
+    const client = await harness.socket();
+    client.send(post(GET) + GET + post('') + post('last', 'Connection: close\r\n'));
+    const received = await client.untilClosed();
+    expect(came(received)).toEqual(['whole', 'not', 'not', 'whole']);
+    expect([...received.matchAll(/<([^>]*)>/g)].map(([, body]) => body)).toEqual([
+      GET,
+      'none',
+      'none',
+      'last',
+    ]);
+  });
+
+  it('may come in pieces, which are put together', async ({ expect }) => {
+    // However slow the machine is, the pieces come in time.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const harness = await start();
+    deployEcho(harness);
+    const client = await harness.socket();
+    const body = 'x'.repeat(64 * 1024);
+    const bytes = post(body) + GET;
+    for (const [from, to] of [
+      [0, 60],
+      [60, 62],
+      [62, 40_000],
+      [40_000, bytes.length - 5],
+      [bytes.length - 5, bytes.length],
+    ]) {
+      client.send(bytes.slice(from, to));
+      for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+    }
+    const received = await client.until(/<none>/);
+    expect(came(received)).toEqual(['whole', 'not']);
+    expect(received).toContain(`<${body}>`);
+  });
+
+  it('that is not sent soon streams, so that its function can answer first', async ({ expect }) => {
+    const harness = await start();
+    harness.deploy('hello', ({ body }) => whole(body instanceof Readable ? 'stream' : 'whole'), {
+      route: { methods: ['POST'] },
+    });
+    const client = await harness.socket();
+    client.send(post('body').slice(0, -2));
+    await client.until(/200 OK[^]*stream/);
+    client.send(`dy${post('next', 'Connection: close\r\n')}`);
+    expect((await client.untilClosed()).match(/200 OK/g)).toHaveLength(2);
+  });
+
+  it('of more than 64 KiB streams', async ({ expect }) => {
+    const harness = await start();
+    deployEcho(harness);
+    const client = await harness.socket();
+    const body = 'x'.repeat(64 * 1024 + 1);
+    client.send(GET + post(body) + post('y', 'Connection: close\r\n'));
+    const received = await client.untilClosed();
+    expect(came(received)).toEqual(['not', 'as a stream', 'as a stream']);
+    expect(received).toContain(`<${body}>`);
+    expect(received).toContain('<y>');
+  });
+
+  it('that is longer than the function takes is refused, and the connection closed', async ({ expect }) => {
+    const harness = await start();
+    harness.deploy('hello', () => whole('hi'), {
+      limits: { bodyLimitBytes: 3 },
+      route: { methods: ['POST'] },
+    });
+    const client = await harness.socket();
+    client.send(post('abc') + post('abcd') + GET);
+    const received = await client.untilClosed();
+    expect([...received.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)).toEqual(['200', '413']);
+  });
+
+  it('that ends with its client is refused by node:http', async ({ expect }) => {
+    const harness = await start();
+    deployEcho(harness);
+    const client = await harness.socket();
+    client.socket.end(GET + post('body').slice(0, -2), 'latin1');
+    const received = await client.untilClosed();
+    expect([...received.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)).toEqual(['200', '400']);
+  });
+
+  it.for([
+    [
+      'Transfer-Encoding beside Content-Length',
+      post('4\r\nbody\r\n0\r\n\r\n', 'Transfer-Encoding: chunked\r\n'),
+    ],
+    ['two Content-Lengths', post('body', 'Content-Length: 5\r\n')],
+    ['two equal Content-Lengths', post('body', 'Content-Length: 4\r\n')],
+    ['a Content-Length that is a list', post('body').replace('Length: 4', 'Length: 4, 4')],
+    ['a Content-Length with a sign', post('body').replace('Length: 4', 'Length: +4')],
+  ] as const)('is refused by node:http after those before: %s', async ([, bytes], { expect }) => {
+    const harness = await start();
+    let calls = 0;
+    const invoker = atOnce(() => {
+      calls++;
+      return whole('hi');
+    });
+    harness.deploy('hello', { phase: 'ready', invoker }, { route: { methods: ['GET', 'POST'] } });
+    const client = await harness.socket();
+    client.send(post('first'));
+    await client.until(/hi$/);
+    client.socket.end(bytes, 'latin1');
+    const received = await client.untilClosed();
+    expect([...received.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)).toEqual(['200', '400']);
+    expect(calls).toBe(1);
+  });
+
+  it('that is half there when the listener closes is told so', async ({ expect }) => {
+    const harness = await start();
+    deployEcho(harness);
+    const client = await harness.socket();
+    client.send(GET);
+    await client.until(/<none>/);
+    client.send(post('body').slice(0, -2));
+    const closed = harness.router.close({ graceMs: 5000 });
+    client.send('dy');
+    expect(await client.untilClosed()).toMatch(/HTTP\/1\.1 503 [^]*SHUTTING_DOWN/);
+    await closed;
   });
 });
 

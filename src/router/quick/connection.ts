@@ -1,8 +1,8 @@
 /**
  * A connection whose requests are simple so far: each head comes whole, in a form about which nobody can be of two
- * minds, and without a body. Such requests cost a small part of what node:http takes for them. At the first one that
- * is different the connection is handed to node:http, for good: a connection has one reader at a time, and never goes
- * back.
+ * minds, and with no body or a short one whose length it says. Such requests cost a small part of what node:http takes
+ * for them. At the first one that is different the connection is handed to node:http, for good: a connection has one
+ * reader at a time, and never goes back.
  */
 import type { Socket } from 'node:net';
 import { requestId } from '../headers.ts';
@@ -24,8 +24,24 @@ export interface QuickHooks {
 const HEAD_END = Buffer.from('\r\n\r\n');
 /** Longer heads are rare, and node:http knows what to do about them. */
 const HEAD_BYTES = 8 * 1024;
+/** Longer bodies stream, by node:http: their guest need not wait for all of them, nor the process hold them. */
+const BODY_BYTES = 64 * 1024;
+/**
+ * How long a body may come behind its head. Clients that send the two in packets of their own need microseconds; one
+ * that takes longer may want to hear from the guest first, and streams.
+ */
+const BODY_MS = 20;
 /** A client that sends requests without waiting for answers gets this many before others have their turn. */
 const AT_ONCE = 16;
+
+/** A request that is not whole yet. */
+interface Begun {
+  readonly chunks: Buffer[];
+  bytes: number;
+  /** Of head and body together. */
+  readonly wantedBytes: number;
+  readonly timer: NodeJS.Timeout;
+}
 
 export class QuickConnection implements QuickLine {
   readonly socket: Socket;
@@ -33,6 +49,8 @@ export class QuickConnection implements QuickLine {
   readonly #hooks: QuickHooks;
   /** Bytes of the client that are not read yet. */
   #waiting: Buffer | null = null;
+  /** A head whose body is still on the way, with what there is of it. */
+  #begun: Begun | null = null;
   #exchange: QuickExchange | null = null;
   #reading = false;
   #handedOver = false;
@@ -68,7 +86,10 @@ export class QuickConnection implements QuickLine {
   }
 
   closeIfIdle(): void {
-    if (this.#exchange === null) this.socket.destroySoon();
+    if (this.#exchange !== null) return;
+    // Half a request is told that it comes too late; an idle connection just ends.
+    if (this.#begun !== null) this.#handOverBegun();
+    else this.socket.destroySoon();
   }
 
   destroy(): void {
@@ -89,6 +110,10 @@ export class QuickConnection implements QuickLine {
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    if (this.#begun !== null) {
+      this.#add(this.#begun, chunk);
+      return;
+    }
     const bytes = this.#waiting === null ? chunk : Buffer.concat([this.#waiting, chunk]);
     this.#waiting = null;
     if (this.#exchange === null) this.#read(bytes);
@@ -116,17 +141,26 @@ export class QuickConnection implements QuickLine {
         end === -1 || end > HEAD_BYTES || this.#hooks.closing()
           ? null
           : parseRequestHead(rest.toString('latin1', 0, end + 2));
-      if (head === null || head.contentLength > 0) {
+      if (head === null || head.contentLength > BODY_BYTES) {
         this.#reading = false;
         this.#handOver(rest);
         return;
       }
-      rest = rest.subarray(end + HEAD_END.byteLength);
+      const bodyAt = end + HEAD_END.byteLength;
+      const bodyEnd = bodyAt + head.contentLength;
+      if (rest.byteLength < bodyEnd) {
+        this.#reading = false;
+        this.#awaitBody(rest, bodyEnd);
+        return;
+      }
+      const body = bodyEnd === bodyAt ? null : rest.subarray(bodyAt, bodyEnd);
+      rest = rest.subarray(bodyEnd);
       this.#served = true;
       const exchange = new QuickExchange(
         this,
         head,
         requestId(headerOf(head.headers, 'x-fission-request-id')),
+        body,
       );
       this.#exchange = exchange;
       this.#hooks.began();
@@ -140,6 +174,27 @@ export class QuickConnection implements QuickLine {
     if (this.#exchange === null) setImmediate(this.#goOn);
   }
 
+  #awaitBody(bytes: Buffer, wantedBytes: number): void {
+    const timer = setTimeout(this.#handOverBegun, BODY_MS);
+    this.#begun = { chunks: [bytes], bytes: bytes.byteLength, wantedBytes, timer };
+  }
+
+  #add(begun: Begun, chunk: Buffer): void {
+    begun.chunks.push(chunk);
+    begun.bytes += chunk.byteLength;
+    if (begun.bytes >= begun.wantedBytes) this.#read(this.#takeBegun(begun));
+  }
+
+  #takeBegun(begun: Begun): Buffer {
+    this.#begun = null;
+    clearTimeout(begun.timer);
+    return Buffer.concat(begun.chunks, begun.bytes);
+  }
+
+  readonly #handOverBegun = (): void => {
+    if (this.#begun !== null) this.#handOver(this.#takeBegun(this.#begun));
+  };
+
   #handOver(bytes: Buffer): void {
     this.#handedOver = true;
     const { socket } = this;
@@ -152,7 +207,11 @@ export class QuickConnection implements QuickLine {
 
   /** The client sends nothing more; like node:http, that is taken for its having gone. */
   readonly #onEnd = (): void => {
-    if (this.#exchange === null && this.#waiting === null) this.socket.end();
+    if (this.#begun !== null) {
+      // It will never be whole, which node:http says.
+      this.#handOverBegun();
+      this.socket.emit('end');
+    } else if (this.#exchange === null && this.#waiting === null) this.socket.end();
     else this.socket.destroy();
   };
 
@@ -162,6 +221,7 @@ export class QuickConnection implements QuickLine {
     const exchange = this.#exchange;
     this.#exchange = null;
     this.#waiting = null;
+    if (this.#begun) this.#takeBegun(this.#begun);
     if (exchange) {
       exchange.lost();
       this.#hooks.ended();

@@ -15,13 +15,13 @@ export interface QuickLine {
 const ONE_WRITE_BYTES = 16 * 1024;
 
 /**
- * A request without a body that a quick connection read, all of whose answer is written at once if it can be. What
+ * A request that a quick connection read, its body included, all of whose answer is written at once if it can be. What
  * streams goes over a ServerResponse on the same socket.
  */
 export class QuickExchange implements Exchange {
   readonly requestId: string;
   readonly arrivedMs = performance.now();
-  readonly hasBody = false;
+  readonly body: Uint8Array | null;
   readonly complete = true;
   call: Abandonable | null = null;
   listener: CloseListener | null = null;
@@ -34,10 +34,16 @@ export class QuickExchange implements Exchange {
   #headersSent = false;
   #gone = false;
 
-  constructor(line: QuickLine, head: RequestHead, requestId: string) {
+  /** @param body null where the request has none */
+  constructor(line: QuickLine, head: RequestHead, requestId: string, body: Uint8Array | null) {
     this.#line = line;
     this.#head = head;
     this.requestId = requestId;
+    this.body = body;
+  }
+
+  get hasBody(): boolean {
+    return this.body !== null;
   }
 
   get method(): string {
@@ -130,6 +136,7 @@ export class QuickExchange implements Exchange {
       req.headers[name] ??= this.header(name);
     }
     req.complete = true;
+    if (this.body) req.push(this.body);
     req.push(null);
     return req;
   }

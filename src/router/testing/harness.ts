@@ -10,6 +10,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pino, type Logger } from 'pino';
 import type { ResolvedFunction, ResolvedTrigger } from '../../api/index.ts';
+import { bodyStream } from '../../executors/body-stream.ts';
 import type { HeaderList, InvokeRequest, InvokeResponse, Invoker } from '../../executors/executor.ts';
 import { FunctionTable, type FunctionState } from '../function-table.ts';
 import { RouteTable } from '../route-table.ts';
@@ -57,7 +58,8 @@ export function answer(parts: AnswerParts = {}): InvokeResponse {
 
 /** Answers with what it was asked, as JSON; the body's length beside it. */
 export const describing: Handler = async (request) => {
-  const body = request.body === null ? null : await buffer(request.body);
+  const stream = bodyStream(request.body);
+  const body = stream && (await buffer(stream));
   const trailers = request.trailers === undefined ? [] : await request.trailers;
   const { id, method, scheme, authority, pathWithQuery, headers } = request;
   const seen = {
