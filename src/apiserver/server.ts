@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:https';
 import { isIPv6, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { requestSigner } from '../auth/request-signer.ts';
 import { FissiumError } from '../errors.ts';
 import { Expiry } from './control/expiry.ts';
 import { GarbageCollector } from './control/gc.ts';
@@ -33,6 +34,8 @@ export interface ApiServerOptions {
   readonly systemNamespace?: string;
   /** Fissium's version, for /version. @default 0.0.0 */
   readonly release?: string;
+  /** By which the platform's internal listener knows that logs are asked for by the API. @default null: it asks for nothing */
+  readonly authSecret?: string | null;
   readonly store?: Omit<StoreOptions, 'path'>;
   readonly watches?: WatchHubOptions;
 }
@@ -71,11 +74,13 @@ export async function startApiServer(options: ApiServerOptions, logger: Logger):
   const proxy = new ServiceProxy(systemNamespace, options.upstreams ?? {}, logger);
   const release = options.release ?? '0.0.0';
   const startedAt = new Date();
+  const signInternal = requestSigner('router-internal', options.authSecret ?? null);
   const facts = (): PlatformFacts => ({
     namespace: systemNamespace,
     release,
     startedAt,
     upstreams: proxy.upstreams,
+    signInternal,
   });
   const readerOf = ({ id, view }: ResourceKind): Reader =>
     view === undefined ? store : new ViewReader(store, id, view, facts);

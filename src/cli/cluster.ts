@@ -1,4 +1,6 @@
 /** The platform that the CLI talks to: its Kubernetes API and, through it, its services. */
+import type { InternalService } from '../auth/internal-auth.ts';
+import { digestOf, requestSigner } from '../auth/request-signer.ts';
 import {
   isConflict,
   isNotFound,
@@ -22,6 +24,18 @@ export type { ResourceType } from '../kube/index.ts';
 /** A service of the platform that commands call. */
 export type ServiceName = 'router' | 'router-internal' | 'storagesvc';
 
+/** The channels of Fission's internal authentication that services ask for. */
+const CHANNELS: Readonly<Record<ServiceName, InternalService | undefined>> = {
+  router: undefined,
+  'router-internal': 'router-internal',
+  storagesvc: 'storagesvc',
+};
+
+export interface ServiceInit extends ProxyInit {
+  /** sha256 of a body that streams, hex; asked for where requests are signed. */
+  readonly bodyDigest?: () => Promise<string>;
+}
+
 /** Reads the kubeconfig; nothing is sent yet. Fails where there is none that can be used. */
 export async function connect(io: CliIo, globals: GlobalOptions): Promise<Cluster> {
   const connection = await loadKubeConfig(globals.kubeconfig, {
@@ -40,6 +54,8 @@ export class Cluster {
   readonly namespace: string;
   /** Where the platform itself lives. */
   readonly controlNamespace: string;
+  readonly #env: Readonly<Record<string, string | undefined>>;
+  #secret: Promise<string | null> | null = null;
 
   constructor(
     connection: KubeConnection,
@@ -47,6 +63,7 @@ export class Cluster {
     namespace: string | undefined,
   ) {
     this.connection = connection;
+    this.#env = env;
     this.controlNamespace = nonEmpty(env.FISSION_NAMESPACE) ?? 'fission';
     this.namespace =
       nonEmpty(namespace) ??
@@ -130,8 +147,40 @@ export class Cluster {
     return removed;
   }
 
-  service(name: ServiceName, path: string, init: ProxyInit = {}): Promise<ProxyAnswer> {
-    return this.client.serviceProxy(name, path, init);
+  /** Calls a service, signed where the installation's secret is known: from the environment, or its Secret. */
+  async service(name: ServiceName, path: string, init: ServiceInit = {}): Promise<ProxyAnswer> {
+    const channel = CHANNELS[name];
+    const secret = channel === undefined ? null : await this.#authSecret();
+    if (channel === undefined || secret === null) return this.client.serviceProxy(name, path, init);
+    const { body, bodyDigest, headers, method = 'GET' } = init;
+    const digest =
+      bodyDigest === undefined
+        ? typeof body === 'string' || body instanceof Uint8Array
+          ? digestOf(body)
+          : undefined
+        : await bodyDigest();
+    const signed = requestSigner(channel, secret)(method, path, digest);
+    return this.client.serviceProxy(name, path, { ...init, headers: { ...headers, ...signed } });
+  }
+
+  #authSecret(): Promise<string | null> {
+    this.#secret ??= this.#findSecret();
+    return this.#secret;
+  }
+
+  /** Who may not read it, or has none, sends without a signature, and is told if one is asked for. */
+  async #findSecret(): Promise<string | null> {
+    const given = nonEmpty(this.#env.FISSION_INTERNAL_AUTH_SECRET);
+    if (given !== undefined) return given;
+    const name = nonEmpty(this.#env.FISSION_INTERNAL_AUTH_SECRET_NAME) ?? 'fission-internal-auth';
+    try {
+      const { data } = await this.client.get<
+        KubeObject & { readonly data?: Readonly<Record<string, string>> }
+      >(RESOURCES.secrets, this.controlNamespace, name);
+      return nonEmpty(Buffer.from(data?.['secret'] ?? '', 'base64').toString('utf8')) ?? null;
+    } catch {
+      return null;
+    }
   }
 
   close(): void {

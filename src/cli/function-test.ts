@@ -56,10 +56,15 @@ export const test = defineCommand({
         for await (const chunk of answer.body as AsyncIterable<Uint8Array>) out.raw(chunk);
         return 0;
       }
+      const text = await answer.text();
+      if (answer.status === 401 && text.includes('"NOT_SIGNED"')) {
+        throw new CliError(`function '${values.name}' was not called`, {
+          why: serviceMessage(answer.status, text),
+          fix: "set FISSION_INTERNAL_AUTH_SECRET to the installation's secret",
+        });
+      }
       const requestId = answer.headers['x-fission-request-id'];
-      out.note(
-        `error: function '${values.name}' answered ${serviceMessage(answer.status, await answer.text())}`,
-      );
+      out.note(`error: function '${values.name}' answered ${serviceMessage(answer.status, text)}`);
       await showLogs(cluster, out, fn, typeof requestId === 'string' ? requestId : undefined);
       return 1;
     } catch (error) {

@@ -1,5 +1,5 @@
 /** The storage service's archives (Fission's `/v1/archive`): upload, download, delete. */
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 import { Readable } from 'node:stream';
@@ -37,6 +37,11 @@ export async function upload(cluster: Cluster, out: Output, archive: LocalArchiv
         'x-file-size': String(archive.bytes),
       },
       body: Readable.from(body(), { objectMode: false }),
+      bodyDigest: async () => {
+        const hash = createHash('sha256').update(head);
+        for await (const chunk of createReadStream(archive.file)) hash.update(chunk as Buffer);
+        return hash.update(tail).digest('hex');
+      },
     });
     const text = await answer.text();
     if (answer.status >= 300) {

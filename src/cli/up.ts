@@ -1,6 +1,7 @@
 /** `fissium up`: the options of the platform's process; the platform itself is src/roles/up.ts. */
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
+import { authSecrets } from '../auth/request-signer.ts';
 import { defineCommand } from './command.ts';
 import { flag, integer, text, withDefault } from './options.ts';
 
@@ -13,6 +14,8 @@ export const up = defineCommand({
     'Starts the whole platform in this process: the router, the embedded Kubernetes API, the control loops and',
     'the threads that run functions. Prints one line `fissium ready {…}` on stdout when requests are served.',
     'SIGTERM and SIGINT let requests in flight finish. A port of 0 takes a free one.',
+    'Environment: FISSION_INTERNAL_AUTH_SECRET (and _OLD, while it is exchanged) has the internal listener ask for',
+    'signatures, for all but health and metrics.',
   ].join('\n'),
   options: {
     data: withDefault(text('data', 'Data directory', { placeholder: 'dir' }), './.fissium'),
@@ -57,6 +60,7 @@ export const up = defineCommand({
       engine: engine === 'jco' ? 'jco' : 'component',
       workers: workers ?? availableParallelism(),
       verbose: out.verbose,
+      auth: authSecrets(io.env),
     });
   },
 });

@@ -14,6 +14,8 @@ export interface ProxyTarget {
   readonly pool: Dispatcher;
   /** What to say of a call that it did not answer, or not to its end. */
   failure(cause: unknown): Promise<FissiumError>;
+  /** Headers that show who sends a request of this method, path and query. @default none */
+  readonly sign?: (method: string, uri: string) => Readonly<Record<string, string>>;
 }
 
 export interface ProxyOptions {
@@ -73,10 +75,11 @@ async function exchange(
   finish: () => void,
 ): Promise<InvokeResponse> {
   try {
+    const path = (options.pathPrefix ?? '') + request.pathWithQuery;
     const answer = await target.pool.request({
-      path: (options.pathPrefix ?? '') + request.pathWithQuery,
+      path,
       method: request.method as Dispatcher.HttpMethod,
-      headers: headersFor(request),
+      headers: [...headersFor(request), ...Object.entries(target.sign?.(request.method, path) ?? {}).flat()],
       body: request.body instanceof Readable ? untilSent(request.body) : request.body,
       signal: cancelled,
       responseHeaders: 'raw',

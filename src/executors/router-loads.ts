@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { Agent, request } from 'undici';
 
+import type { RequestSigner } from '../auth/request-signer.ts';
 import type { KubeClient } from '../kube/index.ts';
 import { SliceWatch } from '../router/cluster/endpoint-slices.ts';
 import type { EndpointLoadReport, FunctionLoadReport, LoadReport, Loads } from './loads.ts';
@@ -12,6 +13,8 @@ export interface RouterLoadsOptions {
   readonly namespace: string;
   /** The Service whose endpoints are all routers, with a port `internal`. */
   readonly service: string;
+  /** On the channel `router-internal`. @default nothing is added */
+  readonly sign?: RequestSigner;
 }
 
 const TIMEOUT_MS = 2_000;
@@ -20,6 +23,7 @@ const TIMEOUT_MS = 2_000;
 export class RouterLoads implements Loads {
   readonly #watch: SliceWatch;
   readonly #logger: Logger;
+  readonly #sign: RequestSigner | undefined;
   readonly #agent = new Agent({ connections: 2, keepAliveTimeout: 3_000 });
   #routers: readonly string[] = [];
   #completeAtMs: number | null = null;
@@ -27,7 +31,8 @@ export class RouterLoads implements Loads {
   #endpoints = new Map<string, EndpointLoadReport>();
   #reading: Promise<void> | null = null;
 
-  constructor({ client, logger, namespace, service }: RouterLoadsOptions) {
+  constructor({ client, logger, namespace, service, sign }: RouterLoadsOptions) {
+    this.#sign = sign;
     this.#logger = logger.child({ component: 'router-loads' });
     this.#watch = new SliceWatch({
       client,
@@ -102,15 +107,23 @@ export class RouterLoads implements Loads {
     try {
       const { body, statusCode } = await request(`${origin}/v1/loads`, {
         dispatcher: this.#agent,
+        headers: this.#sign?.('GET', '/v1/loads') ?? {},
         headersTimeout: TIMEOUT_MS,
         bodyTimeout: TIMEOUT_MS,
       });
+      if (statusCode === 401) this.#refused(origin, await body.text());
+      else if (statusCode !== 200) await body.dump();
       if (statusCode !== 200) throw new Error(`it answered ${statusCode}`);
       return (await body.json()) as LoadReport;
     } catch (err) {
       this.#logger.debug({ err, origin }, 'a router did not say its load');
       return null;
     }
+  }
+
+  /** Nobody scales while this is so, and nothing else would say why. */
+  #refused(origin: string, answer: string): void {
+    this.#logger.warn({ origin, answer }, 'a router does not take the request for its load for ours');
   }
 }
 

@@ -11,6 +11,8 @@ export interface ArchiveFetcherOptions {
    * @default ['storagesvc.fission', 'storage.fission']
    */
   readonly ownHosts?: readonly string[];
+  /** Headers by which a storage service knows who asks; for its URLs alone. @default none */
+  readonly sign?: (request: { readonly method: string; readonly url: URL }) => Record<string, string>;
   /** @default 256 MiB */
   readonly limitBytes?: number;
   /** Longest whole download. @default 300000 */
@@ -33,6 +35,7 @@ export function pinNameOf(pin: string, url: string): string {
 export class ArchiveFetcher {
   readonly #archives: ArchiveStore;
   readonly #ownHosts: ReadonlySet<string>;
+  readonly #sign: NonNullable<ArchiveFetcherOptions['sign']>;
   readonly #limitBytes: number;
   readonly #timeoutMs: number;
   readonly #idleTimeoutMs: number;
@@ -40,6 +43,7 @@ export class ArchiveFetcher {
   constructor(options: ArchiveFetcherOptions) {
     this.#archives = options.archives;
     this.#ownHosts = new Set(options.ownHosts ?? ['storagesvc.fission', 'storage.fission']);
+    this.#sign = options.sign ?? (() => ({}));
     this.#limitBytes = options.limitBytes ?? ARCHIVE_LIMIT_BYTES;
     this.#timeoutMs = options.timeoutMs ?? 300_000;
     this.#idleTimeoutMs = options.idleTimeoutMs ?? 30_000;
@@ -116,7 +120,11 @@ export class ArchiveFetcher {
     const deadline = AbortSignal.timeout(this.#timeoutMs);
     const signals = signal === undefined ? [idle.signal, deadline] : [idle.signal, deadline, signal];
     try {
-      const answer = await fetch(url, { signal: AbortSignal.any(signals), redirect: 'follow' });
+      const answer = await fetch(url, {
+        signal: AbortSignal.any(signals),
+        redirect: 'follow',
+        headers: this.#sign({ method: 'GET', url }),
+      });
       if (!answer.ok || answer.body === null) {
         await answer.body?.cancel();
         const code =

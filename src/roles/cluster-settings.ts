@@ -1,5 +1,7 @@
 /** What the roles on a cluster read from their environment; nobody else does. */
+import { type AuthSecrets, authSecrets } from '../auth/request-signer.ts';
 import { FissiumError } from '../errors.ts';
+import { type StorageSigner, storageSigner } from '../fetcher/download.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -12,8 +14,8 @@ export interface ClusterSettings {
   readonly namespaces: readonly string[];
   /** The platform's own image, for hosts, fetchers and builders. */
   readonly image: string;
-  /** Fission's internal authentication; null where it is off. */
-  readonly authSecret: string | null;
+  /** Fission's internal authentication. */
+  readonly auth: AuthSecrets;
   /** Whether the controllers answer for `custom.metrics.k8s.io`. */
   readonly customMetrics: boolean;
   /** Of pino. */
@@ -28,7 +30,7 @@ export function clusterSettings(env: Env): ClusterSettings {
     namespace: required(env, 'POD_NAMESPACE', "the pod's namespace, by the downward API"),
     namespaces: list(env['FISSIUM_NAMESPACES']),
     image: env['FISSIUM_IMAGE'] ?? '',
-    authSecret: env['FISSION_INTERNAL_AUTH_SECRET'] || null,
+    auth: authSecrets(env),
     customMetrics: env['FISSIUM_CUSTOM_METRICS'] !== 'false',
     logLevel: env['FISSIUM_LOG_LEVEL'] ?? 'info',
   };
@@ -43,12 +45,14 @@ export interface WasmHostSettings {
   readonly onlyFunction: string | null;
   /** Folder for archives, prepared packages and logs; may be lost with the pod. */
   readonly dataFolder: string;
-  readonly authSecret: string | null;
+  /** For archives, with the namespace's key. */
+  readonly signStorage: StorageSigner;
   readonly logLevel: string;
 }
 
 /** @throws FissiumError BAD_OPTION that names what is missing */
 export function wasmHostSettings(env: Env): WasmHostSettings {
+  const namespace = required(env, 'POD_NAMESPACE', "the pod's namespace, by the downward API");
   const [environmentNamespace = '', environmentName = ''] = required(
     env,
     'FISSIUM_ENVIRONMENT',
@@ -56,11 +60,11 @@ export function wasmHostSettings(env: Env): WasmHostSettings {
   ).split('/');
   return {
     podName: required(env, 'POD_NAME', "the pod's name, by the downward API"),
-    namespace: required(env, 'POD_NAMESPACE', "the pod's namespace, by the downward API"),
+    namespace,
     environment: { namespace: environmentNamespace, name: environmentName },
     onlyFunction: env['FISSIUM_FUNCTION'] || null,
     dataFolder: env['FISSIUM_DATA'] ?? '/data',
-    authSecret: env['FISSION_INTERNAL_AUTH_SECRET'] || null,
+    signStorage: storageSigner(env, namespace),
     logLevel: env['FISSIUM_LOG_LEVEL'] ?? 'info',
   };
 }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino, type Logger } from 'pino';
 import { Preparer } from '../../runtimes/wasm/prepare/index.ts';
+import { requestSigner } from '../auth/request-signer.ts';
 import { ControllerListener } from '../control/cluster/controller-listener.ts';
 import { PodBuilder } from '../builders/index.ts';
 import {
@@ -18,6 +19,8 @@ import type { StrategyKey } from '../control/cluster/function-facts.ts';
 import { namedByFunctions } from '../control/cluster/host-access-sources.ts';
 import { createScaledStrategies } from '../executors/deployments/index.ts';
 import { PoolManager } from '../executors/poolmgr/index.ts';
+import { fetcherKeyEnv, POD_NAMESPACE_ENV, storageKeyEnv } from '../executors/pods/auth-keys.ts';
+import { storageSigner } from '../fetcher/download.ts';
 import { RouterLoads } from '../executors/router-loads.ts';
 import type { Strategy } from '../executors/strategy.ts';
 import { HOST_SERVICE_ACCOUNT, HostAccess, WasmHostsStrategy } from '../executors/wasm-hosts/index.ts';
@@ -51,7 +54,13 @@ export async function runController({ settings }: ControllerRoleOptions): Promis
   const metrics = createMetrics();
   parts.defer(() => metrics.close());
   const { namespace } = settings;
-  const loads = new RouterLoads({ client, logger, namespace, service: INTERNAL_SERVICE });
+  const loads = new RouterLoads({
+    client,
+    logger,
+    namespace,
+    service: INTERNAL_SERVICE,
+    sign: requestSigner('router-internal', settings.auth.current),
+  });
   loads.start();
   parts.defer(() => loads.close());
 
@@ -61,6 +70,7 @@ export async function runController({ settings }: ControllerRoleOptions): Promis
     logger,
     metrics,
     ready: () => ready,
+    auth: settings.auth,
     demand: () => control && ((report) => control?.demand(report) ?? Promise.resolve()),
   });
   const port = await listener.listen(HOST, PORT);
@@ -158,7 +168,8 @@ async function lead({
   parts,
   metricsApi,
 }: Leading): Promise<ClusterControl> {
-  const { namespaces } = settings;
+  const { namespaces, auth } = settings;
+  const signStorage = storageSigner({ FISSION_INTERNAL_AUTH_SECRET: auth.current ?? undefined }, '');
   const folder = await mkdtemp(join(tmpdir(), 'fissium-controller-'));
   parts.defer(() => rm(folder, { recursive: true, force: true }));
   const archives = await ArchiveStore.open(join(folder, 'archives'));
@@ -169,7 +180,7 @@ async function lead({
     logger,
     namespaces,
     image: settings.image,
-    authSecret: settings.authSecret,
+    authSecret: settings.auth.current,
     storageUrl: `http://${STORAGE_SERVICE}.${settings.namespace}`,
   });
   parts.defer(() => builder.close());
@@ -181,7 +192,7 @@ async function lead({
     namespaces,
     archives,
     // The storage service is another pod.
-    fetcher: new ArchiveFetcher({ archives, ownHosts: [] }),
+    fetcher: new ArchiveFetcher({ archives, ownHosts: [], sign: signStorage }),
     preparer,
     loads,
     makeStrategies: (context) =>
@@ -197,16 +208,20 @@ async function makeStrategies(
 ): Promise<Readonly<Record<StrategyKey, Strategy>>> {
   const { namespaces, image } = settings;
   const common = { client, logger, loads, events, namespaces, image, onChange };
-  const access = new HostAccess({ client, ...namedByFunctions(watched) });
+  const { current: authSecret } = settings.auth;
+  const access = new HostAccess({ client, authSecret, ...namedByFunctions(watched) });
+  const hostEnv = authSecret === null ? [] : storageKeyEnv();
   const scaled = createScaledStrategies({
     ...common,
     hostServiceAccount: HOST_SERVICE_ACCOUNT,
+    hostEnv,
+    fetcherEnv: authSecret === null ? [] : [...fetcherKeyEnv(), POD_NAMESPACE_ENV],
     customMetrics: () => metricsApi?.isRegistered ?? false,
   });
   parts.defer(() => scaled.close());
   return {
-    'wasm-hosts': new WasmHostsStrategy({ ...common, access, controlNamespace: settings.namespace }),
-    poolmgr: await PoolManager.start({ ...common, authSecret: settings.authSecret }),
+    'wasm-hosts': new WasmHostsStrategy({ ...common, access, hostEnv, controlNamespace: settings.namespace }),
+    poolmgr: await PoolManager.start({ ...common, authSecret }),
     newdeploy: withHostAccess(scaled.newdeploy, access),
     container: scaled.container,
   };
@@ -218,6 +233,7 @@ function withHostAccess(strategy: Strategy, access: HostAccess): Strategy {
     reconcile: async (fn) => {
       const environment = fn.environment?.resolved;
       if (environment?.wasm === true) await access.ensure(fn.resolved.namespace, environment);
+      else await access.ensureKeys(fn.resolved.namespace);
       return strategy.reconcile(fn);
     },
     demand: (fn, demand) => strategy.demand(fn, demand),

@@ -4,6 +4,9 @@ import type { Logger } from 'pino';
 import { WasmHost } from '../../runtimes/wasm/host.ts';
 import { Preparer } from '../../runtimes/wasm/prepare/index.ts';
 import type { ApiServer } from '../apiserver/index.ts';
+import { serviceVerifier } from '../auth/internal-auth.ts';
+import { acceptedSecrets } from '../auth/request-signer.ts';
+import { signatureGate } from '../auth/signature-gate.ts';
 import { LocalBuilder } from '../builders/index.ts';
 import { ensureDefaults, startControl } from '../control/index.ts';
 import { ProcessExecutor } from '../executors/process/index.ts';
@@ -111,6 +114,7 @@ export async function runPlatform(options: UpOptions, starting: Starting): Promi
     storage: folder,
     logger,
     usersOf: ({ name }) => control.archiveUsers(name),
+    verifier: serviceVerifier('storagesvc', acceptedSecrets(options.auth), { tenants: true }),
   });
   const internal = createInternalListener({
     services: calls.services,
@@ -119,7 +123,9 @@ export async function runPlatform(options: UpOptions, starting: Starting): Promi
     logger,
     version,
     ready: () => ready,
+    gate: signatureGate('router-internal', options.auth, 'the internal listener'),
     mounts: { '/v1/archive': storage, '/v1/archives': storage },
+    ownGates: ['/v1/archive', '/v1/archives'],
   });
   const internalUrl = urlOf(
     options.internalHost,

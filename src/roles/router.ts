@@ -4,9 +4,12 @@ import { tmpdir } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { pino } from 'pino';
+import { requestSigner } from '../auth/request-signer.ts';
+import { signatureGate } from '../auth/signature-gate.ts';
 import { clientVersion } from '../cli/client-version.ts';
 import { KubeClient, loadKubeConfig } from '../kube/index.ts';
 import { createMetrics, LogStore } from '../observe/index.ts';
+import { peersGuard } from '../router/cluster/peers.ts';
 import { startRouterControl } from '../router/cluster/router-control.ts';
 import {
   createInternalListener,
@@ -60,18 +63,22 @@ export async function runRouter({ settings }: RouterRoleOptions): Promise<void> 
   const peerFunctions = new FunctionTable();
   const peerRoutes = new RouteTable();
   parts.defer(routeByName(peerFunctions, peerRoutes));
+  const guard = peersGuard(settings.auth);
   // Without metrics: each call is counted by the router that its client reached.
   const peers = createRouter({
     functions: peerFunctions,
     routes: peerRoutes,
     logger: logger.child({ component: 'peers' }),
     fromRouters: true,
+    ...(guard === undefined ? {} : { guard }),
   });
   const control = startRouterControl({
     client,
     logger,
     ...settings,
     peersService: PEERS_SERVICE,
+    signDemand: requestSigner('executor', settings.auth.current),
+    signCall: requestSigner('router-peers', settings.auth.current),
     functions,
     peerFunctions,
     routes,
@@ -85,6 +92,7 @@ export async function runRouter({ settings }: RouterRoleOptions): Promise<void> 
     logger,
     version,
     ready: () => ready,
+    gate: signatureGate('router-internal', settings.auth, "the router's internal listener"),
     mounts: {
       '/v1/loads': (_request, response) => {
         const body = Buffer.from(JSON.stringify(control.loads()));

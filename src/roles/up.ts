@@ -3,6 +3,7 @@
  * thread of the API, which starts while this one loads the rest (`platform.ts`).
  */
 import { pino } from 'pino';
+import type { AuthSecrets } from '../auth/request-signer.ts';
 import { startApiServerThread } from '../apiserver/index.ts';
 import { clientVersion } from '../cli/client-version.ts';
 import { openDataDir } from './data-dir.ts';
@@ -25,6 +26,8 @@ export interface UpOptions {
   readonly noSnapshot?: boolean;
   /** Deploy the example function and its route. */
   readonly example: boolean;
+  /** Fission's internal authentication, for the internal listener. */
+  readonly auth: AuthSecrets;
   readonly verbose: boolean;
 }
 
@@ -49,6 +52,7 @@ export async function up(options: UpOptions): Promise<void> {
       host: options.apiHost,
       port: options.apiPort,
       release: version,
+      authSecret: options.auth.current,
       logLevel: logger.level,
       onFailure: (err) => {
         // Without its API the platform serves what it knows, but can learn nothing new: better started again.

@@ -86,7 +86,7 @@ export async function runWasmHost(options: WasmHostOptions): Promise<void> {
     preparer,
     archives,
     // The storage service is another pod here.
-    fetcher: new ArchiveFetcher({ archives, ownHosts: [] }),
+    fetcher: new ArchiveFetcher({ archives, ownHosts: [], sign: settings.signStorage }),
     logs,
     logger,
   });

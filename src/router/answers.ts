@@ -18,13 +18,40 @@ export function toFissiumError(thrown: unknown): FissiumError {
   return new FissiumError('INTERNAL', toErrorData(thrown).message, { cause: thrown });
 }
 
-/** `{code, message, requestId}`. What went wrong inside the platform is for its log, not for the client. */
+/** Who failed a call and how, in Fission's words (its RFC 15), which its CLI shows. */
+interface Attribution {
+  readonly component: 'router' | 'executor' | 'function' | 'timeout';
+  readonly reason: string;
+}
+
+export const COMPONENT_HEADER = 'X-Fission-Component';
+
+const OF_FUNCTION = { component: 'function', reason: 'function_error' } as const;
+const ATTRIBUTIONS: Partial<Readonly<Record<ErrorCode, Attribution>>> = {
+  FUNCTION_BUSY: { component: 'executor', reason: 'capacity_exceeded' },
+  PLATFORM_BUSY: { component: 'executor', reason: 'capacity_exceeded' },
+  FUNCTION_NOT_READY: { component: 'executor', reason: 'specialization_failed' },
+  ENVIRONMENT_NOT_SERVED: { component: 'executor', reason: 'specialization_failed' },
+  FUNCTION_FAILED: OF_FUNCTION,
+  GUEST_TRAPPED: OF_FUNCTION,
+  GUEST_EXITED: OF_FUNCTION,
+  GUEST_NO_RESPONSE: OF_FUNCTION,
+  GUEST_BAD_RESPONSE: OF_FUNCTION,
+  GUEST_OUT_OF_MEMORY: OF_FUNCTION,
+  GUEST_ERROR_CODE: OF_FUNCTION,
+  CPU_LIMIT: { component: 'timeout', reason: 'function_timeout' },
+  DEADLINE_EXCEEDED: { component: 'timeout', reason: 'function_timeout' },
+  IDLE_TIMEOUT: { component: 'timeout', reason: 'stream_idle' },
+  THREAD_LOST: { component: 'executor', reason: 'executor_unavailable' },
+};
+
+/** `{code, message, requestId}`, with `component` and `reason` where a call failed. What went wrong inside the platform is for its log, not for the client. */
 export function errorBody(error: FissiumError, requestId: string): string {
   const message =
     error.code === 'INTERNAL'
       ? `The platform failed on this request; its log says why, under the request id ${requestId}.`
       : error.message;
-  return `${JSON.stringify({ code: error.code, message, requestId })}\n`;
+  return `${JSON.stringify({ code: error.code, message, requestId, ...ATTRIBUTIONS[error.code] })}\n`;
 }
 
 /** Answers with a failure. Nothing may have been sent yet. */
@@ -44,6 +71,8 @@ export function answerError(
     [REQUEST_ID_HEADER, requestId],
     ...extra,
   ];
+  const attribution = ATTRIBUTIONS[error.code];
+  if (attribution !== undefined) fields.push([COMPONENT_HEADER, attribution.component]);
   if (RETRY_LATER.has(error.code)) fields.push(['Retry-After', String(RETRY_AFTER_S)]);
   // A client that waits for "100 Continue" may or may not send its body after another answer: start afresh.
   const mayStillSend = req.headers.expect !== undefined && !req.complete;

@@ -426,7 +426,7 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
 
   #streamBody(entry: FunctionEntry): RequestBody {
     const exchange = this.#exchange;
-    const body = new RequestBody(exchange.req, {
+    const body = new RequestBody(exchange.source ?? exchange.req, {
       limitBytes: entry.limits.bodyLimitBytes,
       onWanted: () => {
         if (exchange.header('expect') === undefined || exchange.headersSent) return;

@@ -1,7 +1,7 @@
 /** One request on its connection, and the way that its answer goes. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FissiumError } from '../errors.ts';
-import { hasBody } from './request-body.ts';
+import { type BodySource, hasBody } from './request-body.ts';
 
 /** What can be given up when a listener's time to close is over. */
 export interface Abandonable {
@@ -42,6 +42,8 @@ export interface Exchange {
   /** Who is told of its end; null for nobody. */
   listener: CloseListener | null;
   readonly req: IncomingMessage;
+  /** Where the body comes from; absent: `req`. */
+  readonly source?: BodySource | null;
   readonly res: ServerResponse;
   readonly headersSent: boolean;
   /** Status of the answer, once it has one. */
@@ -70,6 +72,7 @@ export class NodeExchange implements Exchange {
   readonly closing: () => boolean;
   readonly hasBody: boolean;
   readonly body = null;
+  source: BodySource | null = null;
   call: Abandonable | null = null;
   listener: CloseListener | null = null;
 

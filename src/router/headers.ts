@@ -98,7 +98,11 @@ export function requestHeaders(raw: readonly string[], fromRouter = false): [nam
   const kept: [string, string][] = [];
   eachField(raw, (name, value) => {
     if (name === 'host' || name === 'expect' || HOP_BY_HOP.has(name) || drop?.has(name) === true) return;
-    if (!fromRouter && name.charCodeAt(0) === 0x78 && isOurs(name.replaceAll('_', '-'))) return;
+    if (name.charCodeAt(0) === 0x78) {
+      const plain = name.replaceAll('_', '-');
+      // Who signed it is between the sender and whoever checked it.
+      if (fromRouter ? plain.startsWith('x-fission-auth-') : isOurs(plain)) return;
+    }
     kept.push([name, value]);
   });
   return kept;

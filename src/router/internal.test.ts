@@ -1,8 +1,12 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { digestOf, requestSigner } from '../auth/request-signer.ts';
+import { signatureGate } from '../auth/signature-gate.ts';
 import { FissiumError } from '../errors.ts';
 import { createMetrics, LogStore, type PlatformMetrics } from '../observe/index.ts';
 import { createInternalListener, type InternalListener } from './internal.ts';
@@ -124,6 +128,74 @@ describe('mounts', () => {
     const got = await fetchFrom(port, '/v1/nothing');
     expect([got.status, got.json().code]).toEqual([404, 'NO_ROUTE']);
     expect(got.json().message).toContain('/metrics');
+  });
+});
+
+describe('with a secret', () => {
+  const auth = { current: 'of this installation', previous: null };
+  const sign = requestSigner('router-internal', auth.current);
+  let guarded: InternalListener;
+  let guardedPort: number;
+
+  beforeEach(async () => {
+    harness.deploy('hello', describing);
+    guarded = createInternalListener({
+      services: harness.router.services,
+      logger: silent,
+      metrics,
+      logs,
+      version: '1.2.3',
+      ready: () => true,
+      mounts: {
+        '/v1/archive': (_req, res) => void res.end('its own'),
+        '/v1/loads': (_req, res) => void res.end('loads'),
+      },
+      gate: signatureGate('router-internal', auth, 'the internal listener'),
+      ownGates: ['/v1/archive'],
+    });
+    guardedPort = await guarded.listen('127.0.0.1', 0);
+  });
+  afterEach(() => guarded.close({ graceMs: 0 }));
+
+  it.each(['/healthz', '/readyz', '/metrics', '/_version', '/v1/archive?id=1'])(
+    '%s needs no signature of this channel',
+    async (path) => expect((await fetchFrom(guardedPort, path)).status).toBe(200),
+  );
+
+  it.each([
+    '/fission-function/hello',
+    '/v1/logs/default/hello',
+    '/v1/loads',
+    '/healthz/../v1/loads',
+    '/nothing',
+  ])('%s does', async (path) => {
+    const got = await fetchFrom(guardedPort, path);
+    expect([got.status, got.json().code]).toEqual([401, 'NOT_SIGNED']);
+    expect(got.json().message).toContain('x-fission-auth-signature');
+  });
+
+  it('calls a function with the body that was signed, of which it hears nothing else', async () => {
+    const path = '/fission-function/hello/a%2Fb?x=1';
+    const body = 'x'.repeat(300_000);
+    const signed = sign('POST', path, digestOf(body));
+    const expecting = { ...signed, Expect: '100-continue' };
+    for (const headers of [signed, expecting]) {
+      const seen = (await fetchFrom(guardedPort, path, { method: 'POST', body, headers })).json<Seen>();
+      expect(seen).toMatchObject({ method: 'POST', pathWithQuery: '/a%2Fb?x=1', body });
+      expect(seen.headers.filter(([name]) => name.startsWith('x-fission-auth'))).toEqual([]);
+    }
+    const got = await fetchFrom(guardedPort, '/v1/loads', { headers: sign('GET', '/v1/loads') });
+    expect(got.text).toBe('loads');
+  });
+
+  it('keeps the connection for the next request after a refusal', async () => {
+    const socket = connect(guardedPort, '127.0.0.1');
+    let received = '';
+    socket.on('data', (chunk) => (received += String(chunk)));
+    socket.write('POST /fission-function/hello HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi');
+    socket.write('GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    await once(socket, 'close');
+    expect([...received.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)).toEqual(['401', '200']);
   });
 });
 

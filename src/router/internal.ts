@@ -2,14 +2,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import findMyWay, { type HTTPMethod } from 'find-my-way';
 import type { Logger } from 'pino';
+import type { SignatureGate } from '../auth/signature-gate.ts';
 import { FissiumError } from '../errors.ts';
 import type { LogStore, PlatformMetrics } from '../observe/index.ts';
 import { answerEmpty, answerError, answerVersion } from './answers.ts';
 import { Call, type CallServices } from './call.ts';
 import { FUNCTION_PREFIX, namedFunctions } from './function-path.ts';
-import type { Exchange } from './exchange.ts';
+import { NodeExchange, type Exchange } from './exchange.ts';
 import { HttpListener } from './listener.ts';
 import { answerLogs } from './logs-handler.ts';
+import { HeldBodySource } from './request-body.ts';
 import { parseTarget, type RequestTarget } from './request-path.ts';
 
 /** Somebody else's handler; it answers everything below its path. */
@@ -27,6 +29,10 @@ export interface InternalListenerOptions {
   readonly ready: () => boolean;
   /** By path, e.g. `/v1/archive`; each gets that path and all below it. */
   readonly mounts?: Readonly<Record<string, Mount>>;
+  /** Asks for signatures of the channel `router-internal`; null: everybody is let in. @default null */
+  readonly gate?: SignatureGate | null;
+  /** Paths of mounts that check signatures of another channel themselves. */
+  readonly ownGates?: readonly string[];
 }
 
 export interface InternalListener {
@@ -44,11 +50,16 @@ interface Visit {
 
 type Handler = (visit: Visit) => void | Promise<void>;
 
+/** What probes, scrapers and Fission's CLI ask for without a signature. */
+const OPEN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics', '/_version']);
+
 const READING: HTTPMethod[] = ['GET', 'HEAD'];
 const ALL_METHODS: HTTPMethod[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
 export function createInternalListener(options: InternalListenerOptions): InternalListener {
-  const { metrics, logs, services } = options;
+  const { metrics, logs, services, gate = null, ownGates = [] } = options;
+  const isOpen = (path: string): boolean =>
+    OPEN_PATHS.has(path) || ownGates.some((own) => path === own || path.startsWith(`${own}/`));
   const routes = findMyWay();
   const add = (methods: HTTPMethod[], path: string, handler: Handler): void => {
     routes.on(methods, path, () => undefined, handler);
@@ -80,6 +91,7 @@ export function createInternalListener(options: InternalListenerOptions): Intern
     const target = parseTarget(request.target);
     if (target === null)
       throw new FissiumError('BAD_REQUEST', 'The request target is no path that can be served.');
+    if (gate !== null && !isOpen(target.path)) await hold(gate, request);
     if (target.path.startsWith(FUNCTION_PREFIX) && callByName(services, request, target)) return;
     const found = routes.find((req.method ?? 'GET') as HTTPMethod, target.path);
     if (found === null) {
@@ -104,6 +116,15 @@ export function createInternalListener(options: InternalListenerOptions): Intern
     listen: (host, port) => listener.listen(host, port),
     close: (closing) => listener.close(closing),
   };
+}
+
+/** Lets a request in that is signed, with its body as it was signed. */
+async function hold(gate: SignatureGate, request: Exchange): Promise<void> {
+  const { req, res } = request;
+  const { chunks, release } = await gate.admit(req, res);
+  if (res.closed) release();
+  else res.once('close', release);
+  if (request instanceof NodeExchange) request.source = new HeldBodySource(chunks);
 }
 
 /** @returns false where the path names no function at all */

@@ -11,6 +11,25 @@ export function hasBody(req: IncomingMessage): boolean {
   return length !== undefined && length !== '0';
 }
 
+/** What a body is read from: the request itself, or what was held of it. */
+export type BodySource = Readable & Pick<IncomingMessage, 'rawTrailers'>;
+
+/** A body that is there already. Its trailers are not, since nothing vouches for them. */
+export class HeldBodySource extends Readable {
+  readonly rawTrailers: string[] = [];
+  readonly #chunks: Iterator<Buffer>;
+
+  constructor(chunks: Iterable<Buffer>) {
+    super();
+    this.#chunks = chunks[Symbol.iterator]();
+  }
+
+  override _read(): void {
+    const next = this.#chunks.next();
+    this.push(next.done === true ? null : next.value);
+  }
+}
+
 export interface RequestBodyOptions {
   readonly limitBytes: number;
   /** Called when the first byte is wanted: the moment to answer `100 Continue`. */
@@ -27,14 +46,14 @@ export interface RequestBodyOptions {
 export class RequestBody extends Readable {
   /** Resolves when the body has ended; empty where it ended early. */
   readonly trailers: Promise<HeaderList>;
-  readonly #req: IncomingMessage;
+  readonly #req: BodySource;
   readonly #options: RequestBodyOptions;
   readonly #resolveTrailers: (trailers: HeaderList) => void;
   #received = 0;
   #wanted = false;
   #starved = false;
 
-  constructor(req: IncomingMessage, options: RequestBodyOptions) {
+  constructor(req: BodySource, options: RequestBodyOptions) {
     super({ highWaterMark: 64 * 1024 });
     this.#req = req;
     this.#options = options;

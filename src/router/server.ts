@@ -5,6 +5,7 @@ import { FissiumError } from '../errors.ts';
 import type { LogStore, PlatformMetrics } from '../observe/index.ts';
 import { Admission, type AdmissionSettings } from './admission.ts';
 import type { CallServices } from './call.ts';
+import type { Exchange } from './exchange.ts';
 import { CallObserver } from './call-observer.ts';
 import type { FunctionTable } from './function-table.ts';
 import { HttpListener } from './listener.ts';
@@ -31,6 +32,8 @@ export interface RouterOptions {
   readonly ready?: () => boolean;
   /** In [0, 1), for the choice by weight. @default Math.random */
   readonly random?: () => number;
+  /** Looks at each request first; what it throws is the answer. */
+  readonly guard?: (request: Exchange) => void;
   /** See {@link CallServices.fromRouters}. */
   readonly fromRouters?: boolean;
 }
@@ -97,7 +100,12 @@ export function createRouter(options: RouterOptions): Router {
     ready: options.ready ?? (() => true),
     random: options.random ?? Math.random,
   });
-  const listener = new HttpListener({ handle: handler.handle, logger });
+  const { guard } = options;
+  const guarded = (exchange: Exchange): void => {
+    guard?.(exchange);
+    handler.handle(exchange);
+  };
+  const listener = new HttpListener({ handle: guard ? guarded : handler.handle, logger });
   return {
     services,
     listen: (host, port) => listener.listen(host, port),

@@ -22,6 +22,8 @@ app.kubernetes.io/part-of: fissium
 {{- if .Values.internalAuthSecret }}
 - name: FISSION_INTERNAL_AUTH_SECRET
   valueFrom: { secretKeyRef: { name: {{ .Values.internalAuthSecret | quote }}, key: secret } }
+- name: FISSION_INTERNAL_AUTH_SECRET_OLD
+  valueFrom: { secretKeyRef: { name: {{ .Values.internalAuthSecret | quote }}, key: oldSecret, optional: true } }
 {{- end }}
 {{- end }}
 

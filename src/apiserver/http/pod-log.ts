@@ -31,7 +31,9 @@ export async function answerPodLog(exchange: Exchange, pod: KubeObject, facts: P
   const base = facts.upstreams['router-internal'];
   if (base === undefined) throw unavailable('the platform does not listen yet');
   const path = `/v1/logs/${encodeURIComponent(fn.namespace)}/${encodeURIComponent(fn.name)}`;
-  await sendLines(exchange, new URL(`${path}?${options.search}`, base), options);
+  const url = new URL(`${path}?${options.search}`, base);
+  const headers = facts.signInternal?.('GET', url.pathname + url.search) ?? {};
+  await sendLines(exchange, url, headers, options);
 }
 
 function logOptions(query: URLSearchParams): LogOptions {
@@ -80,10 +82,15 @@ function checkContainer(pod: KubeObject, wanted: string): void {
 }
 
 /** Lines of the log as they come, until there are no more, the limit is reached or the client goes. */
-function sendLines(exchange: Exchange, url: URL, options: LogOptions): Promise<void> {
+function sendLines(
+  exchange: Exchange,
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  options: LogOptions,
+): Promise<void> {
   const { response } = exchange;
   return new Promise((resolve, reject) => {
-    const upstream = httpRequest(url, { agent: false });
+    const upstream = httpRequest(url, { agent: false, headers });
     const gone = (): void => {
       upstream.destroy();
       resolve();

@@ -1,4 +1,5 @@
 /** Objects that are not stored: each is told from a stored one, or from the platform itself. They are read-only. */
+import type { RequestSigner } from '../../auth/request-signer.ts';
 import type { KubeObject } from '../object.ts';
 
 /** What the objects that stand for the platform's own parts are made from. */
@@ -10,6 +11,8 @@ export interface PlatformFacts {
   readonly startedAt: Date;
   /** Service → base URL, as the Service proxy has them; empty until the platform listens. */
   readonly upstreams: Readonly<Record<string, string>>;
+  /** For requests to the internal listener. @default nothing is added */
+  readonly signInternal?: RequestSigner;
 }
 
 /** Looks up a stored object. */

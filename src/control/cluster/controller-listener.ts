@@ -3,6 +3,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 
+import type { AuthSecrets } from '../../auth/request-signer.ts';
+import { type SignatureGate, signatureGate } from '../../auth/signature-gate.ts';
+import { errorBody, toFissiumError } from '../../router/answers.ts';
 import { listenError } from '../../router/listener.ts';
 import type { PlatformMetrics } from '../../observe/index.ts';
 import type { DemandReport } from '../../router/cluster/demand.ts';
@@ -12,6 +15,8 @@ export interface ControllerListenerOptions {
   readonly metrics: PlatformMetrics;
   /** For `/readyz`. */
   readonly ready: () => boolean;
+  /** By which routers sign what they want, on the channel `executor`. @default nobody does */
+  readonly auth?: AuthSecrets;
   /** Takes what a router wants; null while another controller leads. */
   readonly demand: () => ((report: DemandReport) => Promise<void>) | null;
 }
@@ -22,14 +27,26 @@ const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
 export class ControllerListener {
   readonly #options: ControllerListenerOptions;
   readonly #server: Server;
+  readonly #gate: SignatureGate | null;
 
   constructor(options: ControllerListenerOptions) {
     this.#options = options;
+    const { auth } = options;
+    this.#gate =
+      auth === undefined
+        ? null
+        : signatureGate('executor', auth, "the controller's port", { bodyBytes: BODY_LIMIT_BYTES });
     this.#server = createServer((request, response) => {
       this.#handle(request, response).catch((err: unknown) => {
         options.logger.warn({ err }, 'a request to the controller failed');
-        if (response.headersSent) response.destroy();
-        else response.writeHead(500).end();
+        if (response.headersSent) {
+          response.destroy();
+          return;
+        }
+        const error = toFissiumError(err);
+        response
+          .writeHead(error.status, { 'content-type': 'application/json', connection: 'close' })
+          .end(errorBody(error, ''));
       });
     });
   }
@@ -65,8 +82,10 @@ export class ControllerListener {
         return;
       }
       case 'POST /v1/demand': {
+        const held = await this.#gate?.admit(request, response);
+        held?.release();
         const take = demand();
-        const report = await readReport(request);
+        const report = await readReport(held?.chunks ?? (request as AsyncIterable<Buffer>));
         if (take === null || report === null) {
           response.writeHead(take === null ? 409 : 400).end();
           return;
@@ -83,10 +102,10 @@ export class ControllerListener {
 }
 
 /** Null where the body is no report. */
-async function readReport(request: IncomingMessage): Promise<DemandReport | null> {
+async function readReport(body: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<DemandReport | null> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  for await (const chunk of body) {
     bytes += chunk.length;
     if (bytes > BODY_LIMIT_BYTES) return null;
     chunks.push(chunk);

@@ -1,7 +1,7 @@
 /** The strategies `newdeploy` and `container`, over watches that they share. */
 import type { Logger } from 'pino';
 
-import type { EventRecorder, KubeClient } from '../../kube/index.ts';
+import type { EnvVar, EventRecorder, KubeClient } from '../../kube/index.ts';
 import { containerKind } from '../container/index.ts';
 import type { Loads } from '../loads.ts';
 import { newdeployKind } from '../newdeploy/index.ts';
@@ -22,8 +22,9 @@ export interface ScaledStrategiesOptions {
   readonly image: string;
   /** Of Wasm hosts, in the functions' namespaces. */
   readonly hostServiceAccount: string;
-  /** For what fetchers ask of the storage service, e.g. a derived key. */
-  readonly fetcherEnv?: readonly { name: string; value: string }[];
+  /** Keys of the functions' namespace, for fetchers and for Wasm hosts. @default none */
+  readonly fetcherEnv?: readonly EnvVar[];
+  readonly hostEnv?: readonly EnvVar[];
   /** Whether Kubernetes asks the platform for `custom.metrics.k8s.io`. */
   readonly customMetrics: () => boolean;
   /** Called with `namespace/name` of a function of which something changed: reconcile it. */
@@ -40,11 +41,16 @@ export interface ScaledStrategies {
 }
 
 export function createScaledStrategies(options: ScaledStrategiesOptions): ScaledStrategies {
-  const { image, hostServiceAccount, fetcherEnv = [] } = options;
+  const { image, hostServiceAccount, fetcherEnv = [], hostEnv = [] } = options;
   const logger = options.logger.child({ component: 'deployments' });
   const cache = new WorkloadCache({ ...options, logger });
   cache.onChange(options.onChange);
-  const kinds = newdeployKind({ image, serviceAccount: hostServiceAccount, fetcherEnv: [...fetcherEnv] });
+  const kinds = newdeployKind({
+    image,
+    serviceAccount: hostServiceAccount,
+    fetcherEnv: [...fetcherEnv],
+    hostEnv,
+  });
   const newdeploy = new DeploymentStrategy(kinds, cache, { ...options, logger });
   const container = new DeploymentStrategy(containerKind, cache, { ...options, logger });
   return {

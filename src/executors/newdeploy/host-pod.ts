@@ -1,5 +1,5 @@
 /** Pods of Wasm hosts: of an environment's functions, or of one function of strategy `newdeploy` alone. */
-import type { PodSpec } from '../../kube/index.ts';
+import type { EnvVar, PodSpec } from '../../kube/index.ts';
 import {
   DRAIN,
   HOST_INTERNAL_PORT,
@@ -25,6 +25,8 @@ export interface HostPodOptions {
   readonly image: string;
   /** Of the host, in the function's namespace: it watches the function and reads what that names. */
   readonly serviceAccount: string;
+  /** For what it asks of the storage service. @default none */
+  readonly hostEnv?: readonly EnvVar[];
 }
 
 /**
@@ -54,7 +56,7 @@ export interface HostedFunctions {
 /** @throws FissiumError RESOURCE_INVALID where the environment's changes do not fit */
 export function environmentHostPod(
   runs: ResolvedEnvironment,
-  { image, serviceAccount }: HostPodOptions,
+  { image, serviceAccount, hostEnv = [] }: HostPodOptions,
   { onlyFunction, requests, guestMemoryBytes }: HostedFunctions,
 ): PodSpec {
   const resources = podResources(mergeResources(runs.resources, { limits: {}, requests, claims: [] }));
@@ -72,6 +74,7 @@ export function environmentHostPod(
         { name: 'FISSIUM_ENVIRONMENT', value: `${runs.namespace}/${runs.name}` },
         ...(onlyFunction === null ? [] : [{ name: 'FISSIUM_FUNCTION', value: onlyFunction }]),
         { name: 'FISSIUM_DATA', value: '/data' },
+        ...hostEnv,
       ],
       ports: [
         { name: 'http-env', containerPort: RUNTIME_PORT, protocol: 'TCP' },

@@ -3,17 +3,13 @@
  * account, which users' code never gets, with one Role for the pods of pools.
  */
 import type { ResolvedFunction } from '../../api/index.ts';
-import { deriveServiceKey } from '../../auth/internal-auth.ts';
-import type { EnvVar, KubeClient, KubeObject } from '../../kube/index.ts';
+import type { KubeClient, KubeObject } from '../../kube/index.ts';
 import { isNotFound, RESOURCES } from '../../kube/index.ts';
+import { fetcherKeys } from '../pods/auth-keys.ts';
 import { MANAGED_BY } from '../pods/labels.ts';
 
 export const FETCHER_ACCOUNT = 'fissium-fetcher';
 const FIELD_MANAGER = 'fissium-poolmgr';
-/** The Secret with a namespace's keys, and its keys, which are Fission's variables. */
-const FETCHER_KEYS = 'fissium-fetcher-keys';
-const FETCHER_KEY = 'FISSION_FETCHER_KEY';
-const STORAGE_KEY = 'FISSION_STORAGE_KEY';
 const RBAC_GROUP = 'rbac.authorization.k8s.io';
 
 export interface AccessRule {
@@ -88,27 +84,6 @@ export function fetcherBinding(namespace: string): KubeObject & { roleRef: objec
     roleRef: { apiGroup: RBAC_GROUP, kind: 'Role', name: FETCHER_ACCOUNT },
     subjects: [{ kind: 'ServiceAccount', name: FETCHER_ACCOUNT, namespace }],
   };
-}
-
-/** Keys of the namespace's own for its fetchers, from which the installation's secret cannot be had. */
-export function fetcherKeys(
-  namespace: string,
-  authSecret: string,
-): KubeObject & { data: Record<string, string> } {
-  const key = (service: 'fetcher' | 'storagesvc'): string =>
-    Buffer.from(deriveServiceKey(authSecret, service, namespace).toString('hex')).toString('base64');
-  return {
-    metadata: { namespace, name: FETCHER_KEYS, labels: { ...MANAGED_BY } },
-    data: { [FETCHER_KEY]: key('fetcher'), [STORAGE_KEY]: key('storagesvc') },
-  };
-}
-
-/** The keys as a fetcher's variables. */
-export function fetcherKeyEnv(): EnvVar[] {
-  return [FETCHER_KEY, STORAGE_KEY].map((key) => ({
-    name: key,
-    valueFrom: { secretKeyRef: { name: FETCHER_KEYS, key } },
-  }));
 }
 
 /**

@@ -11,7 +11,8 @@ import type { Demand, FunctionOnCluster, Strategy, StrategyVerdict } from '../st
 import { deriveServiceKey, signedHeaders } from '../../auth/internal-auth.ts';
 import { readSources } from '../deployments/function-sources.ts';
 import { verdictOf } from '../deployments/refusals.ts';
-import { FetcherAccess, fetcherKeyEnv } from './fetcher-access.ts';
+import { fetcherKeyEnv } from '../pods/auth-keys.ts';
+import { FetcherAccess } from './fetcher-access.ts';
 import { FetcherClient, type FetcherClientOptions } from './fetcher-client.ts';
 import { FunctionPods } from './function-pods.ts';
 import { Housekeeping } from './housekeeping.ts';

@@ -7,6 +7,7 @@ import {
   splitKey,
 } from '../../kube/index.ts';
 import { FIELD_MANAGER } from '../deployments/object-keeper.ts';
+import { fetcherKeys } from '../pods/auth-keys.ts';
 import {
   environmentBinding,
   environmentRole,
@@ -22,6 +23,8 @@ export interface HostAccessOptions {
   readonly functionsOf: (namespace: string) => Iterable<FissionFunction>;
   /** Keys (`namespace/name`) of what a function names. */
   readonly named: (fn: FissionFunction, kind: 'secret' | 'configMap') => readonly string[];
+  /** Of Fission's internal authentication. @default it is off */
+  readonly authSecret?: string | null;
 }
 
 /** Keeps what hosts of each namespace may read to what functions there name. */
@@ -37,12 +40,19 @@ export class HostAccess {
   /** Before hosts start, or a function names something new. */
   async ensure(namespace: string, environment: ObjectName): Promise<void> {
     const { serviceaccounts, roles, rolebindings } = RESOURCES;
+    await this.ensureKeys(namespace);
     await this.#apply(serviceaccounts, hostServiceAccount(namespace));
     await this.#apply(roles, hostRole(namespace, this.#named(namespace)));
     await this.#apply(rolebindings, hostBinding(namespace));
     if (environment.namespace === namespace) return;
     await this.#apply(roles, environmentRole(environment, namespace));
     await this.#apply(rolebindings, environmentBinding(environment, namespace));
+  }
+
+  /** The namespace's keys, by which its pods get archives; before any of them starts. */
+  async ensureKeys(namespace: string): Promise<void> {
+    const { authSecret = null } = this.#options;
+    if (authSecret !== null) await this.#apply(RESOURCES.secrets, fetcherKeys(namespace, authSecret));
   }
 
   #named(namespace: string): NamedByFunctions {

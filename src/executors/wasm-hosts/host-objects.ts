@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 
 import type { Environment, ResolvedEnvironment } from '../../api/index.ts';
-import type { DeploymentSpec, KubeMetadata, KubeObject, ServiceSpec } from '../../kube/index.ts';
+import type { DeploymentSpec, EnvVar, KubeMetadata, KubeObject, ServiceSpec } from '../../kube/index.ts';
 import { environmentHostPod } from '../newdeploy/host-pod.ts';
 import { HOST_INTERNAL_PORT, RUNTIME_PORT } from '../pods/containers.ts';
 import { environmentLabels, MANAGED_BY } from '../pods/labels.ts';
@@ -35,12 +35,12 @@ export function hostsName({ environment: { resolved }, namespace }: Hosts): stri
 }
 
 /** Without `replicas`, which belong to whoever scales. @throws FissiumError RESOURCE_INVALID */
-export function hostDeployment(hosts: Hosts, image: string): HostDeployment {
+export function hostDeployment(hosts: Hosts, image: string, hostEnv: readonly EnvVar[] = []): HostDeployment {
   const { environment } = hosts;
   const metadata = metadataOf(hosts);
   const pod = environmentHostPod(
     environment.resolved,
-    { image, serviceAccount: HOST_SERVICE_ACCOUNT },
+    { image, serviceAccount: HOST_SERVICE_ACCOUNT, hostEnv },
     { onlyFunction: null, requests: {}, guestMemoryBytes: GUEST_MEMORY_BYTES },
   );
   return {

@@ -1,7 +1,14 @@
 import type { Logger } from 'pino';
 
 import { FissiumError } from '../../errors.ts';
-import { Informer, isNotFound, type KubeClient, type KubeObject, RESOURCES } from '../../kube/index.ts';
+import {
+  type EnvVar,
+  Informer,
+  isNotFound,
+  type KubeClient,
+  type KubeObject,
+  RESOURCES,
+} from '../../kube/index.ts';
 import { ObjectKeeper } from '../deployments/object-keeper.ts';
 import { type Pod, troubleOf } from '../deployments/pod-troubles.ts';
 import { verdictOf } from '../deployments/refusals.ts';
@@ -31,6 +38,8 @@ export interface WasmHostsOptions {
   /** The platform's own. */
   readonly image: string;
   readonly access: HostAccess;
+  /** For what hosts ask of the storage service. @default none */
+  readonly hostEnv?: readonly EnvVar[];
   /** Where routers and controllers are. */
   readonly controlNamespace: string;
   /** Has a function (`namespace/name`) reconciled again. */
@@ -171,7 +180,7 @@ export class WasmHostsStrategy implements Strategy {
     const policy = hostNetworkPolicy(hosts, this.#options.controlNamespace);
     await this.#keeper.ensure(networkpolicies, policy, find(this.#policies, namespace, name));
     await this.#keeper.ensure(services, hostService(hosts), find(this.#services, namespace, name));
-    const deployment = hostDeployment(hosts, this.#options.image);
+    const deployment = hostDeployment(hosts, this.#options.image, this.#options.hostEnv);
     return this.#keeper.ensure(deployments, deployment, find(this.#deployments, namespace, name));
   }
 

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import { Agent, request } from 'undici';
 
+import { digestOf, type RequestSigner } from '../../auth/request-signer.ts';
 import { Informer, type KubeClient, type KubeObject, RESOURCES } from '../../kube/index.ts';
 import { LEADER_ADDRESS, LEADER_LEASE } from '../../kube/leader.ts';
 import type { ClusterFunction } from './cluster-function.ts';
@@ -11,6 +12,8 @@ export interface DemandOptions {
   readonly logger: Logger;
   /** The control plane's. */
   readonly namespace: string;
+  /** On the channel `executor`. @default nothing is added */
+  readonly signDemand?: RequestSigner;
 }
 
 /** The body of `POST /v1/demand`. */
@@ -31,13 +34,15 @@ export class DemandReporter {
   readonly #lease: Informer<KubeObject>;
   readonly #namespace: string;
   readonly #logger: Logger;
+  readonly #sign: RequestSigner | undefined;
   readonly #waiting = new Set<ClusterFunction>();
   readonly #agent = new Agent({ connections: 8, keepAliveTimeout: 3_000 });
   #timer: NodeJS.Timeout | null = null;
   #scheduled = false;
   #closed = false;
 
-  constructor({ client, logger, namespace }: DemandOptions) {
+  constructor({ client, logger, namespace, signDemand }: DemandOptions) {
+    this.#sign = signDemand;
     this.#namespace = namespace;
     this.#logger = logger.child({ component: 'demand' });
     this.#lease = new Informer<KubeObject>({
@@ -104,16 +109,20 @@ export class DemandReporter {
   }
 
   async #post(address: string, report: DemandReport): Promise<void> {
+    const body = JSON.stringify(report);
     const answer = await request(`${address}/v1/demand`, {
       method: 'POST',
       dispatcher: this.#agent,
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(report),
+      headers: {
+        'content-type': 'application/json',
+        ...this.#sign?.('POST', '/v1/demand', digestOf(body)),
+      },
+      body,
       headersTimeout: TIMEOUT_MS,
       bodyTimeout: TIMEOUT_MS,
     });
-    await answer.body.dump();
-    if (answer.statusCode >= 300) throw new Error(`it answered ${answer.statusCode}`);
+    const text = await answer.body.text();
+    if (answer.statusCode >= 300) throw new Error(`it answered ${answer.statusCode} ${text.trim()}`);
   }
 }
 

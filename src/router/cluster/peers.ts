@@ -2,8 +2,12 @@
 import type { Logger } from 'pino';
 import { Pool } from 'undici';
 
+import { AUTH_SIGNATURE_HEADER, AUTH_TIMESTAMP_HEADER, UNSIGNED_BODY } from '../../auth/internal-auth.ts';
+import type { AuthSecrets, RequestSigner } from '../../auth/request-signer.ts';
+import { signatureGate } from '../../auth/signature-gate.ts';
 import type { ProxyTarget } from '../../executors/http-proxy.ts';
 import type { KubeClient } from '../../kube/index.ts';
+import type { Exchange } from '../exchange.ts';
 import { proxyTarget } from './cluster-function.ts';
 import { type ReadyAddress, SliceWatch } from './endpoint-slices.ts';
 import { rendezvous } from './rendezvous.ts';
@@ -17,6 +21,8 @@ export interface PeersOptions {
   readonly podName: string;
   /** The Service whose endpoints are the routers. */
   readonly service: string;
+  /** On the channel `router-peers`. @default nothing is added */
+  readonly signCall?: RequestSigner;
 }
 
 interface Peer {
@@ -25,14 +31,30 @@ interface Peer {
   readonly pool: Pool;
 }
 
+/** Lets only other routers in; undefined where nothing is signed. */
+export function peersGuard(auth: AuthSecrets): ((request: Exchange) => void) | undefined {
+  const gate = signatureGate('router-peers', auth, "the router's port for other routers");
+  if (gate === null) return undefined;
+  return (request) => {
+    // Just these: making all headers of a quick connection's request costs it more than the rest.
+    const headers = {
+      [AUTH_TIMESTAMP_HEADER]: request.header(AUTH_TIMESTAMP_HEADER),
+      [AUTH_SIGNATURE_HEADER]: request.header(AUTH_SIGNATURE_HEADER),
+    };
+    gate.check({ method: request.method, url: request.target, headers }, UNSIGNED_BODY);
+  };
+}
+
 export class Peers {
   readonly #watch: SliceWatch;
   readonly #self: string;
+  readonly #sign: RequestSigner | undefined;
   #others = new Map<string, Peer & { origin: string }>();
   /** All keys, this router's among them. */
   #keys: string[];
 
-  constructor({ client, logger, namespace, podName, service }: PeersOptions) {
+  constructor({ client, logger, namespace, podName, service, signCall }: PeersOptions) {
+    this.#sign = signCall;
     this.#self = `${namespace}/${podName}`;
     this.#keys = [this.#self];
     this.#watch = new SliceWatch({
@@ -65,6 +87,12 @@ export class Peers {
     return this.#others.get(owner ?? this.#self)?.target ?? null;
   }
 
+  get #signing(): Pick<ProxyTarget, 'sign'> {
+    const sign = this.#sign;
+    // Bodies stream to the other router, so that nobody can know their digests here.
+    return sign === undefined ? {} : { sign: (method, uri) => sign(method, uri, UNSIGNED_BODY) };
+  }
+
   #set(ready: readonly ReadyAddress[]): void {
     const others = new Map<string, Peer & { origin: string }>();
     for (const { key, origin } of ready) {
@@ -81,7 +109,8 @@ export class Peers {
         bodyTimeout: 0,
         keepAliveTimeout: 3_000,
       });
-      others.set(key, { key, origin, pool, target: proxyTarget(pool, `router ${key}`) });
+      const target = { ...proxyTarget(pool, `router ${key}`), ...this.#signing };
+      others.set(key, { key, origin, pool, target });
     }
     for (const [key, peer] of this.#others) if (others.get(key) !== peer) void peer.pool.close();
     this.#others = others;

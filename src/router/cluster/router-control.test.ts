@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
@@ -7,10 +8,12 @@ import { type KubeClient, type KubeObject, RESOURCES } from '../../kube/index.ts
 import { LEADER_ADDRESS, LEADER_LEASE } from '../../kube/leader.ts';
 import { eventually } from '../../kube/testing/eventually.ts';
 import { SmallApi } from '../../kube/testing/small-api.ts';
+import { type AuthSecrets, requestSigner } from '../../auth/request-signer.ts';
 import { FunctionTable } from '../function-table.ts';
 import { routeByName } from '../route-by-name.ts';
 import { RouteTable } from '../route-table.ts';
 import { createRouter, type Router } from '../server.ts';
+import { peersGuard } from './peers.ts';
 import { type RouterControl, startRouterControl } from './router-control.ts';
 
 const logger = pino({ level: 'silent' });
@@ -55,14 +58,24 @@ interface TestRouter {
   readonly control: RouterControl;
 }
 
-async function startRouter(podName: string): Promise<TestRouter> {
+async function startRouter(
+  podName: string,
+  auth: AuthSecrets = { current: null, previous: null },
+): Promise<TestRouter> {
   const functions = new FunctionTable();
   const peerFunctions = new FunctionTable();
   const routes = new RouteTable();
   const peerRoutes = new RouteTable();
   const stop = routeByName(peerFunctions, peerRoutes);
   const router = createRouter({ functions, routes, logger });
-  const peers = createRouter({ functions: peerFunctions, routes: peerRoutes, logger, fromRouters: true });
+  const guard = peersGuard(auth);
+  const peers = createRouter({
+    functions: peerFunctions,
+    routes: peerRoutes,
+    logger,
+    fromRouters: true,
+    ...(guard === undefined ? {} : { guard }),
+  });
   const control = startRouterControl({
     client,
     logger,
@@ -70,6 +83,8 @@ async function startRouter(podName: string): Promise<TestRouter> {
     namespaces: [],
     podName,
     peersService: 'router-peers',
+    signDemand: requestSigner('executor', auth.current),
+    signCall: requestSigner('router-peers', auth.current),
     functions,
     peerFunctions,
     routes,
@@ -151,6 +166,29 @@ const hosts = (name: string, ports: readonly number[]): Promise<unknown[]> =>
     },
     ports,
   );
+
+/** Has routers know of each other. */
+async function introduce(routers: readonly TestRouter[]): Promise<void> {
+  await Promise.all(
+    routers.map(({ peersPort }, index) =>
+      put(RESOURCES.endpointslices, {
+        metadata: {
+          namespace: 'fission',
+          name: `peers-${index}`,
+          labels: { 'kubernetes.io/service-name': 'router-peers' },
+        },
+        addressType: 'IPv4',
+        ports: [{ name: 'http', port: peersPort }],
+        endpoints: [
+          {
+            addresses: ['127.0.0.1'],
+            targetRef: { kind: 'Pod', namespace: 'fission', name: `router-${index + 1}` },
+          },
+        ],
+      } as KubeObject),
+    ),
+  );
+}
 
 const routed = (router: TestRouter, path: string): Promise<boolean> =>
   eventually(`a route ${path}`, async () => {
@@ -244,25 +282,7 @@ describe('a router on a cluster', () => {
   it("hands calls of a pool's function to the router that has its pods, once", async () => {
     const uid = await deploy('pooled', 'python');
     const routers = [await startRouter('router-1'), await startRouter('router-2')];
-    await Promise.all(
-      routers.map(({ peersPort }, index) =>
-        put(RESOURCES.endpointslices, {
-          metadata: {
-            namespace: 'fission',
-            name: `peers-${index}`,
-            labels: { 'kubernetes.io/service-name': 'router-peers' },
-          },
-          addressType: 'IPv4',
-          ports: [{ name: 'http', port: peersPort }],
-          endpoints: [
-            {
-              addresses: ['127.0.0.1'],
-              targetRef: { kind: 'Pod', namespace: 'fission', name: `router-${index + 1}` },
-            },
-          ],
-        } as KubeObject),
-      ),
-    );
+    await introduce(routers);
     for (const router of routers) await routed(router, '/pooled');
     const waitingAt = (): number[] => routers.map(({ control }) => control.loads().functions[0]?.queued ?? 0);
     const calls = Array.from({ length: 6 }, (_, n) => fetch(`${routers[n % 2]?.url}/pooled`));
@@ -283,5 +303,41 @@ describe('a router on a cluster', () => {
     expect(texts).toEqual(Array.from({ length: 6 }, () => 'done'));
     // requestsPerPod is 1, over both routers.
     expect(most).toBe(1);
+  });
+
+  it('signs what it hands on and takes only what is signed, with bodies that stream', async () => {
+    const uid = await deploy('pooled', 'python');
+    const auth = { current: 'of this installation', previous: null };
+    const routers = [await startRouter('router-1', auth), await startRouter('router-2', auth)];
+    await introduce(routers);
+    for (const router of routers) await routed(router, '/pooled');
+    const pod = await backend((req, res) => {
+      req.pipe(res);
+    });
+    await slice('pod', { 'fissium.io/part': 'function', functionUid: uid }, [pod.port]);
+    const body = 'x'.repeat(200_000);
+    for (const { url } of routers) {
+      const chunks = Readable.toWeb(Readable.from([Buffer.from(body)])) as unknown as ReadableStream;
+      const answer = await fetch(`${url}/pooled?a=1`, {
+        method: 'POST',
+        body: chunks,
+        duplex: 'half',
+      } as RequestInit);
+      expect([answer.status, await answer.text()]).toEqual([200, body]);
+    }
+    expect(pod.seen).toHaveLength(2);
+    for (const { headers } of pod.seen)
+      expect(Object.keys(headers).join(' ')).not.toContain('x-fission-auth');
+    for (const { peersPort } of routers) {
+      const path = '/fission-function/default/pooled';
+      const elsewhere = requestSigner('router-internal', auth.current)('GET', path);
+      for (const headers of [{}, elsewhere]) {
+        const refused = await fetch(`http://127.0.0.1:${peersPort}${path}`, { headers });
+        expect([refused.status, ((await refused.json()) as { code: string }).code]).toEqual([
+          401,
+          'NOT_SIGNED',
+        ]);
+      }
+    }
   });
 });

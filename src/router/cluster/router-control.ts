@@ -5,6 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 
+import type { RequestSigner } from '../../auth/request-signer.ts';
 import type { FissionFunction, ResolvedFunction } from '../../api/index.ts';
 import { environmentOf, functionOf, triggerOf } from '../../control/resolutions.ts';
 import { onSpecChange } from '../../control/spec-change.ts';
@@ -34,6 +35,9 @@ export interface RouterControlOptions {
   readonly podName: string;
   /** The Service whose endpoints are all routers. */
   readonly peersService: string;
+  /** See {@link DemandOptions} and {@link PeersOptions}. */
+  readonly signDemand?: RequestSigner;
+  readonly signCall?: RequestSigner;
   readonly functions: FunctionTable;
   /** Functions as other routers call them here: by this router's own endpoints. */
   readonly peerFunctions: FunctionTable;
