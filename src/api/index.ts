@@ -41,6 +41,7 @@ export type {
 export { KINDS, defaulted, kindByName, kindByPlural, withoutUnknownFields } from './kinds.ts';
 export { DEFAULT_TERMINATION_GRACE_S, resolveEnvironment } from './environment.ts';
 export { resolveFunction } from './function-resolve.ts';
+export { LATER_KINDS, laterCrd, type LaterKind, whyNotYet } from './later-kinds.ts';
 export {
   environmentFieldsNotServed,
   functionFieldsNotServed,

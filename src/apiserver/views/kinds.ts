@@ -1,5 +1,5 @@
 /** The kinds whose objects are not stored but told, and those of Fission's that are not there yet. */
-import { GROUP, VERSION } from '../../api/index.ts';
+import { GROUP, LATER_KINDS, type LaterKind, VERSION, whyNotYet } from '../../api/index.ts';
 import { AGE_COLUMN, type ColumnInfo } from '../formats/index.ts';
 import type { ResourceKind } from '../kinds/resource-kind.ts';
 import { isRecord, type KubeObject } from '../object.ts';
@@ -116,11 +116,11 @@ const PODS = viewKind(
 const none = (naming: Naming): ResourceKind =>
   viewKind(naming, 'There are none here.', { readOnly: 'this platform runs none' });
 
-const notServed = (kind: string, plural: string, namespaced = true): ResourceKind =>
+const notServed = (later: LaterKind): ResourceKind =>
   viewKind(
-    { group: GROUP, version: VERSION, kind, plural, namespaced },
+    { group: GROUP, version: VERSION, ...later },
     'A kind of Fission that this version of the platform does not have.',
-    { readOnly: `this version of Fissium does not have ${kind} yet` },
+    { readOnly: whyNotYet(later) },
   );
 
 export const VIEW_KINDS: readonly ResourceKind[] = [
@@ -163,13 +163,7 @@ export const VIEW_KINDS: readonly ResourceKind[] = [
     { readOnly: OF_THE_PLATFORM, fixed: platformDeployments },
   ),
   none({ group: 'apps', version: 'v1', kind: 'DaemonSet', plural: 'daemonsets', shortNames: ['ds'] }),
-  // Fission's CLI lists them in `spec list` and `support dump`, so that they must not be unknown.
-  notServed('CanaryConfig', 'canaryconfigs'),
-  notServed('FunctionVersion', 'functionversions'),
-  notServed('FunctionAlias', 'functionaliases'),
-  notServed('Workflow', 'workflows'),
-  notServed('WorkflowRun', 'workflowruns'),
-  notServed('FissionTenant', 'fissiontenants', false),
+  ...LATER_KINDS.map(notServed),
 ];
 
 /** The Function that a Pod shows; undefined for a Pod of the platform itself. */
