@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import type { RunResult } from '../src/bench/model.ts';
 import { cleanEnvironment } from '../src/bench/processes.ts';
+import { VARIANTS } from './pool-functions.ts';
 
 const run = promisify(execFile);
 
@@ -43,8 +44,8 @@ describe('npm run bench', () => {
   it('says why what needs a cluster does not run without one', { timeout: 60_000 }, async () => {
     const { code, stdout } = await bench('pools', '--quick', '--against', 'none');
     expect(code).toBe(0);
-    for (const executor of ['poolmgr', 'newdeploy', 'container'])
-      expect(stdout).toContain(`not measured: fissium, ${executor}: needs a cluster: --kubeconfig FILE`);
+    for (const { name } of VARIANTS)
+      expect(stdout).toContain(`not measured: fissium, ${name}: needs a cluster: --kubeconfig FILE`);
   });
 
   it('measures the real platform and writes text, JSON and page', { timeout: 120_000 }, async () => {

@@ -25,10 +25,9 @@ Without a scenario: a summary in about two minutes (${SUMMARY.join(', ')}, quick
 
 For \`pools\`, which needs a cluster:
   --kubeconfig FILE     default: $KUBECONFIG
-  --router URL          the router's internal listener, as it is reached from here
-  --env-image IMAGE     environment of poolmgr and newdeploy, and
-  --code FILE           its function's code
-  --container-image IMAGE  for container: answers HTTP on port 8888
+  --router URL          the public router, as it is reached from here (default: by its name in the cluster)
+  --python-image IMAGE  runtime of Python functions (default: $FISSIUM_PYTHON_IMAGE)
+  --node-image IMAGE    runtime of Node functions and of containers (default: $FISSIUM_NODE_IMAGE)
 
 Scenarios:
 ${SCENARIOS.map(({ name, title }) => `  ${name.padEnd(12)} ${title}`).join('\n')}
@@ -73,9 +72,10 @@ async function main(): Promise<void> {
   const cluster: ClusterOptions = {
     kubeconfig: values.kubeconfig ?? process.env['KUBECONFIG'],
     router: values.router,
-    image: values['env-image'],
-    code: values.code,
-    container: values['container-image'],
+    images: {
+      python: values['python-image'] ?? process.env['FISSIUM_PYTHON_IMAGE'],
+      node: values['node-image'] ?? process.env['FISSIUM_NODE_IMAGE'],
+    },
   };
   const scenarios: ScenarioResult[] = [];
   for (const [scenario, own] of planned(names, program, quick)) {
@@ -170,9 +170,8 @@ function options() {
         from: { type: 'string' },
         kubeconfig: { type: 'string' },
         router: { type: 'string' },
-        'env-image': { type: 'string' },
-        code: { type: 'string' },
-        'container-image': { type: 'string' },
+        'python-image': { type: 'string' },
+        'node-image': { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     });

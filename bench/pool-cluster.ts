@@ -1,50 +1,49 @@
-/** A cluster on which functions of any executor are made and removed, for the scenario `pools`. */
-import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+/** A cluster on which functions are made and removed, for the scenario `pools`. */
+import { randomBytes } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask } from '../src/bench/ask.ts';
-import {
-  isNotFound,
-  KubeClient,
-  loadKubeConfig,
-  RESOURCES,
-  type KubeObject,
-  type ResourceType,
-} from '../src/kube/index.ts';
+import { isNotFound, KubeClient, loadKubeConfig, RESOURCES, type KubeObject } from '../src/kube/index.ts';
 import { readAddresses } from '../src/kube/listener-addresses.ts';
-
-export type Executor = 'poolmgr' | 'newdeploy' | 'container';
+import {
+  environmentObject,
+  functionObjects,
+  type FunctionOptions,
+  type Images,
+  type Made,
+  NAMESPACE,
+  type Variant,
+} from './pool-functions.ts';
 
 /** What the user says of the cluster. */
 export interface ClusterOptions {
   readonly kubeconfig: string | undefined;
-  /** Address at which functions are asked without a route: the router's internal listener. */
+  /** Base URL of the public router, as it is reached from here. */
   readonly router: string | undefined;
-  /** Image of the environment, for poolmgr and newdeploy; `wasm` is the platform's own. */
-  readonly image: string | undefined;
-  /** The function's code, which the environment loads. */
-  readonly code: string | undefined;
-  /** Image that answers HTTP on port 8888 by itself, for container. */
-  readonly container: string | undefined;
+  readonly images: Images;
 }
 
 export const USAGE =
-  '--kubeconfig FILE (or KUBECONFIG), --router URL of the internal listener, --env-image IMAGE with --code FILE (for poolmgr and newdeploy), --container-image IMAGE (for container)';
+  '--kubeconfig FILE (or KUBECONFIG), --router URL of the public router, --python-image IMAGE, --node-image IMAGE';
 
-const NAMESPACE = 'default';
-const ROUTED_WITHIN_MS = 30_000;
-const LITERAL_LIMIT_BYTES = 256 * 1024;
+const ROUTED_WITHIN_MS = 60_000;
+const POOL_WITHIN_MS = 120_000;
+/** Where installations of Fission and Fissium have their routers, unless chosen otherwise. */
+const ROUTER_HOST = `router.${process.env['FISSION_NAMESPACE'] ?? 'fission'}.svc.cluster.local`;
 
-type Made = readonly [type: ResourceType, object: KubeObject & { readonly spec: unknown }];
-type Objects = readonly Made[];
+type DeployOptions = Omit<FunctionOptions, 'name' | 'environment' | 'images'>;
+
+interface Pod extends KubeObject {
+  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
+}
 
 export class PoolCluster {
   readonly #client: KubeClient;
   readonly #router: string;
-  readonly #options: ClusterOptions;
+  readonly #images: Images;
   readonly #run = randomBytes(3).toString('hex');
-  readonly #made = new Map<string, Objects>();
-  #environments: Objects = [];
+  readonly #made = new Map<string, Made[]>();
+  readonly #environments = new Map<string, Made>();
   #count = 0;
 
   /** @throws Error that says which of the options is missing, or that the cluster cannot be used */
@@ -52,12 +51,15 @@ export class PoolCluster {
     if (options.kubeconfig === undefined || options.kubeconfig === '')
       throw new Error(`needs a cluster: ${USAGE}`);
     const connection = await loadKubeConfig(options.kubeconfig);
-    const router = options.router ?? readAddresses(connection.source)?.internal;
+    const router = options.router ?? readAddresses(connection.source)?.router ?? (await routerByName());
     if (router === undefined)
-      throw new Error(`the address of the cluster's router is not known: --router URL (${USAGE})`);
-    const cluster = new PoolCluster(new KubeClient(connection), router.replace(/\/+$/, ''), options);
+      throw new Error(
+        `the cluster's router is not known: ${ROUTER_HOST} is no name here. Run this inside the cluster's network, or give --router URL (${USAGE})`,
+      );
+    const cluster = new PoolCluster(new KubeClient(connection), router.replace(/\/+$/, ''), options.images);
     try {
       await cluster.#client.getPath('/apis/fission.io/v1');
+      await ask(`${router}/`);
     } catch (error) {
       cluster.#client.close();
       throw error;
@@ -65,41 +67,35 @@ export class PoolCluster {
     return cluster;
   }
 
-  private constructor(client: KubeClient, router: string, options: ClusterOptions) {
+  private constructor(client: KubeClient, router: string, images: Images) {
     this.#client = client;
     this.#router = router;
-    this.#options = options;
+    this.#images = images;
   }
 
   get program(): string {
-    const { image, code, container } = this.#options;
-    return `environment ${image ?? 'none'} with ${code ?? 'no code'}; container ${container ?? 'none'}`;
+    const { python, node } = this.#images;
+    return `hello in each language; images: Python ${python ?? 'none'}, Node ${node ?? 'none'}; router ${this.#router}`;
   }
 
-  /** Why functions of this executor cannot be made; null where they can. */
-  refuses(executor: Executor): string | null {
-    const { image, code, container } = this.#options;
-    if (executor === 'container') return container === undefined ? 'needs --container-image IMAGE' : null;
-    if (image === undefined || code === undefined) return 'needs --env-image IMAGE and --code FILE';
-    if (!existsSync(code)) return `--code ${code}: there is no such file`;
-    if (readFileSync(code).length > LITERAL_LIMIT_BYTES)
-      return `--code ${code} is larger than ${LITERAL_LIMIT_BYTES / 1024} KiB, which a Package's own text can hold`;
-    return null;
+  /** Why functions of this variant cannot be made; null where they can. */
+  refuses({ runtime }: Variant): string | null {
+    if (runtime === 'wasm' || this.#images[runtime] !== undefined) return null;
+    return `needs --${runtime}-image IMAGE`;
   }
 
-  /** Makes a function and resolves with its address once the router knows it. It has not been called. */
-  async deploy(executor: Executor): Promise<string> {
+  /** Makes a function; resolves with its address once the router knows it. It has not been called. */
+  async deploy(options: DeployOptions): Promise<string> {
     const name = `bench-${this.#run}-${this.#count++}`;
-    if (executor !== 'container') await this.#environment();
-    const objects = functionObjects(executor, name, `bench-${this.#run}`, this.#options);
-    const url = `${this.#router}/fission-function/${name}`;
+    const environment = await this.#environment(options.variant);
+    const url = `${this.#router}/${name}`;
     const made: Made[] = [];
     this.#made.set(url, made);
-    for (const [type, object] of objects) {
+    for (const [type, object] of functionObjects({ ...options, name, environment, images: this.#images })) {
       await this.#client.create(type, object);
       made.push([type, object]);
     }
-    await this.#routed(url);
+    await this.#routed(url, name);
     return url;
   }
 
@@ -109,10 +105,30 @@ export class PoolCluster {
     this.#made.delete(url);
   }
 
+  /** Waits until as many pods of a container environment's pool are ready and have no function. */
+  async poolReady(variant: Variant, pods: number): Promise<void> {
+    if (variant.executor !== 'poolmgr' || variant.runtime === 'wasm') return;
+    const environment = await this.#environment(variant);
+    const labelSelector = `environmentName=${environment},managed=true`;
+    const until = performance.now() + POOL_WITHIN_MS;
+    for (;;) {
+      const found = await this.#pods(labelSelector);
+      if (found >= pods) return;
+      if (performance.now() > until)
+        throw new Error(`of the pool's pods ${found} of ${pods} are ready after ${POOL_WITHIN_MS / 1000} s`);
+      await sleep(100);
+    }
+  }
+
+  /** Ready pods that have the function at this address. */
+  podsOf(url: string): Promise<number> {
+    return this.#pods(`functionName=${url.slice(url.lastIndexOf('/') + 1)}`);
+  }
+
   /** Removes what is left. @returns what could not be removed */
   async removeAll(): Promise<string[]> {
     const left: string[] = [];
-    for (const objects of [...this.#made.values(), this.#environments]) {
+    for (const objects of [...this.#made.values(), [...this.#environments.values()]]) {
       for (const [type, { metadata }] of objects.toReversed()) {
         await this.#client.remove(type, NAMESPACE, metadata.name).catch((error: unknown) => {
           if (!isNotFound(error)) left.push(`${type.kind} ${metadata.name}`);
@@ -123,80 +139,51 @@ export class PoolCluster {
     return left;
   }
 
-  async #environment(): Promise<void> {
-    if (this.#environments.length > 0) return;
-    const name = `bench-${this.#run}`;
-    const spec = { version: 3, poolsize: 3, runtime: { image: this.#options.image ?? '' } };
-    const environment = { ...api('Environment', name), spec };
-    await this.#client.create(RESOURCES.environments, environment);
-    this.#environments = [[RESOURCES.environments, environment]];
+  async #pods(labelSelector: string): Promise<number> {
+    const { items } = await this.#client.list<Pod>(RESOURCES.pods, NAMESPACE, { labelSelector });
+    return items.filter(
+      ({ metadata, status }) =>
+        metadata.deletionTimestamp === undefined &&
+        status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') === true,
+    ).length;
   }
 
-  /** The router answers 404 to what it does not know yet; a HEAD to a path of none calls no function. */
-  async #routed(url: string): Promise<void> {
+  /** The name of the one that functions of a runtime share. */
+  async #environment(variant: Variant): Promise<string> {
+    const name = `bench-${this.#run}-${variant.runtime}`;
+    if (this.#environments.has(name)) return name;
+    const made = environmentObject(name, variant, this.#images);
+    if (made === undefined) return name;
+    await this.#client.create(...made);
+    this.#environments.set(name, made);
+    return name;
+  }
+
+  /** A method that the trigger does not have: a router that knows the route refuses it, and calls nobody. */
+  async #routed(url: string, name: string): Promise<void> {
     const until = performance.now() + ROUTED_WITHIN_MS;
-    const name = url.slice(url.lastIndexOf('/') + 1);
     for (;;) {
-      const found = await this.#client.get<WithStatus>(RESOURCES.functions, NAMESPACE, name);
-      const ready = found.status?.conditions?.find(({ type }) => type === 'Ready');
-      if (ready?.status === 'True') return;
-      // Fission itself writes no such condition: its router is given the time that it takes to see the object.
-      if (ready === undefined && performance.now() > until - ROUTED_WITHIN_MS + 3000) {
-        const { status } = await ask(`${this.#router}/_version`).catch(() => ({ status: 0 }));
-        if (status === 0) throw new Error(`the router ${this.#router} does not answer`);
-        return;
-      }
+      const { status } = await ask(`${url}/`, { method: 'DELETE' });
+      const why = await this.#whyNotReady(name);
+      if (status === 405 && why === null) return;
       if (performance.now() > until)
-        throw new Error(
-          `function ${name} is not ready: ${JSON.stringify(found.status?.conditions ?? 'no status')}`,
-        );
-      await sleep(50);
+        throw new Error(`function ${name} is not served: ${why ?? `its route answers ${status}`}`);
+      await sleep(25);
     }
+  }
+
+  /** By its `Ready` condition; Fission itself writes none. */
+  async #whyNotReady(name: string): Promise<string | null> {
+    const { status } = await this.#client.get<Pod>(RESOURCES.functions, NAMESPACE, name);
+    const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+    return ready === undefined || ready.status === 'True' ? null : JSON.stringify(ready);
   }
 }
 
-type WithStatus = KubeObject & {
-  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
-};
-
-const api = (kind: string, name: string) => ({
-  apiVersion: 'fission.io/v1',
-  kind,
-  metadata: { name, namespace: NAMESPACE },
-});
-
-/** Package and Function of an executor; container has its image and no package. */
-export function functionObjects(
-  executor: Executor,
-  name: string,
-  environmentName: string,
-  { code = '', container = '' }: ClusterOptions,
-): Objects {
-  // Fission's own benchmark: one pod at first, more where the load wants them.
-  const scale = executor === 'poolmgr' ? {} : { MinScale: 0, MaxScale: 3 };
-  const strategy = { ExecutionStrategy: { ExecutorType: executor, ...scale }, StrategyType: 'execution' };
-  if (executor === 'container') {
-    const podspec = {
-      containers: [{ name: 'function', image: container, ports: [{ containerPort: 8888 }] }],
-    };
-    // The API wants the field, also where there is none.
-    const environment = { namespace: NAMESPACE };
-    const spec = { environment, InvokeStrategy: strategy, podspec };
-    return [[RESOURCES.functions, { ...api('Function', name), spec }]];
-  }
-  const bytes = readFileSync(code);
-  const environment = { name: environmentName, namespace: NAMESPACE };
-  const deployment = {
-    type: 'literal',
-    literal: bytes.toString('base64'),
-    checksum: { type: 'sha256', sum: createHash('sha256').update(bytes).digest('hex') },
-  };
-  const packageref = { name, namespace: NAMESPACE };
-  return [
-    [RESOURCES.packages, { ...api('Package', name), spec: { environment, deployment } }],
-    [
-      RESOURCES.functions,
-      { ...api('Function', name), spec: { environment, package: { packageref }, InvokeStrategy: strategy } },
-    ],
-  ];
+/** Inside the cluster's network, where it has a name. */
+function routerByName(): Promise<string | undefined> {
+  return lookup(ROUTER_HOST).then(
+    () => `http://${ROUTER_HOST}`,
+    () => undefined,
+  );
 }

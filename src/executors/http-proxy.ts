@@ -114,7 +114,8 @@ async function exchange(
  */
 function untilSent(body: Readable): Readable {
   async function* read(): AsyncGenerator<Uint8Array> {
-    yield* body as AsyncIterable<Uint8Array>;
+    // Who has answered early wants no more of it: that is no failure, and the rest is the caller's to deal with.
+    yield* body.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
   }
   return Readable.from(read(), { objectMode: false });
 }

@@ -10,7 +10,7 @@ import {
   whyNotHere,
 } from './kube/cluster.ts';
 import type { Image } from './images/oci.ts';
-import { IMAGE_NAMES, type ImageName, buildImage } from './images/images.ts';
+import { IMAGE_NAMES, IMAGE_VARIABLES, type ImageName, buildImage } from './images/images.ts';
 import { buildPart, partNames } from './parts/part.ts';
 
 const USAGE = `node test/cluster/dev.ts up NAME            starts a cluster, with all images (${IMAGE_NAMES.join(', ')})
@@ -42,7 +42,7 @@ async function builtImages(names: readonly string[]): Promise<Image[]> {
 
 /** The exit code of a command that runs until it ends, signals included. */
 async function inside(name: string, command: readonly string[]): Promise<number> {
-  const child = spawnInside(clusterOf(name), command);
+  const child = spawnInside(clusterOf(name), command, IMAGE_VARIABLES);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
   return new Promise((resolve, reject) => {
     child.once('error', reject);

@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { Image } from './images/oci.ts';
-import { IMAGE_NAMES, buildImage, imageReference } from './images/images.ts';
+import { IMAGE_NAMES, IMAGE_VARIABLES, buildImage } from './images/images.ts';
 import {
   buildCluster,
   clusterOf,
@@ -70,14 +70,7 @@ async function againstOwn(filters: readonly string[]): Promise<number> {
   const cluster = clusterOf(process.env['E2E_STATE'] ?? `test-${process.pid}`);
   try {
     say(await startCluster(cluster, images, TTL_SECONDS));
-    const code = await ended(
-      spawnInside(cluster, [...VITEST, ...filters], {
-        FISSIUM_IMAGE: imageReference('fissium'),
-        FISSIUM_PYTHON_IMAGE: imageReference('python'),
-        FISSIUM_PYTHON_BUILDER_IMAGE: imageReference('pythonBuilder'),
-        FISSIUM_NODE_IMAGE: imageReference('node'),
-      }),
-    );
+    const code = await ended(spawnInside(cluster, [...VITEST, ...filters], IMAGE_VARIABLES));
     const gone = await endedByThemselves(cluster);
     if (gone === '') return code;
     say(`of the cluster, this ended by itself; see ${cluster.stateDir}/log\n${gone}`);

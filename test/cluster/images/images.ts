@@ -97,6 +97,14 @@ export function imageReference(image: ImageName): string {
   return RECIPES[image].name;
 }
 
+/** What tells the suite and the bench which images a cluster of our own has. */
+export const IMAGE_VARIABLES: Readonly<Record<string, string>> = {
+  FISSIUM_IMAGE: imageReference('fissium'),
+  FISSIUM_PYTHON_IMAGE: imageReference('python'),
+  FISSIUM_PYTHON_BUILDER_IMAGE: imageReference('pythonBuilder'),
+  FISSIUM_NODE_IMAGE: imageReference('node'),
+};
+
 /** The image as it is now; layers that are new are made. */
 export async function buildImage(name: ImageName, say: (line: string) => void): Promise<Image> {
   const { parts, layers, ...image }: Recipe = RECIPES[name];
