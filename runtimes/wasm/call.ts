@@ -215,6 +215,7 @@ export class Call {
         this.#credit -= chunk.byteLength;
         // Not `slice`: a Buffer's is a view, perhaps of Node's pool, which cannot be transferred.
         const copy = new Uint8Array(chunk);
+        this.#request.release?.(chunk);
         this.#thread.send({ type: 'body', call: this.number, chunk: copy }, [copy.buffer]);
       }
       this.#sending = false;

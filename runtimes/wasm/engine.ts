@@ -131,6 +131,8 @@ export interface GuestRequest {
 export interface GuestBodySource {
   /** The next chunk, or null at the end: at once where it is there. Rejects when the sender went away. */
   read(): Uint8Array | null | Promise<Uint8Array | null>;
+  /** Told, once, of each chunk that nobody reads any more. */
+  release?(chunk: Uint8Array): void;
   /** Trailers; only after `read` gave null. */
   trailers(): Promise<HeaderList>;
   /** The guest will read no more. */
@@ -140,7 +142,10 @@ export interface GuestBodySource {
 /** Where the guest's answer goes. Everything is ordered; a second head is refused by the WASI host. */
 export interface GuestResponseSink {
   head(status: number, headers: HeaderList): void;
-  /** Resolves when more may be written, undefined where that is now: back-pressure reaches the guest through this. */
+  /**
+   * Takes a copy of the chunk, which may be a view of guest memory. Resolves when more may be written, undefined where
+   * that is now: back-pressure reaches the guest through this.
+   */
   write(chunk: Uint8Array): Promise<void> | undefined;
   /** The whole body is written. */
   end(trailers: HeaderList): void;

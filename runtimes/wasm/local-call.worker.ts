@@ -13,17 +13,11 @@ import type {
 } from './engine.ts';
 import { LineSplitter } from './line-splitter.ts';
 import { nextChunk } from './next-chunk.ts';
-import { BODY_WINDOW_BYTES } from './protocol.ts';
+import { chunkPool } from './chunk-pool.ts';
+import { StreamedBody } from './streamed-body.ts';
 
 /** An answer that is not whole by now is streamed. */
 const WHOLE_BYTES = 64 * 1024;
-
-/**
- * A chunk takes a hundred bytes beside its own. Of those under this size only so many wait for a slow reader; what the
- * guest writes further is kept together until the reader has caught up.
- */
-const SMALL_BYTES = 256;
-const SMALL_CHUNKS = 512;
 
 const NO_TRAILERS: HeaderList = [];
 
@@ -81,6 +75,10 @@ class StreamSource implements RequestSource {
     return this.cancelled ? null : nextChunk(this.#stream);
   }
 
+  release(chunk: Uint8Array): void {
+    this.#request.release?.(chunk);
+  }
+
   async trailers(): Promise<HeaderList> {
     return (await this.#request.trailers) ?? NO_TRAILERS;
   }
@@ -132,55 +130,7 @@ class LocalRequest implements GuestRequest {
   }
 }
 
-/** An answer's body that is longer, or slower, than what can be handed over at once. */
-export class StreamedBody extends Readable {
-  readonly #gone: () => void;
-  #room: (() => void) | null = null;
-  /** Small chunks since nothing waited last. */
-  #small = 0;
-
-  constructor(gone: () => void) {
-    super({ highWaterMark: BODY_WINDOW_BYTES });
-    this.#gone = gone;
-    // Whoever reads the body hears of its failure; where nobody does, it must not end the process.
-    this.on('error', () => undefined);
-  }
-
-  /** @returns a promise where the reader is to catch up first */
-  add(chunk: Uint8Array): Promise<void> | undefined {
-    if (this.destroyed) return undefined;
-    if (this.readableLength === 0) this.#small = 0;
-    if (chunk.byteLength < SMALL_BYTES) this.#small += 1;
-    if (this.push(chunk) && this.#small < SMALL_CHUNKS) return undefined;
-    return new Promise((resolve) => (this.#room = resolve));
-  }
-
-  override _read(): void {
-    if (this.#small < SMALL_CHUNKS) this.#wake();
-  }
-
-  /** However the body is read, its chunks are taken here. */
-  override read(size?: number): unknown {
-    const chunk: unknown = super.read(size);
-    if (this.#small >= SMALL_CHUNKS && this.readableLength === 0) {
-      this.#small = 0;
-      this.#wake();
-    }
-    return chunk;
-  }
-
-  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    this.#wake();
-    this.#gone();
-    callback(error);
-  }
-
-  #wake(): void {
-    const room = this.#room;
-    this.#room = null;
-    room?.();
-  }
-}
+const giveBack = (chunk: Uint8Array): void => chunkPool.give(chunk);
 
 /** Calls with a head whose answer may not be whole by the end of this turn of the event loop. */
 let begun: LocalCall[] = [];
@@ -251,11 +201,9 @@ export class LocalCall implements GuestResponseSink {
 
   write(chunk: Uint8Array): Promise<void> | undefined {
     if (this.ending !== null || this.#ended || chunk.byteLength === 0) return undefined;
-    // It may be a view of guest memory.
-    const copy = Buffer.from(chunk);
-    if (this.#stream) return this.#stream.add(copy);
-    this.#chunks.push(copy);
-    this.#bytes += copy.byteLength;
+    if (this.#stream) return this.#stream.add(chunk);
+    this.#chunks.push(chunkPool.copy(chunk));
+    this.#bytes += chunk.byteLength;
     if (this.#bytes > WHOLE_BYTES) this.begin();
     return undefined;
   }
@@ -265,7 +213,7 @@ export class LocalCall implements GuestResponseSink {
     this.#ended = true;
     if (this.#stream) {
       this.#trailers(trailers);
-      this.#stream.push(null);
+      this.#stream.finish();
       return;
     }
     const [first] = this.#chunks;
@@ -348,6 +296,7 @@ export class LocalCall implements GuestResponseSink {
       headers: this.#headers,
       body: stream,
       trailers: promise,
+      release: giveBack,
       coldStart: this.#coldStart,
     });
   }

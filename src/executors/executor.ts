@@ -43,6 +43,11 @@ export interface InvokeRequest {
    * reads; null where the message has none.
    */
   readonly body: Readable | Uint8Array | null;
+  /**
+   * To be called, once, with each chunk of a streamed body that nobody reads any more: its memory is given back at once,
+   * and whoever still looks at it finds nothing. Where it is absent, or not called, the collector does it.
+   */
+  readonly release?: (chunk: Uint8Array) => void;
   /** Trailers that arrived after the body; resolves once `body` has ended. */
   readonly trailers?: Promise<HeaderList>;
   /** Aborted when nobody waits for the answer any more: client gone, deadline, shutdown. */
@@ -65,6 +70,11 @@ export interface InvokeResponse {
   readonly body: Readable | Uint8Array;
   /** The trailers the guest sent, once `body` has ended; empty where there are none. */
   readonly trailers: HeaderList | Promise<HeaderList>;
+  /**
+   * To be called, once, with each chunk of a streamed body that nobody reads any more, the kernel included: its memory
+   * is used again. Where it is absent, or not called, nothing is.
+   */
+  readonly release?: (chunk: Uint8Array) => void;
   /** Whether an instance had to be made for this call, for metrics and the receipt. */
   readonly coldStart: boolean;
 }

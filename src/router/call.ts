@@ -25,7 +25,7 @@ import {
   type ResponseHead,
 } from './headers.ts';
 import { callReceipt, formatReceipt, PendingReceipt, RECEIPT_HEADER } from './receipt.ts';
-import { discardRest, RequestBody } from './request-body.ts';
+import { discardRest, freeChunk, RequestBody } from './request-body.ts';
 import { addLength, endsWithConnection, sendBody, sendWhole, skipBody } from './send-response.ts';
 
 /** What every call needs of the platform. */
@@ -68,6 +68,7 @@ class CallRequest implements InvokeRequest {
   readonly pathWithQuery: string;
   readonly body: RequestBody | Uint8Array | null;
   readonly signal: CallSignal;
+  readonly release = freeChunk;
   readonly onReceipt: ((receipt: InvokeReceipt | null) => void) | undefined;
   readonly #exchange: Exchange;
   readonly #plan: CallPlan;

@@ -111,6 +111,18 @@ export class RequestBody extends Readable {
   };
 }
 
+/** Smaller ones may lie in buffers that others use. */
+const FREED_BYTES = 16 * 1024;
+
+/**
+ * Gives a chunk's memory back without waiting for the collector. V8 counts memory outside of its heap, and collects all
+ * of its heap after each 64 MiB of that: bodies would bring it to do so many times in a second.
+ */
+export function freeChunk({ buffer, byteLength }: Uint8Array): void {
+  if (byteLength < FREED_BYTES || byteLength !== buffer.byteLength) return;
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
+
 /** What is read and thrown away of a body that nobody wants, before the connection is given up. */
 const LEFTOVER_BYTES = 256 * 1024;
 const LEFTOVER_MS = 2_000;

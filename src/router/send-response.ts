@@ -28,9 +28,9 @@ export async function sendBody(
   head: ResponseHead,
   { onProgress, trailers: more }: SendOptions,
 ): Promise<void> {
-  const { body } = response;
+  const { body, release } = response;
   if (!(body instanceof Readable)) throw new TypeError('a body that is whole is sent by sendWhole');
-  const sent = await pump(res, body, head.contentLength, onProgress);
+  const sent = await pump(res, body, { contentLength: head.contentLength, onProgress, release });
   if (head.contentLength !== null && sent < head.contentLength) {
     throw new FissiumError(
       'GUEST_BAD_RESPONSE',
@@ -109,11 +109,16 @@ async function ended(trailers: HeaderList | Promise<HeaderList>): Promise<Header
   }
 }
 
+interface PumpOptions {
+  readonly contentLength: number | null;
+  readonly onProgress: () => void;
+  readonly release: InvokeResponse['release'];
+}
+
 function pump(
   res: ServerResponse,
   body: Readable,
-  contentLength: number | null,
-  onProgress: () => void,
+  { contentLength, onProgress, release }: PumpOptions,
 ): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   let sent = 0;
@@ -135,7 +140,9 @@ function pump(
       );
       return;
     }
-    if (!res.write(bytes)) body.pause();
+    // What could not be sent may still be on its way to the kernel.
+    const sentOff = release && ((error?: Error | null) => error || release(bytes));
+    if (!res.write(bytes, sentOff)) body.pause();
   });
   res.on('drain', onDrain);
   body.once('end', () => {

@@ -13,6 +13,8 @@ export class BodyReader implements Readiness {
   readonly #wakes = new WakeList();
   #status: 'idle' | 'pulling' | 'chunk' | 'failed' | 'ended' = 'idle';
   #chunk: Uint8Array | null = null;
+  /** As it came; the guest may have taken some of it, or all. */
+  #whole: Uint8Array | null = null;
   #failure: StreamFailure | null = null;
   #cancelled = false;
 
@@ -97,6 +99,10 @@ export class BodyReader implements Readiness {
     const source = this.#source;
     if (!source) return;
     this.#status = 'pulling';
+    // Whoever asks for more has copied what it got.
+    const whole = this.#whole;
+    this.#whole = null;
+    if (whole) source.release?.(whole);
     const chunk = source.read();
     if (!(chunk instanceof Promise)) {
       this.#arrived(chunk);
@@ -115,6 +121,7 @@ export class BodyReader implements Readiness {
       return;
     }
     this.#chunk = chunk;
+    this.#whole = chunk;
     this.#status = chunk ? 'chunk' : 'ended';
     this.#wakes.notify();
   }

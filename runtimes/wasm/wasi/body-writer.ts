@@ -10,7 +10,10 @@ import type { OutputSink } from './streams.ts';
 
 /** Where a body goes once its message has been sent. */
 export interface BodyTarget {
-  /** Resolves when more may be written, undefined where that is now; called again only then. */
+  /**
+   * Takes a copy of the chunk, which may be a view of guest memory. Resolves when more may be written, undefined where
+   * that is now; called again only then.
+   */
   write(chunk: Uint8Array): Promise<void> | undefined;
   /** The body is complete; nothing follows. */
   end(trailers: HeaderList): void;
@@ -260,7 +263,8 @@ export class BodyWriter implements OutputSink {
     }
     this.#closeBlock();
     if (bytes >= BLOCK_BYTES / 2) {
-      this.#push(chunk, bytes + CHUNK_WEIGHT);
+      // Not `slice`: a Buffer’s is a view.
+      this.#push(new Uint8Array(chunk), bytes + CHUNK_WEIGHT);
       return;
     }
     const block = new Uint8Array(BLOCK_BYTES);

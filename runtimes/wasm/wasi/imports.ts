@@ -35,6 +35,16 @@ export const ASYNC_IMPORTS: readonly string[] = [
   'wasi:io/streams#[method]output-stream.blocking-splice',
 ];
 
+/**
+ * The functions whose lists of bytes may be views of guest memory: they have copied what they keep by the time at which
+ * they return.
+ */
+export const VIEWING_IMPORTS: ReadonlySet<string> = new Set([
+  'wasi:io/streams#[method]output-stream.write',
+  'wasi:io/streams#[method]output-stream.blocking-write-and-flush',
+  'wasi:filesystem/types#[method]descriptor.write',
+]);
+
 /** Whose functions these are: asked at each call, since an instance that is reset serves one invocation after another. */
 export interface StateSource {
   readonly state: GuestState;

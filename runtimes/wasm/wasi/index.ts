@@ -5,6 +5,7 @@ export { describeErrorCode, type ErrorCode } from './http/error-codes.ts';
 export { createWasiHost, type Outcome, type WasiHost, type WasiHostOptions } from './host.ts';
 export {
   ASYNC_IMPORTS,
+  VIEWING_IMPORTS,
   createImports,
   type InterfaceImports,
   type StateSource,

@@ -110,6 +110,19 @@ describe('input-stream', () => {
     expect(stream.read(1n)).toEqual({ tag: 'err', val: { tag: 'closed' } });
   });
 
+  it('gives each chunk back once, when the guest asks for what comes behind it', async () => {
+    const chunks = [bytes('one'), bytes('two')];
+    const { stream, body } = input(chunks);
+    await stream.blockingRead(2n);
+    await stream.blockingRead(2n);
+    expect(body.released).toEqual([]);
+    await stream.blockingRead(10n);
+    expect(body.released).toEqual([chunks[0]]);
+    expect(await stream.blockingRead(10n)).toEqual({ tag: 'err', val: { tag: 'closed' } });
+    expect(stream.read(10n)).toEqual({ tag: 'err', val: { tag: 'closed' } });
+    expect(body.released).toEqual(chunks);
+  });
+
   it('is empty where there is no body', () => {
     const { state } = new MemoryInvocation();
     const stream = new InputStream(state, new BodyReader(null, () => ({ message: '' })));
@@ -160,6 +173,31 @@ describe('output-stream', () => {
     target.take();
     await turnOfTheLoop();
     expect(target.ended).toBe(true);
+  });
+
+  it('has a copy of what waits, whatever the guest does with its memory then', async () => {
+    const { stream, writer, target } = output();
+    const memory = Buffer.from('a'.repeat(3000));
+    stream.checkWrite();
+    stream.write(memory);
+    memory.fill('b');
+    writer.attach(target);
+    expect(target.written).toEqual(['a'.repeat(3000)]);
+    stream.checkWrite();
+    stream.write(memory);
+    stream.write(new Uint8Array(OUTPUT_BUFFER_BYTES - 6000));
+    const waiting = stream.blockingWriteAndFlush(memory);
+    expect(waiting).toBeInstanceOf(Promise);
+    memory.fill('c');
+    for (let step = 0; step < 10; step++) {
+      target.take();
+      await turnOfTheLoop();
+    }
+    await waiting;
+    const written = target.written.join('');
+    expect([written.indexOf('b'), written.lastIndexOf('b') + 1]).toEqual([3000, written.length]);
+    expect(written).not.toContain('c');
+    expect(written.split('b')).toHaveLength(6001);
   });
 
   it('ends a body that is finished in the very step in which its last chunk was taken', async () => {

@@ -29,7 +29,7 @@ export interface OutputSink extends Readiness {
   room(): number | null;
   /** Why it closed, once; null where there is nothing new to tell. */
   takeFailure(): StreamFailure | null;
-  /** Keeps the chunk, which must not be a view of guest memory. */
+  /** Takes the chunk, or a copy of what it keeps: it may be a view of guest memory. */
   write(chunk: Uint8Array): void;
   /** The stream was dropped. */
   dropped?(): void;
@@ -186,7 +186,10 @@ export class OutputStream extends Resource {
 
   #blockingPut(contents: Uint8Array): MaybeLater<StreamResult<undefined>> {
     const wait = this.state.until(this.#sink);
-    return wait ? wait.then(() => this.#putAll(contents)) : this.#putAll(contents);
+    if (!wait) return this.#putAll(contents);
+    // By then the guest's memory may be another.
+    const kept = new Uint8Array(contents);
+    return wait.then(() => this.#putAll(kept));
   }
 
   /** As much as there is room for, and the rest when there is more. */

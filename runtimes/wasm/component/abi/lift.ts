@@ -28,11 +28,14 @@ export class Lifter {
   readonly #encoding: Encoding;
   /** Whether the call both borrows handles and takes some over: then a borrowed one must not be given away. */
   readonly #lends: boolean;
+  /** Whether the host's function takes views of guest memory for lists of bytes. */
+  readonly #views: boolean;
 
-  constructor(code: Code, encoding: Encoding, lends = false) {
+  constructor(code: Code, encoding: Encoding, { lends = false, views = false } = {}) {
     this.#code = code;
     this.#encoding = encoding;
     this.#lends = lends;
+    this.#views = views;
   }
 
   /** The expression of a value that arrives in core values; takes its slots from the front. */
@@ -142,7 +145,8 @@ export class Lifter {
       );
     }
     if (type.kind !== 'list') throw new TypeError(`${type.kind} is not a pair`);
-    if (type.element.kind === 'u8') return this.#code.let(`cx.liftBytes(${pointer}, ${length})`);
+    if (type.element.kind === 'u8')
+      return this.#code.let(`cx.${this.#views ? 'viewBytes' : 'liftBytes'}(${pointer}, ${length})`);
     const { size, align } = layoutOf(type.element);
     const count = this.#code.let(`${length} >>> 0`);
     const base = this.#code.let(

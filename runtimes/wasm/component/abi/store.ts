@@ -198,6 +198,14 @@ export class GuestStore {
     return this.u8.slice(at, at + bytes);
   }
 
+  /** No copy: for host functions that keep nothing of it when they return, or make a copy themselves. */
+  viewBytes(pointer: number, length: number): Uint8Array {
+    const bytes = length >>> 0;
+    const at = this.check(pointer, bytes, 1);
+    this.#transfer(bytes, 'a list');
+    return this.u8.subarray(at, at + bytes);
+  }
+
   lowerBytes(bytes: Uint8Array, realloc: Realloc | null): number {
     const pointer = this.realloc(realloc, 1, bytes.byteLength);
     this.u8.set(bytes, pointer);

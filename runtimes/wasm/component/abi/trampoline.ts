@@ -1,4 +1,5 @@
 /** Compiles the host's side of each core import: takes arguments over, calls the host, hands the result back. */
+import { VIEWING_IMPORTS } from '../../wasi/index.ts';
 import { LinkDeclined } from '../declined.ts';
 import type { CanonOptions, LinkPlan, Trampoline } from '../plan.ts';
 import type { FuncType, ValueType } from '../types.ts';
@@ -60,10 +61,11 @@ function compileLower(
 ): CompiledTrampoline {
   const { type, options, name } = trampoline;
   if (options.encoding === 'latin1+utf16') throw new LinkDeclined('it encodes strings as latin1+utf16');
-  const suspends = suspending.has(`${unversioned(trampoline.interface)}#${name}`);
+  const id = `${unversioned(trampoline.interface)}#${name}`;
+  const suspends = suspending.has(id);
   const code = new Code();
   const lends = mentions(type, 'own') && mentions(type, 'borrow');
-  const lifter = new Lifter(code, options.encoding, lends);
+  const lifter = new Lifter(code, options.encoding, { lends, views: VIEWING_IMPORTS.has(id) });
   const params: string[] = [];
   code.line('cx.enter();');
   code.line('try {');

@@ -17,7 +17,7 @@ export class RequestBody implements BodyTarget, AsyncIterable<Uint8Array> {
   }
 
   async write(chunk: Uint8Array): Promise<void> {
-    this.#chunk = chunk;
+    this.#chunk = new Uint8Array(chunk);
     const taken = new Promise<void>((resolve) => (this.#taken = resolve));
     this.#wanted?.();
     await taken;

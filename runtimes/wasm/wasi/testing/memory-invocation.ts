@@ -26,6 +26,7 @@ export interface MemoryInvocationOptions {
 /** A body source that counts what was asked of it. */
 export class MemoryBody implements GuestBodySource {
   reads = 0;
+  readonly released: Uint8Array[] = [];
   cancelled = false;
   readonly #chunks: AsyncIterator<string | Uint8Array> | Iterator<string | Uint8Array>;
   readonly #trailers: HeaderList;
@@ -44,6 +45,10 @@ export class MemoryBody implements GuestBodySource {
     const next = await this.#chunks.next();
     if (next.done) return null;
     return typeof next.value === 'string' ? Buffer.from(next.value) : next.value;
+  }
+
+  release(chunk: Uint8Array): void {
+    this.released.push(chunk);
   }
 
   async trailers(): Promise<HeaderList> {
