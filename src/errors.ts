@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   FUNCTION_NOT_FOUND: { status: 404, fault: 'caller' },
   BAD_REQUEST: { status: 400, fault: 'caller' },
   BODY_TOO_LARGE: { status: 413, fault: 'caller' },
+  UPGRADE_NOT_SERVED: { status: 501, fault: 'caller' },
   CLIENT_GONE: { status: 499, fault: 'caller' },
   // Admission
   FUNCTION_BUSY: { status: 429, fault: 'function' },

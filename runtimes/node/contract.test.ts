@@ -60,6 +60,9 @@ module.exports = async ({ request }) => {
   if (request.path === '/wrong') throw new Error('wrong');
   return { status: 200, body: request.path + ' ' + process.env.A };
 };
+module.exports.socket = (ws, clients) => {
+  ws.on('message', (message) => ws.send('echo ' + message));
+};
 `,
   specialized: 202,
 };
@@ -193,25 +196,57 @@ describe.each([PYTHON, NODE])('the $name server', (runtime) => {
   });
 });
 
+/** The second one's answer to the close is on its way for longer than the function takes to return. */
+describe.each([
+  [PYTHON, 'socket'],
+  [PYTHON, 'slow_socket'],
+  [NODE, 'main.socket'],
+] as const)('the $name server', (runtime, functionName) => {
+  async function opened(url: string): Promise<{ socket: WebSocket; closed: Promise<number> }> {
+    const socket = new WebSocket(url.replace('http', 'ws'));
+    const closed = new Promise<number>((resolve) => {
+      socket.addEventListener('close', ({ code }) => resolve(code));
+    });
+    const got = await new Promise((resolve, reject) => {
+      socket.addEventListener('open', () => socket.send('one'));
+      socket.addEventListener('message', ({ data }) => resolve(data));
+      socket.addEventListener('error', reject);
+    });
+    expect(got).toBe('echo one');
+    return { socket, closed };
+  }
+
+  it(`hands WebSockets to (ws, clients), and closes them: ${functionName}`, async () => {
+    const { url, folder } = await start(runtime);
+    await post(`${url}/v2/specialize`, { filepath: join(folder, 'deployarchive'), functionName });
+    const { socket, closed } = await opened(url);
+    socket.close(1000);
+    expect(await closed).toBe(1000);
+  });
+
+  it(`tells WebSockets that it goes away: ${functionName}`, async () => {
+    const { url, folder, child, ended } = await start(runtime);
+    await post(`${url}/v2/specialize`, { filepath: join(folder, 'deployarchive'), functionName });
+    const { closed } = await opened(url);
+    child.kill('SIGTERM');
+    expect(await closed).toBe(1001);
+    expect(await ended).toBe(0);
+  });
+});
+
 describe('the python server', () => {
-  // The second one's answer to the close is on its way for longer than the function takes to return.
-  it.each(['socket', 'slow_socket'])(
-    'hands WebSockets to (ws, clients), and closes them: %s',
-    async (name) => {
-      const { url, folder } = await start(PYTHON);
-      await post(`${url}/v2/specialize`, { filepath: join(folder, 'deployarchive'), functionName: name });
+  it('loses none of its threads to WebSockets that have ended', async () => {
+    const { url, folder } = await start(PYTHON);
+    const functionName = 'socket';
+    await post(`${url}/v2/specialize`, { filepath: join(folder, 'deployarchive'), functionName });
+    // More than it has threads.
+    for (let count = 0; count < 40; count++) {
       const socket = new WebSocket(url.replace('http', 'ws'));
-      const got = await new Promise((resolve, reject) => {
-        socket.addEventListener('open', () => socket.send('one'));
-        socket.addEventListener('message', ({ data }) => resolve(data));
-        socket.addEventListener('error', reject);
+      const code = await new Promise((resolve) => {
+        socket.addEventListener('open', () => socket.close(1000));
+        socket.addEventListener('close', (event) => resolve(event.code));
       });
-      expect(got).toBe('echo one');
-      const closed = new Promise<number>((resolve) => {
-        socket.addEventListener('close', ({ code }) => resolve(code));
-      });
-      socket.close(1000);
-      expect(await closed).toBe(1000);
-    },
-  );
+      expect(code).toBe(1000);
+    }
+  });
 });

@@ -10,7 +10,7 @@ import { BodyRefused, parseLimit, readBody } from './read-body.ts';
 import { FunctionRequest } from './request.ts';
 import { FunctionResponse } from './response.ts';
 import { LoadError, loadFunction, type UserFunction } from './user-code.ts';
-import { acceptSockets } from './web-sockets.ts';
+import { type AcceptedSockets, acceptSockets } from './web-sockets.ts';
 
 const NOT_GENERIC = 'Not a generic container';
 const GENERIC = 'Generic container: no requests supported';
@@ -149,7 +149,8 @@ function onStray(error: unknown): void {
   else failed(call.response, error);
 }
 
-function stop(server: Server): void {
+function stop(server: Server, sockets: AcceptedSockets): void {
+  sockets.close();
   server.close(() => process.exit(0));
   // A connection whose request ends later is idle only then.
   setInterval(() => server.closeIdleConnections(), 50);
@@ -184,9 +185,9 @@ async function main(): Promise<void> {
       handle(request, response).catch((error: unknown) => failed(response, error));
     },
   );
-  await acceptSockets(server, () => userFunction);
-  process.once('SIGTERM', () => stop(server));
-  process.once('SIGINT', () => stop(server));
+  const sockets = await acceptSockets(server, () => userFunction);
+  process.once('SIGTERM', () => stop(server, sockets));
+  process.once('SIGINT', () => stop(server, sockets));
   const socketPath = process.env['RUNTIME_SOCKET'];
   const where = socketPath ?? Number(process.env['RUNTIME_PORT'] ?? '8888');
   if (socketPath !== undefined) rmSync(socketPath, { force: true });

@@ -23,6 +23,8 @@ export interface RequestHead {
   readonly authority: string;
   readonly pathWithQuery: string;
   readonly headers: HeaderList;
+  /** See `InvokeRequest.upgrade`. */
+  readonly upgrade?: string;
 }
 
 /** Sent in arrays, like {@link FromExecutor}. */

@@ -48,6 +48,12 @@ export interface InvokeRequest {
    * and whoever still looks at it finds nothing. Where it is absent, or not called, the collector does it.
    */
   readonly release?: (chunk: Uint8Array) => void;
+  /**
+   * The protocol in which the client asks to go on, as its Upgrade header says. Answered with 101, `body` is what the
+   * client sends on the connection from then on, and the answer's body what the function sends. Only for an Invoker
+   * that takes upgrades.
+   */
+  readonly upgrade?: string;
   /** Trailers that arrived after the body; resolves once `body` has ended. */
   readonly trailers?: Promise<HeaderList>;
   /** Aborted when nobody waits for the answer any more: client gone, deadline, shutdown. */
@@ -77,6 +83,8 @@ export interface InvokeResponse {
   readonly release?: (chunk: Uint8Array) => void;
   /** Whether an instance had to be made for this call, for metrics and the receipt. */
   readonly coldStart: boolean;
+  /** Of an upgraded connection: resolves when both directions have ended. */
+  readonly closed?: Promise<void>;
 }
 
 /** An answer whose body streams, whatever its length. */
@@ -92,6 +100,8 @@ export interface StreamedResponse extends InvokeResponse {
 export interface Invoker {
   /** What listener threads run it as themselves; null or absent where only `invoke` reaches it. */
   readonly threadKey?: string | null;
+  /** Whether its function may be asked to go on in another protocol. @default false */
+  readonly upgrades?: boolean;
   /** Rejects with a FissiumError when the guest fails before its head. Never retries what has begun. */
   invoke(request: InvokeRequest): Promise<InvokeResponse>;
   /**

@@ -5,41 +5,22 @@ import type { Dispatcher } from 'undici';
 
 import { FissiumError } from '../errors.ts';
 import type { HeaderList, InvokeRequest, InvokeResponse } from './executor.ts';
+import { headersFor, pairs, type ProxiedCall, type ProxyOptions, type ProxyTarget } from './http-target.ts';
+import { proxyUpgrade } from './http-upgrade.ts';
+
+export type { ProxyTarget } from './http-target.ts';
 
 /** Bodies that say they are no longer are read whole before the head goes on. */
 const WHOLE_BODY_BYTES = 32 * 1024;
 
-/** Who is called. */
-export interface ProxyTarget {
-  readonly pool: Dispatcher;
-  /** What to say of a call that it did not answer, or not to its end. */
-  failure(cause: unknown): Promise<FissiumError>;
-  /** Headers that show who sends a request of this method, path and query. @default none */
-  readonly sign?: (method: string, uri: string) => Readonly<Record<string, string>>;
-}
-
-export interface ProxyOptions {
-  /** Whether the target was made for this call. */
-  readonly coldStart: boolean;
-  /** Put before the request's path. @default '' */
-  readonly pathPrefix?: string;
-}
-
-export interface ProxiedCall {
-  /** The answer; rejects with a FissiumError, or the signal's reason when it aborts before the head. */
-  readonly response: Promise<InvokeResponse>;
-  /** Resolves when the target is done with the call, also where nobody waits for it any more. */
-  readonly done: Promise<void>;
-  /** Breaks the call off. */
-  cancel(): void;
-}
-
 export function proxy(target: ProxyTarget, request: InvokeRequest, options: ProxyOptions): ProxiedCall {
+  if (request.upgrade !== undefined) return proxyUpgrade(target, request, request.upgrade, options);
   const { promise: done, resolve: finish } = Promise.withResolvers<void>();
   const controller = new AbortController();
   return {
     done,
     cancel: () => controller.abort(),
+    goAway: () => undefined,
     response: begin(target, request, controller.signal, options, finish),
   };
 }
@@ -138,24 +119,6 @@ function discard({ body }: InvokeResponse): void {
   if (body instanceof Uint8Array) return;
   body.on('error', () => {});
   body.resume();
-}
-
-function headersFor({ headers, authority, id }: InvokeRequest): string[] {
-  const flat = ['host', authority === '' ? 'localhost' : authority];
-  let hasId = false;
-  for (const [name, value] of headers) {
-    if (name === 'host') continue;
-    if (name === 'x-fission-request-id') hasId = true;
-    flat.push(name, value);
-  }
-  if (!hasId) flat.push('x-fission-request-id', id);
-  return flat;
-}
-
-function pairs(raw: readonly string[]): [name: string, value: string][] {
-  const list: [string, string][] = [];
-  for (let at = 0; at + 1 < raw.length; at += 2) list.push([String(raw[at]), String(raw[at + 1])]);
-  return list;
 }
 
 function trailersOf(trailers: Readonly<Record<string, string>>): HeaderList {

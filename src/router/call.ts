@@ -13,7 +13,7 @@ import type {
 import type { Admission, Release } from './admission.ts';
 import { answerError, toFissiumError } from './answers.ts';
 import type { CallObserver, FinishedCall } from './call-observer.ts';
-import { Deadlines, type Timed } from './deadlines.ts';
+import { type DeadlineLimits, Deadlines, type Timed } from './deadlines.ts';
 import type { CloseListener, Exchange } from './exchange.ts';
 import type { FunctionEntry, FunctionTable } from './function-table.ts';
 import {
@@ -26,6 +26,7 @@ import {
 } from './headers.ts';
 import { callReceipt, formatReceipt, PendingReceipt, RECEIPT_HEADER } from './receipt.ts';
 import { discardRest, freeChunk, RequestBody } from './request-body.ts';
+import { UPGRADED_IDLE_MS, UpgradeExchange } from './upgrade.ts';
 import { addLength, endsWithConnection, sendBody, sendWhole, skipBody } from './send-response.ts';
 
 /** What every call needs of the platform. */
@@ -70,6 +71,7 @@ class CallRequest implements InvokeRequest {
   readonly signal: CallSignal;
   readonly release = freeChunk;
   readonly onReceipt: ((receipt: InvokeReceipt | null) => void) | undefined;
+  readonly upgrade: string | undefined;
   readonly #exchange: Exchange;
   readonly #plan: CallPlan;
   readonly #entry: FunctionEntry;
@@ -93,6 +95,7 @@ class CallRequest implements InvokeRequest {
     this.body = body;
     this.signal = signal;
     this.onReceipt = receipt?.receive;
+    this.upgrade = exchange.upgrade;
     this.#exchange = exchange;
     this.#plan = plan;
     this.#entry = entry;
@@ -172,7 +175,7 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
     observer.started(this.#plan);
     try {
       this.#refuseLongBody(entry);
-      this.#deadlines = new Deadlines(this, entry.limits, exchange.arrivedMs);
+      this.#deadlines = new Deadlines(this, this.#limitsOf(entry), exchange.arrivedMs);
       this.#release = admission.tryAcquire(namespace, name, entry.limits);
       if (this.#release !== null && entry.state.phase !== 'preparing') this.#invoke(entry);
       else void this.#wait(entry);
@@ -241,10 +244,21 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
     this.fail(error);
   }
 
+  goAway(): void {
+    if (this.#exchange instanceof UpgradeExchange) this.#exchange.goAway();
+  }
+
+  #limitsOf({ limits }: FunctionEntry): DeadlineLimits {
+    if (this.#exchange.upgrade === undefined) return limits;
+    return { ...limits, idleTimeoutMs: Math.max(limits.idleTimeoutMs, UPGRADED_IDLE_MS) };
+  }
+
   #answerFailure(error: FissiumError): void {
     const exchange = this.#exchange;
     const { req, res, requestId } = exchange;
-    if (!exchange.headersSent) {
+    if (exchange instanceof UpgradeExchange && exchange.headersSent && exchange.status === 101)
+      exchange.cut();
+    else if (!exchange.headersSent) {
       if (exchange.closing()) res.shouldKeepAlive = false;
       // Fields that could not be sent must not keep the failure from being told.
       const fields = this.#plan.responseFields.filter(([, value]) => isFieldValue(value));
@@ -290,6 +304,9 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
     exchange.call = null;
     this.#deadlines?.stop();
     this.#requestBody?.destroy();
+    // Of a connection that the client has closed before the function did.
+    if (exchange.upgrade !== undefined && this.#response?.body instanceof Readable)
+      this.#response.body.destroy();
     this.#release?.();
     if (!exchange.complete && exchange.headersSent) {
       const { req, res } = exchange;
@@ -328,6 +345,7 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
     const request = this.#makeRequest(entry);
     this.#invokedMs = performance.now();
     const { invoker } = state;
+    if (request.upgrade !== undefined && invoker.upgrades !== true) throw notUpgraded(entry, request.upgrade);
     if (invoker.start) invoker.start(request, this);
     else {
       invoker.invoke(request).then(
@@ -339,7 +357,9 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
 
   #respond(response: InvokeResponse): void {
     const exchange = this.#exchange;
-    const head = responseHead(response.status, response.headers, this.#dropsField);
+    const switches = exchange instanceof UpgradeExchange && response.status === 101;
+    // Checked like any other head: its status is the router's own here.
+    const head = responseHead(switches ? 200 : response.status, response.headers, this.#dropsField);
     if (typeof head === 'string') {
       throw new FissiumError(
         'GUEST_BAD_RESPONSE',
@@ -358,12 +378,24 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
       headers.push(name, value);
     }
     headers.push(REQUEST_ID_HEADER, exchange.requestId);
+    if (switches) {
+      this.#switch(exchange, response, headers);
+      return;
+    }
     const isPlain = !(trailers instanceof Promise) && trailers.length === 0;
     if (isWhole && (bodiless || isPlain) && !this.#asked && !this.#continues) {
       exchange.sendWhole(head.status, headers, head.hasDate, bodiless ? null : body);
       return;
     }
     void this.#send(response, head, bodiless).catch((thrown: unknown) => this.failed(thrown));
+  }
+
+  #switch(exchange: UpgradeExchange, { headers, body }: InvokeResponse, fields: readonly string[]): void {
+    if (!(body instanceof Readable)) throw new TypeError('an upgraded connection streams');
+    const [, chosen = exchange.upgrade] = headers.find(([name]) => name.toLowerCase() === 'upgrade') ?? [];
+    if (!isFieldValue(chosen))
+      throw new FissiumError('GUEST_BAD_RESPONSE', 'The function switched to a protocol without a name.');
+    exchange.switchTo(chosen, fields, body, () => this.#deadlines?.progress());
   }
 
   /** Whether the client has its body back, and may or may not send it after this answer. */
@@ -428,7 +460,8 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
   #streamBody(entry: FunctionEntry): RequestBody {
     const exchange = this.#exchange;
     const body = new RequestBody(exchange.source ?? exchange.req, {
-      limitBytes: entry.limits.bodyLimitBytes,
+      // A connection has no length.
+      limitBytes: exchange.upgrade === undefined ? entry.limits.bodyLimitBytes : Infinity,
       onWanted: () => {
         if (exchange.header('expect') === undefined || exchange.headersSent) return;
         this.#continued = true;
@@ -458,6 +491,14 @@ function notFound(namespace: string, name: string): FissiumError {
     'FUNCTION_NOT_FOUND',
     `There is no function "${name}" in namespace "${namespace}". See which there are with: ` +
       `fissium function list -n ${namespace}`,
+  );
+}
+
+function notUpgraded({ namespace, name }: FunctionEntry, protocol: string): FissiumError {
+  return new FissiumError(
+    'UPGRADE_NOT_SERVED',
+    `Function ${namespace}/${name} runs in WebAssembly, and takes no connection that goes on as ${JSON.stringify(protocol.slice(0, 60))}: ` +
+      'only functions of container environments do. It is called with plain HTTP requests, whose bodies stream both ways.',
   );
 }
 

@@ -6,6 +6,8 @@ import { type BodySource, hasBody } from './request-body.ts';
 /** What can be given up when a listener's time to close is over. */
 export interface Abandonable {
   fail(error: FissiumError): void;
+  /** Has a connection that was upgraded end, as its client understands; other calls go on. */
+  goAway(): void;
 }
 
 /** Told when nothing more can be sent: the answer is with the kernel, or the client is gone. */
@@ -44,6 +46,8 @@ export interface Exchange {
   readonly req: IncomingMessage;
   /** Where the body comes from; absent: `req`. */
   readonly source?: BodySource | null;
+  /** The protocol in which the client asks to go on; absent: it does not. */
+  readonly upgrade?: string;
   readonly res: ServerResponse;
   readonly headersSent: boolean;
   /** Status of the answer, once it has one. */
@@ -73,6 +77,7 @@ export class NodeExchange implements Exchange {
   readonly hasBody: boolean;
   readonly body = null;
   source: BodySource | null = null;
+  readonly upgrade: string | undefined = undefined;
   call: Abandonable | null = null;
   listener: CloseListener | null = null;
 

@@ -124,7 +124,8 @@ async function hold(gate: SignatureGate, request: Exchange): Promise<void> {
   const { chunks, release } = await gate.admit(req, res);
   if (res.closed) release();
   else res.once('close', release);
-  if (request instanceof NodeExchange) request.source = new HeldBodySource(chunks);
+  if (request instanceof NodeExchange && request.upgrade === undefined)
+    request.source = new HeldBodySource(chunks);
 }
 
 /** @returns false where the path names no function at all */

@@ -17,6 +17,7 @@ import { FissiumError } from '../errors.ts';
 import { answerError, rawAnswer, toFissiumError } from './answers.ts';
 import { NodeExchange, type Exchange } from './exchange.ts';
 import { requestId } from './headers.ts';
+import { UpgradeExchange, wantedProtocol } from './upgrade.ts';
 import { QuickConnection, type QuickHooks } from './quick/connection.ts';
 
 export interface ListenerOptions {
@@ -46,6 +47,8 @@ export class HttpListener {
   /** Those that node:http read. */
   readonly #exchanges = new Set<Exchange>();
   readonly #quick = new Set<QuickConnection>();
+  /** Connections whose request asked for another protocol. */
+  readonly #upgraded = new Set<Socket>();
   /** Requests of all connections. */
   #inFlight = 0;
   readonly #hooks: QuickHooks;
@@ -67,15 +70,15 @@ export class HttpListener {
       keepAliveTimeout: KEEP_ALIVE_MS,
       connectionsCheckingInterval: TICK_MS,
       // An upgrade that may be ignored (h2c, as some clients offer it each time) is.
-      shouldUpgradeCallback: (req: IncomingMessage) => /\bwebsocket\b/i.test(req.headers.upgrade ?? ''),
+      shouldUpgradeCallback: (req: IncomingMessage) => wantedProtocol(req) !== null,
     });
     // Node drops what is over the limit without a word; the size of the head is limited already.
     this.#server.maxHeadersCount = 0;
     this.#server.on('request', this.#onRequest);
     // The one who reads the body says when to go on.
     this.#server.on('checkContinue', this.#onRequest);
-    this.#server.on('upgrade', (req, socket) => this.#refuseUpgrade(req, socket));
-    this.#server.on('connect', (req, socket) => this.#refuseUpgrade(req, socket));
+    this.#server.on('upgrade', (req, socket, head) => this.#onUpgrade(req, socket as Socket, head));
+    this.#server.on('connect', (req, socket) => this.#refuseConnect(req, socket));
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) =>
       this.#onClientError(error, socket),
     );
@@ -87,7 +90,8 @@ export class HttpListener {
         this.#quick.delete(connection);
         this.#serve(socket);
         socket.emit('data', bytes);
-        socket.resume();
+        // Not where it was an upgrade's: that is read when the function is there to read it.
+        if (!this.#upgraded.has(socket)) socket.resume();
       },
       began: () => void this.#inFlight++,
       ended: this.#ended,
@@ -119,6 +123,7 @@ export class HttpListener {
   /** Serves on, and closes each connection with its next answer, so that clients go elsewhere before `close`. */
   retire(): void {
     this.#retiring = true;
+    this.#sendUpgradedAway();
   }
 
   /**
@@ -129,6 +134,7 @@ export class HttpListener {
   async close({ graceMs }: { graceMs: number }): Promise<void> {
     if (this.#closing) return;
     this.#closing = true;
+    this.#sendUpgradedAway();
     const closed = Promise.withResolvers<void>();
     // http.Server's own close would cut connections on which a request may be on its way.
     if (this.#listening.listening) NetServer.prototype.close.call(this.#listening, () => closed.resolve());
@@ -146,6 +152,7 @@ export class HttpListener {
     this.#closeIdle();
     if (this.#inFlight > 0) await this.#idle(500, true);
     for (const connection of this.#quick) connection.destroy();
+    for (const socket of this.#upgraded) socket.destroy();
     this.#server.closeAllConnections();
     // Ends its watch over connections; that it does not listen any more is no news.
     this.#server.close(() => undefined);
@@ -156,6 +163,11 @@ export class HttpListener {
   /** The one that has the port. */
   get #listening(): NetServer {
     return this.#acceptor ?? this.#server;
+  }
+
+  /** Such a connection goes on for as long as its client likes: nobody would wait for that. */
+  #sendUpgradedAway(): void {
+    for (const { call, upgrade } of this.#exchanges) if (upgrade !== undefined) call?.goAway();
   }
 
   #serve(socket: Socket): void {
@@ -240,12 +252,35 @@ export class HttpListener {
     else answerError(req, res, error, id);
   }
 
-  #refuseUpgrade(req: IncomingMessage, socket: Duplex): void {
-    const what =
-      req.method === 'CONNECT' ? 'CONNECT' : `An upgrade to ${JSON.stringify(req.headers.upgrade)}`;
+  #onUpgrade(req: IncomingMessage, socket: Socket, head: Buffer): void {
+    const id = requestId(req.headers['x-fission-request-id']);
+    const exchange = new UpgradeExchange(req, socket, head, id, this.#isClosing, wantedProtocol(req) ?? '');
+    this.#upgraded.add(socket);
+    this.#exchanges.add(exchange);
+    this.#inFlight++;
+    socket.once('close', () => {
+      this.#upgraded.delete(socket);
+      this.#exchanges.delete(exchange);
+      this.#ended();
+    });
+    const refusal = this.#refusalOf(req);
+    if (refusal === null) this.#run(exchange);
+    else answerError(req, exchange.res, refusal, id);
+  }
+
+  #refusalOf({ rawHeaders, headers }: IncomingMessage): FissiumError | null {
+    if (this.#closing) return new FissiumError('SHUTTING_DOWN', 'The platform is shutting down.');
+    if (countHosts(rawHeaders) > 1)
+      return new FissiumError('BAD_REQUEST', 'The request has more than one Host.');
+    const { 'content-length': length = '0', 'transfer-encoding': coding } = headers;
+    if (length === '0' && coding === undefined) return null;
+    return new FissiumError('BAD_REQUEST', 'A request that asks for another protocol has no body here.');
+  }
+
+  #refuseConnect(req: IncomingMessage, socket: Duplex): void {
     const error = new FissiumError(
       'BAD_REQUEST',
-      `${what} is not served: functions are called with plain HTTP requests, whose bodies stream both ways.`,
+      'CONNECT is not served: functions are called with plain HTTP requests, whose bodies stream both ways.',
     );
     socket.on('error', () => undefined);
     socket.end(rawAnswer(501, error, requestId(req.headers['x-fission-request-id'])));

@@ -12,7 +12,10 @@ export function hasBody(req: IncomingMessage): boolean {
 }
 
 /** What a body is read from: the request itself, or what was held of it. */
-export type BodySource = Readable & Pick<IncomingMessage, 'rawTrailers'>;
+export type BodySource = Pick<Readable, 'on' | 'off' | 'pause' | 'resume'> & {
+  /** As they stand in the message; absent: there are none. */
+  readonly rawTrailers?: readonly string[];
+};
 
 /** A body that is there already. Its trailers are not, since nothing vouches for them. */
 export class HeldBodySource extends Readable {
@@ -106,7 +109,7 @@ export class RequestBody extends Readable {
 
   readonly #onEnd = (): void => {
     this.#starved = false;
-    this.#resolveTrailers(requestTrailers(this.#req.rawTrailers));
+    this.#resolveTrailers(requestTrailers(this.#req.rawTrailers ?? []));
     this.push(null);
   };
 }

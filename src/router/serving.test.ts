@@ -309,7 +309,13 @@ describe('Fission’s own paths', () => {
 
 describe('requests that are no plain HTTP', () => {
   it.each([
-    ['GET /hello HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n', 501],
+    // A call like others, and there is no such function; see upgrade.test.ts.
+    ['GET /hello HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n', 404],
+    [
+      'GET /hello HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\nx',
+      400,
+    ],
+    ['GET /hello HTTP/1.1\r\nHost: x\r\nHost: y\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n', 400],
     ['CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n', 501],
     ['GET /hello HTTP/1.1\r\n\r\n', 400],
     ['GET /hello HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n', 400],

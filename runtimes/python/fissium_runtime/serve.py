@@ -55,6 +55,11 @@ class Connection(HTTPConnection):
                 return True
         return False
 
+    def _close_kernel_socket(self) -> None:
+        """Not where a WebSocket has closed it: the failure would end the thread, which serves others too."""
+        if self.socket.fileno() != -1:
+            super()._close_kernel_socket()
+
 
 class Server(wsgi.Server):
     """Waits on SIGTERM for the requests that have begun."""

@@ -42,6 +42,9 @@ export class FunctionProcesses implements Invoker {
   #closed = false;
   #closing: Promise<void> | null = null;
   #quiet: () => void = () => {};
+  /** Ends connections that would go on for as long as their clients like. */
+  readonly #goAways = new Set<() => void>();
+  readonly upgrades = true;
 
   constructor(options: FunctionProcessesOptions) {
     this.#options = options;
@@ -66,9 +69,11 @@ export class FunctionProcesses implements Invoker {
     slot.used = true;
     const takenMs = performance.now();
     const call = proxy(slot.process, request, { coldStart });
+    if (request.upgrade !== undefined) this.#goAways.add(call.goAway);
     let isOver = false;
     void call.done.then(() => {
       isOver = true;
+      this.#goAways.delete(call.goAway);
       this.#release(slot);
     });
     try {
@@ -125,6 +130,7 @@ export class FunctionProcesses implements Invoker {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#quiet = resolve;
     this.#closed = true;
+    for (const goAway of this.#goAways) goAway();
     this.#checkQuiet();
     await promise;
     await Promise.all([...this.#slots].map((slot) => this.#retire(slot)));

@@ -170,6 +170,7 @@ export class ProcessExecutor {
     processes.adopt(await start());
     this.#functions.add(processes);
     return {
+      upgrades: processes.upgrades,
       invoke: (request) => processes.invoke(request),
       close: async () => {
         await processes.close();

@@ -17,6 +17,8 @@ export interface ClusterFunctionParts {
   readonly group: EndpointGroup;
   /** Before the path at the endpoint: hosts of several functions are called by name. */
   readonly pathPrefix: string;
+  /** Whether connections to it may be upgraded; Wasm hosts take none. */
+  readonly upgrades: boolean;
   /** Called when a call begins to wait, and told again when one has ended: `waiting` says how many there are. */
   readonly onWaiting: (fn: ClusterFunction) => void;
   /** The other router that has this function's endpoints; null where this one has. */
@@ -34,6 +36,7 @@ const BROKEN_REST_MS = 50;
 
 export class ClusterFunction implements Invoker {
   readonly parts: ClusterFunctionParts;
+  readonly upgrades: boolean;
   /** Calls it by this router's own endpoints, for calls that another router has handed on. */
   readonly local: Invoker;
   #running = 0;
@@ -42,7 +45,8 @@ export class ClusterFunction implements Invoker {
 
   constructor(parts: ClusterFunctionParts) {
     this.parts = parts;
-    this.local = { invoke: (request) => this.#invokeHere(request) };
+    this.upgrades = parts.upgrades;
+    this.local = { upgrades: parts.upgrades, invoke: (request) => this.#invokeHere(request) };
   }
 
   /** Calls at endpoints. */
@@ -83,7 +87,9 @@ export class ClusterFunction implements Invoker {
       const waitedMs = performance.now() - beganMs;
       this.#running += 1;
       const call = proxy(targetOf(endpoint), request, { coldStart, pathPrefix });
+      if (request.upgrade !== undefined) endpoint.goAways.add(call.goAway);
       void call.done.then(() => {
+        endpoint.goAways.delete(call.goAway);
         this.#ended(endpoint);
         request.onReceipt?.({
           queueMs: coldStart ? 0 : waitedMs,

@@ -70,6 +70,13 @@ export class EndpointGroup {
     this.#serveWaiting();
   }
 
+  /** The same, for one that is to end: connections that were upgraded are closed as their clients understand. */
+  retire(key: string): void {
+    const ending = [this.#endpoints.get(key), ...this.#past].filter((endpoint) => endpoint?.key === key);
+    for (const endpoint of ending) for (const goAway of endpoint?.goAways ?? []) goAway();
+    this.delete(key);
+  }
+
   /** Gives it no more calls; those that it has go on. */
   delete(key: string): void {
     const endpoint = this.#endpoints.get(key);

@@ -17,6 +17,8 @@ export class Endpoint {
   /** `namespace/pod`, as loads name it. */
   readonly key: string;
   readonly origin: string;
+  /** Ends connections that were upgraded and go on for as long as their clients like. */
+  readonly goAways = new Set<() => void>();
   readonly #pool: Pool;
   #running = 0;
   #lastEndedMs = performance.now();

@@ -118,6 +118,7 @@ export function startRouterControl(options: RouterControlOptions): RouterControl
       uid,
       strategy,
       group,
+      upgrades: !shared,
       pathPrefix: shared ? `${FUNCTION_PREFIX}${namespace}/${name}` : '',
       onWaiting: demand.wanted,
       owner: owned ? () => peers.ownerOf(uid) : null,

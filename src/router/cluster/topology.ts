@@ -117,7 +117,7 @@ export class Topology {
   }
 
   #dropPod({ metadata: { namespace = '', name, labels } }: Pod): void {
-    this.#groups.get(functionGroup(labels?.['functionUid'] ?? ''))?.delete(`${namespace}/${name}`);
+    this.#groups.get(functionGroup(labels?.['functionUid'] ?? ''))?.retire(`${namespace}/${name}`);
   }
 }
 

@@ -249,7 +249,11 @@ export class ListenerThreads implements ListenerHooks {
       slot: this.slots.of(`${namespace}/${name}`),
       state:
         state.phase === 'ready'
-          ? { phase: 'ready', threadKey: state.invoker.threadKey ?? null }
+          ? {
+              phase: 'ready',
+              threadKey: state.invoker.threadKey ?? null,
+              upgrades: state.invoker.upgrades === true,
+            }
           : state.phase === 'refused'
             ? { phase: 'refused', error: toErrorData(state.error) }
             : state,

@@ -18,7 +18,7 @@ export interface FunctionReplica {
     | { readonly phase: 'preparing' }
     | { readonly phase: 'refused'; readonly error: ErrorData }
     /** `threadKey`: what the thread runs it as; null where the main thread has to call it. */
-    | { readonly phase: 'ready'; readonly threadKey: string | null };
+    | { readonly phase: 'ready'; readonly threadKey: string | null; readonly upgrades: boolean };
 }
 
 export type TableChange =

@@ -10,6 +10,7 @@ import type { FromExecutor, ToExecutor } from '../../../runtimes/wasm/protocol.t
 import type { GuestBodySource, GuestResponseSink } from '../../../runtimes/wasm/engine.ts';
 import { toErrorData } from '../../errors.ts';
 import type {
+  CallSignal,
   HeaderList,
   InvokeReceipt,
   InvokeRequest,
@@ -41,12 +42,20 @@ export class RemoteCalls {
       onDone: () => this.#calls.delete(number),
     });
     this.#calls.set(number, call);
-    const { id, method, scheme, authority, pathWithQuery, headers, body, onReceipt } = request;
+    const { id, method, scheme, authority, pathWithQuery, headers, body, onReceipt, upgrade } = request;
     this.#send({
       type: 'call',
       call: number,
       key,
-      head: { id, method, scheme, authority, pathWithQuery, headers },
+      head: {
+        id,
+        method,
+        scheme,
+        authority,
+        pathWithQuery,
+        headers,
+        ...(upgrade === undefined ? {} : { upgrade }),
+      },
       hasBody: body !== null,
       wantsReceipt: onReceipt !== undefined,
     });
@@ -117,8 +126,11 @@ export class RemoteCallServer {
       const response = await this.#invokerOf(key).invoke(request);
       call.answers(response.coldStart);
       sink.head(response.status, response.headers);
+      stopWith(signal, response.body);
       await pump(response.body, sink);
       sink.end(await response.trailers);
+      // What the client still sends goes on to the function.
+      await response.closed;
       call.finish(null, receipt);
     } catch (error) {
       call.finish(toErrorData(error), receipt);
@@ -149,6 +161,15 @@ function readableOf(source: GuestBodySource): { body: Readable; trailers: Promis
     },
   });
   return { body, trailers: promise };
+}
+
+/** A client that goes while the function is silent is known to the function at once, not with its next byte. */
+function stopWith(signal: CallSignal, body: Readable | Uint8Array): void {
+  if (!(body instanceof Readable)) return;
+  body.on('error', () => undefined);
+  const stop = (): void => void body.destroy(toFissiumError(signal.reason));
+  if (signal.aborted) stop();
+  else signal.addEventListener('abort', stop, { once: true });
 }
 
 async function pump(body: Readable | Uint8Array, sink: GuestResponseSink): Promise<void> {

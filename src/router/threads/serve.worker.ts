@@ -136,11 +136,11 @@ function stateOf(
     const { code, message } = state.error;
     return { phase: 'refused', error: new FissiumError(code, message) };
   }
-  const { threadKey } = state;
+  const { threadKey, upgrades } = state;
   const key = `${namespace}/${name}`;
   const invoker: Invoker =
     threadKey === null
-      ? { invoke: (request) => remote.invoke(key, request) }
+      ? { upgrades, invoke: (request) => remote.invoke(key, request) }
       : invokerHere(threadKey, startHere);
   return { phase: 'ready', invoker };
 }
