@@ -2,9 +2,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { NODE_STREAMS, PYTHON_STREAMS } from './support/stream-functions.ts';
 import { type Platform, startPlatform } from './support/platform.ts';
+import { type OpenSocket, openSocket } from './support/web-socket.ts';
 
 // A Python environment may have to be made first.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 300_000 });
@@ -55,39 +56,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-interface Opened {
-  readonly socket: WebSocket;
-  readonly next: () => Promise<string>;
-  readonly closed: Promise<{ code: number; wasClean: boolean }>;
-}
-
-async function open(path: string): Promise<Opened> {
-  const socket = new WebSocket(platform.router.replace('http', 'ws') + path);
-  onTestFinished(() => socket.close());
-  const received: string[] = [];
-  const waiting: ((text: string) => void)[] = [];
-  socket.addEventListener('message', ({ data }) => {
-    const text = String(data);
-    const take = waiting.shift();
-    if (take === undefined) received.push(text);
-    else take(text);
-  });
-  const closed = new Promise<{ code: number; wasClean: boolean }>((resolve) => {
-    socket.addEventListener('close', ({ code, wasClean }) => resolve({ code, wasClean }));
-  });
-  await new Promise((resolve, reject) => {
-    socket.addEventListener('open', resolve);
-    socket.addEventListener('error', () => reject(new Error('the WebSocket was refused')));
-  });
-  const next = (): Promise<string> => {
-    const { promise, resolve } = Promise.withResolvers<string>();
-    const first = received.shift();
-    if (first === undefined) waiting.push(resolve);
-    else resolve(first);
-    return promise;
-  };
-  return { socket, next, closed };
-}
+const open = (path: string): Promise<OpenSocket> => openSocket(platform.router + path);
 
 describe.each(['python', 'node'])('a %s function', (language) => {
   test('has WebSockets, several at once, both ways, and hears of their end', async () => {
