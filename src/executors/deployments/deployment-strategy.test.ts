@@ -230,6 +230,17 @@ describe('scaling', () => {
     expect(await replicas()).toBe(3);
   });
 
+  it("takes the environment's word for how many are many", async () => {
+    await reconcile({ scale: { MinScale: 1 }, environment: { scaling: { queueThreshold: 5 } } });
+    await seen();
+    load = calls(40, 5);
+    await strategy.tick();
+    expect(await replicas()).toBe(1);
+    load = calls(40, 6);
+    await strategy.tick();
+    expect(await replicas()).toBe(3);
+  });
+
   const resting: readonly [string, () => void, number][] = [
     ['a call runs', () => (load = calls(1, 0)), 1],
     ['a call waits', () => (load = calls(0, 1)), 1],

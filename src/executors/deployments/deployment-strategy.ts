@@ -27,7 +27,7 @@ import {
   workloadName,
 } from './objects.ts';
 import { verdictOf } from './refusals.ts';
-import { forDemand, mayRest, withinBounds } from './scaling.ts';
+import { forDemand, mayRest, QUEUE_THRESHOLD, withinBounds } from './scaling.ts';
 import type { WorkloadCache } from './workload-cache.ts';
 
 export interface DeploymentStrategyOptions {
@@ -248,7 +248,8 @@ export class DeploymentStrategy implements Strategy {
     const replicas = live.spec.replicas ?? 1;
     const busy = demand.queued > 0 || demand.running > replicas * scale.callsPerPod;
     // Where no HPA follows the load, every call that waits counts.
-    const wanted = forDemand(replicas, demand, scale, autoscaled ? undefined : busy);
+    const threshold = fn.environment?.resolved.scaling.queueThreshold ?? QUEUE_THRESHOLD;
+    const wanted = forDemand(replicas, demand, scale, autoscaled ? demand.queued > threshold : busy);
     if (wanted <= replicas) return;
     await this.#setReplicas(fn, live, wanted);
     const { queued, running } = demand;

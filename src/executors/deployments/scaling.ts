@@ -2,7 +2,7 @@
 import type { ResolvedScale } from '../../api/index.ts';
 import type { Demand } from '../strategy.ts';
 
-/** More calls waiting than these bring at once as many pods as they need. */
+/** Where no environment says it: more calls waiting than these bring at once as many pods as they need. */
 export const QUEUE_THRESHOLD = 50;
 
 export interface Load extends Demand {
@@ -17,14 +17,13 @@ export function withinBounds(replicas: number, { min, max }: ResolvedScale): num
 }
 
 /**
- * Calls wait: from none to what they need, and from some to more where more than the threshold wait. Never fewer than
- * there are.
+ * Calls wait: from none to what they need, and from some to more where that is urgent. Never fewer than there are.
  */
 export function forDemand(
   replicas: number,
   { running, queued }: Demand,
   scale: ResolvedScale,
-  isUrgent = queued > QUEUE_THRESHOLD,
+  isUrgent: boolean,
 ): number {
   if (running + queued === 0) return replicas;
   if (replicas > 0 && !isUrgent) return replicas;
