@@ -47,11 +47,11 @@ const SPECIALIZATION = `${STRATEGY}.SpecializationTimeout`;
 const RESOURCES = ['spec.resources.limits.cpu', 'spec.resources.requests'];
 
 test.each([
-  ['poolmgr', true, [SPECIALIZATION, ...RESOURCES, 'spec.retainPods', 'spec.tool']],
+  ['poolmgr', true, [...RESOURCES, 'spec.retainPods', 'spec.tool']],
   ['poolmgr', false, ['spec.tool']],
-  ['newdeploy', true, [SPECIALIZATION, 'spec.resources.limits.cpu', 'spec.retainPods', 'spec.tool']],
-  ['newdeploy', false, [SPECIALIZATION, 'spec.retainPods', 'spec.tool']],
-  ['container', false, [SPECIALIZATION, 'spec.retainPods', 'spec.tool']],
+  ['newdeploy', true, ['spec.resources.limits.cpu', 'spec.retainPods', 'spec.tool']],
+  ['newdeploy', false, ['spec.retainPods', 'spec.tool']],
+  ['container', false, ['spec.retainPods', 'spec.tool']],
 ] as const)('a cluster serves what %s says, Wasm: %s', (executor, isWasm, notServed) => {
   const resolved = resolveFunction(fn(executor));
   expect(functionFieldsNotServed(resolved, 'cluster', isWasm)).toEqual(notServed);

@@ -7,6 +7,9 @@ export type Platform = 'one-process' | 'cluster';
 
 const STRATEGY = 'spec.InvokeStrategy.ExecutionStrategy';
 
+/** Routers keep to it, wherever a call finds nothing that runs its function. */
+const START_TIMEOUT = `${STRATEGY}.SpecializationTimeout`;
+
 const SCALE: readonly string[] = [
   `${STRATEGY}.ExecutorType`,
   `${STRATEGY}.MinScale`,
@@ -52,11 +55,11 @@ export function functionFieldsNotServed(
 function servedOfFunction(strategy: ResolvedFunction['strategy'], isWasm: boolean): readonly string[] {
   switch (strategy) {
     case 'poolmgr':
-      return isWasm ? [] : [...RESOURCES, 'spec.retainPods', `${STRATEGY}.SpecializationTimeout`];
+      return isWasm ? [START_TIMEOUT] : [...RESOURCES, 'spec.retainPods', START_TIMEOUT];
     case 'newdeploy':
-      return isWasm ? [...SCALE, 'spec.resources.requests'] : [...SCALE, ...RESOURCES];
+      return [...SCALE, START_TIMEOUT, ...(isWasm ? ['spec.resources.requests'] : RESOURCES)];
     case 'container':
-      return [...SCALE, ...RESOURCES, 'spec.podspec'];
+      return [...SCALE, START_TIMEOUT, ...RESOURCES, 'spec.podspec'];
   }
 }
 

@@ -27,6 +27,12 @@ export interface CallSignal {
   removeEventListener(type: 'abort', listener: () => void): void;
 }
 
+/** Is told where a call has to wait for its function to be started, which has a time of its own. */
+export interface StartClock {
+  starting(withinMs: number): void;
+  started(): void;
+}
+
 /** One call of a function, whatever triggered it. */
 export interface InvokeRequest {
   /** Names the call in logs, receipts and answers (`X-Fission-Request-ID`). */
@@ -58,6 +64,7 @@ export interface InvokeRequest {
   readonly trailers?: Promise<HeaderList>;
   /** Aborted when nobody waits for the answer any more: client gone, deadline, shutdown. */
   readonly signal: CallSignal;
+  readonly clock?: StartClock;
   /**
    * Asks for a receipt: called once, when the guest is gone; with null where there is none to give. Absent, nothing
    * is measured.

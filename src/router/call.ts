@@ -9,6 +9,7 @@ import type {
   InvokeReceipt,
   InvokeRequest,
   InvokeResponse,
+  StartClock,
 } from '../executors/executor.ts';
 import type { Admission, Release } from './admission.ts';
 import { answerError, toFissiumError } from './answers.ts';
@@ -72,6 +73,7 @@ class CallRequest implements InvokeRequest {
   readonly release = freeChunk;
   readonly onReceipt: ((receipt: InvokeReceipt | null) => void) | undefined;
   readonly upgrade: string | undefined;
+  readonly clock: StartClock | undefined;
   readonly #exchange: Exchange;
   readonly #plan: CallPlan;
   readonly #entry: FunctionEntry;
@@ -86,7 +88,9 @@ class CallRequest implements InvokeRequest {
     signal: CallSignal,
     receipt: PendingReceipt | null,
     fromRouters: boolean,
+    clock: StartClock | null,
   ) {
+    this.clock = clock ?? undefined;
     this.#fromRouters = fromRouters;
     this.id = exchange.requestId;
     this.method = exchange.method;
@@ -454,7 +458,16 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
     const exchange = this.#exchange;
     const body = exchange.body ?? (exchange.hasBody ? this.#streamBody(entry) : null);
     const fromRouters = this.#services.fromRouters === true;
-    return new CallRequest(exchange, this.#plan, entry, body, this.#abort, this.#receipt, fromRouters);
+    return new CallRequest(
+      exchange,
+      this.#plan,
+      entry,
+      body,
+      this.#abort,
+      this.#receipt,
+      fromRouters,
+      this.#deadlines,
+    );
   }
 
   #streamBody(entry: FunctionEntry): RequestBody {

@@ -53,14 +53,18 @@ function look(): void {
 }
 
 /**
- * The three clocks of one request, all from its arrival on: to the answer's head, between two chunks (either
- * way), and to the end.
+ * The three clocks of one request: to the answer's head (from its arrival on, or from when its function was started),
+ * between two chunks (either way), and from its arrival to the end.
  */
 export class Deadlines {
   readonly #limits: DeadlineLimits;
   readonly #owner: Timed;
   readonly #startMs: number;
   #headArrived = false;
+  /** From when on the answer's head is due. */
+  #beganMs: number;
+  /** Until when the function may be started, where it is not there yet. */
+  #startingUntilMs: number | null = null;
   #lastProgressMs: number;
   /** Of the list of all. */
   next: Deadlines | null = null;
@@ -71,6 +75,7 @@ export class Deadlines {
     this.#owner = owner;
     this.#limits = limits;
     this.#startMs = startMs;
+    this.#beganMs = startMs;
     this.#lastProgressMs = startMs;
     this.next = prepended(this);
     if (this.next !== null) this.next.#previous = this;
@@ -80,6 +85,21 @@ export class Deadlines {
   /** Bytes moved, either way. */
   progress(): void {
     this.#lastProgressMs = performance.now();
+  }
+
+  /** There is nothing yet that runs the function: it has this long to be started, before its own time begins. */
+  starting(withinMs: number): void {
+    const now = performance.now();
+    this.#startingUntilMs = now + withinMs;
+    watch(this.#nextMs(), now);
+  }
+
+  /** It is there, and its time begins. */
+  started(): void {
+    const now = performance.now();
+    this.#startingUntilMs = null;
+    this.#beganMs = now;
+    watch(this.#nextMs(), now);
   }
 
   /** The answer's head is there. */
@@ -102,7 +122,9 @@ export class Deadlines {
   /** When the first of the clocks runs out as things are. */
   #nextMs(): number {
     const { firstByteTimeoutMs, totalTimeoutMs, idleTimeoutMs } = this.#limits;
-    const firstByteMs = this.#headArrived ? Infinity : this.#startMs + firstByteTimeoutMs;
+    const firstByteMs = this.#headArrived
+      ? Infinity
+      : (this.#startingUntilMs ?? this.#beganMs + firstByteTimeoutMs);
     const totalMs = totalTimeoutMs === null ? Infinity : this.#startMs + totalTimeoutMs;
     return Math.min(firstByteMs, totalMs, this.#lastProgressMs + idleTimeoutMs);
   }
@@ -123,7 +145,9 @@ export class Deadlines {
     const what = this.#owner.timed();
     if (totalTimeoutMs !== null && sinceMs >= totalTimeoutMs)
       this.#end('DEADLINE_EXCEEDED', `${what} had not ended its answer after ${totalTimeoutMs} ms.`);
-    else if (!this.#headArrived && sinceMs >= firstByteTimeoutMs) {
+    else if (this.#startingUntilMs !== null && now + 1 >= this.#startingUntilMs) {
+      this.#end('DEADLINE_EXCEEDED', `${what} was not started in time (SpecializationTimeout).`);
+    } else if (!this.#headArrived && now - this.#beganMs + 1 >= firstByteTimeoutMs) {
       this.#end(
         'DEADLINE_EXCEEDED',
         `${what} had not begun its answer after ${firstByteTimeoutMs} ms (functionTimeout).`,

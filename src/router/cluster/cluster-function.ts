@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici';
 
 import { FissiumError } from '../../errors.ts';
 import { CallAbort } from '../../executors/call-abort.ts';
-import type { CallSignal, InvokeRequest, InvokeResponse, Invoker } from '../../executors/executor.ts';
+import type { InvokeRequest, InvokeResponse, Invoker } from '../../executors/executor.ts';
 import { proxy, type ProxyTarget } from '../../executors/http-proxy.ts';
 import type { FunctionLoadReport } from '../../executors/loads.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -34,17 +34,27 @@ const REFUSED_MS = 30_000;
 /** As long as it takes to learn that connections were closed. */
 const BROKEN_REST_MS = 50;
 
+/** What of a function may change while calls of it run. */
+export interface StartTimes {
+  /** `SpecializationTimeout`: until it has an endpoint, where it has none. */
+  readonly startTimeoutMs: number;
+  /** `functionTimeout` */
+  readonly firstByteTimeoutMs: number;
+}
+
 export class ClusterFunction implements Invoker {
   readonly parts: ClusterFunctionParts;
   readonly upgrades: boolean;
+  times: StartTimes;
   /** Calls it by this router's own endpoints, for calls that another router has handed on. */
   readonly local: Invoker;
   #running = 0;
   #waiting = 0;
   #lastEndedMs = performance.now();
 
-  constructor(parts: ClusterFunctionParts) {
+  constructor(parts: ClusterFunctionParts, times: StartTimes) {
     this.parts = parts;
+    this.times = times;
     this.upgrades = parts.upgrades;
     this.local = { upgrades: parts.upgrades, invoke: (request) => this.#invokeHere(request) };
   }
@@ -68,11 +78,14 @@ export class ClusterFunction implements Invoker {
     if (owner === null) return this.#invokeHere(request);
     const { namespace, name } = this.parts;
     const pathPrefix = `/fission-function/${namespace}/${name}`;
+    // Whether it has to be started, that router knows, and keeps to the times.
+    request.clock?.starting(this.times.startTimeoutMs + this.times.firstByteTimeoutMs);
     try {
       return await proxy(owner, request, { coldStart: false, pathPrefix }).response;
     } catch (error) {
       // The other router is gone: its pods are this one's soon, and taking them a moment early does little harm.
       if (!wasNotSent(error)) throw error;
+      request.clock?.started();
       return this.#invokeHere(request);
     }
   }
@@ -82,7 +95,7 @@ export class ClusterFunction implements Invoker {
     const beganMs = performance.now();
     for (;;) {
       const ready = group.tryTake(uid);
-      const endpoint = ready ?? (await this.#wait(request.signal));
+      const endpoint = ready ?? (await this.#wait(request));
       const coldStart = ready === null;
       const waitedMs = performance.now() - beganMs;
       this.#running += 1;
@@ -124,8 +137,10 @@ export class ClusterFunction implements Invoker {
     this.parts.group.release(endpoint);
   }
 
-  async #wait(signal: CallSignal): Promise<Endpoint> {
+  async #wait({ signal, clock }: InvokeRequest): Promise<Endpoint> {
     const { group, uid, onWaiting } = this.parts;
+    const isCold = group.size === 0;
+    if (isCold) clock?.starting(this.times.startTimeoutMs);
     const either = new CallAbort();
     const abort = (): void => either.abort(signal.reason);
     signal.addEventListener('abort', abort, { once: true });
@@ -134,7 +149,9 @@ export class ClusterFunction implements Invoker {
     this.#waiting += 1;
     onWaiting(this);
     try {
-      return await group.take(uid, either);
+      const endpoint = await group.take(uid, either);
+      if (isCold) clock?.started();
+      return endpoint;
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', abort);

@@ -18,7 +18,7 @@ import type { Admission } from '../admission.ts';
 import { FUNCTION_PREFIX } from '../function-path.ts';
 import type { FunctionState, FunctionTable } from '../function-table.ts';
 import type { RouteTable } from '../route-table.ts';
-import { ClusterFunction } from './cluster-function.ts';
+import { ClusterFunction, type ClusterFunctionParts, type StartTimes } from './cluster-function.ts';
 import { DemandReporter } from './demand.ts';
 import type { EndpointGroup } from './endpoint-group.ts';
 import { loadReport } from './load-report.ts';
@@ -101,18 +101,20 @@ export function startRouterControl(options: RouterControlOptions): RouterControl
       before?.fn?.parts.group === group && before.fn.parts.uid === value.uid
         ? before.fn
         : makeFunction(value, group, plan.shared, plan.pods !== null);
+    fn.times = timesOf(value);
     known.set(key, { object, fn });
     options.functions.set(entryOf(object, value, { phase: 'ready', invoker: fn }));
     options.peerFunctions.set(entryOf(object, value, { phase: 'ready', invoker: fn.local }));
   };
 
   const makeFunction = (
-    { namespace, name, uid, strategy }: ResolvedFunction,
+    value: ResolvedFunction,
     group: EndpointGroup,
     shared: boolean,
     owned: boolean,
-  ): ClusterFunction =>
-    new ClusterFunction({
+  ): ClusterFunction => {
+    const { namespace, name, uid, strategy } = value;
+    const parts: ClusterFunctionParts = {
       namespace,
       name,
       uid,
@@ -127,7 +129,9 @@ export function startRouterControl(options: RouterControlOptions): RouterControl
         const ready = findCondition(object?.status, 'Ready');
         return ready?.status === 'False' ? ready.message : null;
       },
-    });
+    };
+    return new ClusterFunction(parts, timesOf(value));
+  };
 
   const route = (trigger: Parameters<typeof triggerOf>[0], gone: boolean): void => {
     const { namespace = '', name } = trigger.metadata;
@@ -207,6 +211,10 @@ function planEndpoints(
   }
   if (wasm) return { ok: true, group: hostsGroup(fn.environment, namespace), shared: true, pods: null };
   return { ok: true, group: functionGroup(uid), shared: false, pods: fn.pods };
+}
+
+function timesOf({ startTimeoutMs, limits }: ResolvedFunction): StartTimes {
+  return { startTimeoutMs, firstByteTimeoutMs: limits.firstByteTimeoutMs };
 }
 
 function refuse(message: string): EndpointPlan {
