@@ -253,13 +253,28 @@ export class HttpListener {
   }
 
   #onUpgrade(req: IncomingMessage, socket: Socket, head: Buffer): void {
+    this.#upgraded.add(socket);
+    socket.once('close', () => this.#upgraded.delete(socket));
+    // node:http has let go of it, and of what goes wrong with it.
+    socket.on('error', () => undefined);
+    socket.pause();
+    socket.on('drain', () => answerOn(socket)?.emit('drain'));
+    this.#upgrade(req, socket, head);
+  }
+
+  /** When the requests that came before it on the connection are answered. */
+  #upgrade(req: IncomingMessage, socket: Socket, head: Buffer): void {
+    if (socket.destroyed) return;
+    const before = answerOn(socket);
+    if (before !== null) {
+      before.once('close', () => this.#upgrade(req, socket, head));
+      return;
+    }
     const id = requestId(req.headers['x-fission-request-id']);
     const exchange = new UpgradeExchange(req, socket, head, id, this.#isClosing, wantedProtocol(req) ?? '');
-    this.#upgraded.add(socket);
     this.#exchanges.add(exchange);
     this.#inFlight++;
     socket.once('close', () => {
-      this.#upgraded.delete(socket);
       this.#exchanges.delete(exchange);
       this.#ended();
     });
@@ -287,7 +302,7 @@ export class HttpListener {
   }
 
   #onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-    const answered = (socket as Socket & { _httpMessage?: ServerResponse | null })._httpMessage;
+    const answered = answerOn(socket);
     if (error.code === 'ECONNRESET' || !socket.writable || answered?.headersSent === true) {
       socket.destroy();
       return;
@@ -295,6 +310,11 @@ export class HttpListener {
     const [status, message] = CLIENT_ERRORS[error.code ?? ''] ?? [400, 'The request is no valid HTTP/1.1.'];
     socket.end(rawAnswer(status, new FissiumError('BAD_REQUEST', message), requestId(undefined)));
   }
+}
+
+/** The answer that is being sent on a connection. */
+function answerOn(socket: Duplex): ServerResponse | null {
+  return (socket as Duplex & { readonly _httpMessage?: ServerResponse | null })._httpMessage ?? null;
 }
 
 /** `req.headersDistinct` would make lists of all fields for this. */

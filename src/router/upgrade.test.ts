@@ -141,6 +141,23 @@ describe('a WebSocket to a function', () => {
     expect(req.headers).toMatchObject({ host: 'x', 'x-fission-function-name': 'fn', upgrade: 'websocket' });
   });
 
+  it('waits for the answers to requests that were sent before it on its connection', async () => {
+    const { fn } = await echo();
+    harness.deploy('fn', { phase: 'ready', invoker: fn });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    harness.deploy('slow', async () => {
+      await promise;
+      return whole('slow');
+    });
+    const client = await harness.socket();
+    // Chunked, so that node:http reads it.
+    const slow = 'GET /slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n';
+    client.send(`${slow}${slow}${HANDSHAKE}\x81\x82\0\0\0\0hi`);
+    await expect.poll(() => harness.router.services.admission.requests).toBe(2);
+    resolve();
+    expect(await client.until(/\x81.hi$/s)).toMatch(/^HTTP\/1.1 200 [^]*slow[^]*slow[^]*HTTP\/1.1 101 /);
+  });
+
   it('has bytes wait for a function that is only being started', async () => {
     const { fn } = await echo();
     harness.deploy('fn', { phase: 'preparing' });

@@ -31,6 +31,7 @@ export class UpgradeExchange extends NodeExchange {
   readonly #socket: Socket;
   #switched: UpgradedStream | null = null;
 
+  /** @param socket paused; nothing else is being sent on it */
   constructor(
     req: IncomingMessage,
     socket: Socket,
@@ -43,11 +44,9 @@ export class UpgradeExchange extends NodeExchange {
     this.upgrade = protocol;
     this.#socket = socket;
     this.source = socket;
-    socket.pause();
     if (head.byteLength > 0) socket.unshift(head);
     // Each direction ends for itself.
     socket.allowHalfOpen = true;
-    socket.on('error', () => undefined);
   }
 
   /** Nothing of the request is left to be read away: what comes is the other protocol's, or nobody's. */
@@ -112,12 +111,7 @@ export class UpgradeExchange extends NodeExchange {
 function responseOn(req: IncomingMessage, socket: Socket): ServerResponse {
   const res = new ServerResponse(req);
   res.shouldKeepAlive = false;
-  const onDrain = (): void => void res.emit('drain');
-  socket.on('drain', onDrain);
-  res.once('finish', () => {
-    socket.off('drain', onDrain);
-    socket.destroySoon();
-  });
+  res.once('finish', () => socket.destroySoon());
   res.assignSocket(socket);
   return res;
 }
