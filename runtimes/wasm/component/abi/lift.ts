@@ -128,9 +128,11 @@ export class Lifter {
         return `cx.liftChar(${value})`;
       // Handles change tables: each is taken once, in order, wherever the value is used afterwards.
       case 'own':
-        return this.#code.let(`cx.remove(${type.resource}, ${value})`);
+        return this.#code.let(`cx.remove(${this.#code.constant(type.resource)}, ${value})`);
       case 'borrow':
-        return this.#code.let(`cx.${this.#lends ? 'lend' : 'borrow'}(${type.resource}, ${value})`);
+        return this.#code.let(
+          `cx.${this.#lends ? 'lend' : 'borrow'}(${this.#code.constant(type.resource)}, ${value})`,
+        );
       default:
         return value;
     }

@@ -105,7 +105,7 @@ export class Lowerer {
       case 'char':
         return `${value}.codePointAt(0)`;
       case 'own':
-        return `cx.add(${type.resource}, ${value})`;
+        return `cx.add(${this.#code.constant(type.resource)}, ${value})`;
       case 'borrow':
         throw new LinkDeclined('the host would lend the guest a handle in an answer');
       case 's64':

@@ -49,7 +49,7 @@ function compile(
   const code = new Code();
   code.line('cx.enter();');
   code.line('try {');
-  code.line(`cx.remove(${trampoline.resource}, handle)[Symbol.dispose]?.();`);
+  code.line(`cx.remove(${code.constant(trampoline.resource)}, handle)[Symbol.dispose]?.();`);
   code.line('} catch (error) { throw cx.stop(error); }');
   code.line(LEAVE);
   return { make: code.compile(['handle']), suspends: false };
