@@ -116,15 +116,24 @@ export class ListenerThreads implements ListenerHooks {
 
   /** Has every thread run requests of its own through the function that it has as `threadKey`; see `warm-up.worker.ts`. */
   async warmUp(threadKey: string): Promise<void> {
-    await Promise.all(
-      [...this.#threads.values()].map(
-        (thread) =>
-          new Promise<void>((resolve) => {
-            thread.warmedUp = resolve;
-            post(thread, { type: 'warm-up', threadKey });
-          }),
-      ),
-    );
+    await Promise.all([...this.#threads.values()].map((thread) => this.#warmUp(thread, threadKey)));
+  }
+
+  /** Its connections come through this thread, as they do later: to move the first one takes milliseconds. */
+  async #warmUp(thread: ListenerThread, threadKey: string): Promise<void> {
+    const acceptor = new Acceptor({
+      logger: this.#options.logger,
+      give: (socket) => {
+        hand(thread, 'warm-up-socket', socket);
+        return true;
+      },
+    });
+    const port = await acceptor.listen('127.0.0.1', 0);
+    await new Promise<void>((resolve) => {
+      thread.warmedUp = resolve;
+      post(thread, { type: 'warm-up', threadKey, port });
+    });
+    await acceptor.close();
   }
 
   /** Takes no more connections, and lets the requests of those that are open end. */
@@ -220,10 +229,7 @@ export class ListenerThreads implements ListenerHooks {
     // A client that went meanwhile needs no thread.
     if (socket.destroyed) return true;
     Atomics.add(best.connections, 0, 1);
-    // The DOM's declaration of MessagePort, which stands beside Node's, knows no sockets.
-    best.port.postMessage({ type: 'socket', socket } satisfies ToListener, [
-      socket,
-    ] as unknown as Transferable[]);
+    hand(best, 'socket', socket);
     return true;
   }
 
@@ -328,6 +334,12 @@ export class ListenerThreads implements ListenerHooks {
 /** What a thread counted stays true when it is gone; what it had at a time does not. */
 function countersOf(metrics: unknown): unknown[] {
   return Array.isArray(metrics) ? metrics.filter(({ type }: { type?: unknown }) => type !== 'gauge') : [];
+}
+
+/** Moves a connection, of which nothing was read, to the thread. */
+function hand({ port }: ListenerThread, type: 'socket' | 'warm-up-socket', socket: Socket): void {
+  // The DOM's declaration of MessagePort, which stands beside Node's, knows no sockets.
+  port.postMessage({ type, socket } satisfies ToListener, [socket] as unknown as Transferable[]);
 }
 
 function post({ port }: ListenerThread, message: ToListener, transfer: ArrayBuffer[] = []): void {

@@ -43,8 +43,10 @@ export type ToListener =
   | { readonly type: 'socket'; readonly socket: Socket }
   | { readonly type: 'drain'; readonly graceMs: number }
   | { readonly type: 'measure'; readonly number: number }
-  /** Runs requests of its own through the function that it has as this. */
-  | { readonly type: 'warm-up'; readonly threadKey: string }
+  /** Runs requests of its own through the function that it has as this, over connections that it makes to `port`, */
+  | { readonly type: 'warm-up'; readonly threadKey: string; readonly port: number }
+  /** and that come to it as any other connection would. */
+  | { readonly type: 'warm-up-socket'; readonly socket: Socket }
   /** About a call that this thread asked the main thread to make. */
   | { readonly type: 'call'; readonly message: FromExecutor };
 

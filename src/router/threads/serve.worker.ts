@@ -33,6 +33,7 @@ export function serveConnections(start: ListenerStart, startHere: StartHere): vo
   const metrics = createMetrics({ processMetrics: false });
   const remote = new RemoteCalls((message, transfer = []) => post({ type: 'call', message }, transfer));
   let ready = false;
+  let warmUpSocket = (socket: Socket): void => void socket.destroy();
   const router = createRouter({
     functions,
     routes,
@@ -113,9 +114,14 @@ export function serveConnections(start: ListenerStart, startHere: StartHere): vo
           logger,
           version: start.version,
           invoker: invokerHere(message.threadKey, startHere),
+          port: message.port,
+          onSocket: (take) => (warmUpSocket = take),
         })
           .catch((err: unknown) => logger.debug({ err }, 'the thread was not warmed up'))
           .then(() => post({ type: 'warmed-up' }));
+        return;
+      case 'warm-up-socket':
+        warmUpSocket(message.socket);
         return;
       case 'drain':
         void router.close({ graceMs: message.graceMs }).then(() => post({ type: 'drained' }));

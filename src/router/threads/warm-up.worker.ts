@@ -3,7 +3,7 @@
  * when it is first called: without this, the first request in each thread spends some fifteen milliseconds of CPU
  * time on that.
  */
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import type { Logger } from 'pino';
 import type { ResolvedFunction } from '../../api/index.ts';
@@ -18,9 +18,13 @@ export interface WarmUpOptions {
   readonly version: string;
   /** Runs the function that nobody can call from outside. */
   readonly invoker: Invoker;
+  /** Who connects there on this machine, */
+  readonly port: number;
+  /** is given to this listener: its thread takes its connections over from another one. */
+  readonly onSocket: (accept: (socket: Socket) => void) => void;
 }
 
-const CONNECTIONS = 2;
+const CONNECTIONS = 3;
 /** One asks for a receipt, and the last one closes: each takes some code of its own. */
 const HEADERS = ['', 'X-Fissium-Receipt: 1\r\n', '', 'Connection: close\r\n'];
 const LIMIT_MS = 2000;
@@ -43,7 +47,8 @@ const LIMITS: ResolvedFunction['limits'] = {
  * Sends requests to a router of its own, with tables, counts and metrics that nobody else sees, over real sockets of
  * this machine. Rejects where they are not answered in time.
  */
-export async function warmUp({ logger, version, invoker }: WarmUpOptions): Promise<void> {
+export async function warmUp(options: WarmUpOptions): Promise<void> {
+  const { logger, version, invoker, port, onSocket } = options;
   const functions = new FunctionTable();
   const routes = new RouteTable();
   const metrics = createMetrics({ processMetrics: false });
@@ -73,16 +78,11 @@ export async function warmUp({ logger, version, invoker }: WarmUpOptions): Promi
     cors: null,
     exposure: null,
   });
-  const server = createServer((socket) => router.accept(socket));
+  onSocket((socket) => router.accept(socket));
   try {
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    // A TCP server's address is never a pipe's name.
-    const { port } = server.address() as AddressInfo;
     const signal = AbortSignal.timeout(LIMIT_MS);
     for (let i = 0; i < CONNECTIONS; i++) await talk(port, signal);
   } finally {
-    server.close();
     await router.close({ graceMs: 0 });
     metrics.close();
   }
