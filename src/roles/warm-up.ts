@@ -15,9 +15,14 @@ export interface WarmUpParts {
   readonly logger: Logger;
 }
 
+/** Before the platform says that it is ready: V8 compiles to byte code what is called. */
+const FIRST_CONNECTIONS = 3;
+/** Afterwards, a request at a time and beside all else: V8 compiles to machine code what is called often. */
+const MORE_CONNECTIONS = 60;
+
 /**
  * Resolves when every listener thread has run requests through all of its code, so that the first caller does not
- * wait for the compiler. At the first start in a data folder the function is not prepared yet: then it is prepared
+ * wait for the compiler; some more follow. At the first start in a data folder the function is not prepared yet: then it is prepared
  * for the next one, and nobody waits. Never rejects: a cold platform serves as well.
  */
 export async function warmUp({ preparer, host, router, logger }: WarmUpParts): Promise<void> {
@@ -42,8 +47,10 @@ export async function warmUp({ preparer, host, router, logger }: WarmUpParts): P
       limits: { memoryBytes: 2 ** 27, cpuTimeMs: 2000, bodyLimitBytes: 2 ** 20 },
       onLog: () => undefined,
     });
-    if (deployed.threadKey !== null) await router.warmUp(deployed.threadKey);
-    await deployed.close();
+    const { threadKey } = deployed;
+    if (threadKey !== null) await router.warmUp(threadKey, FIRST_CONNECTIONS);
+    const more = threadKey === null ? Promise.resolve() : router.warmUp(threadKey, MORE_CONNECTIONS);
+    void more.then(() => deployed.close()).catch((err: unknown) => logger.debug({ err }, 'still cold'));
   } catch (err) {
     logger.debug({ err }, 'the threads were not warmed up');
   }

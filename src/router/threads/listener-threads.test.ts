@@ -112,9 +112,9 @@ describe('listener threads', () => {
     const warm = await platform.host.deploy('torture.wasm', {
       onLog: ({ line }) => platform.lines.push(line),
     });
-    await platform.router.warmUp(warm.threadKey ?? '');
+    await platform.router.warmUp(warm.threadKey ?? '', 3);
     // Whatever becomes of it, the threads serve.
-    await platform.router.warmUp('no such function');
+    await platform.router.warmUp('no such function', 3);
     await warm.close();
     expect((await platform.ask('/warm-up')).status).toBe(404);
     await platform.deploy('f', 'torture.wasm');

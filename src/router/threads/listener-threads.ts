@@ -115,12 +115,14 @@ export class ListenerThreads implements ListenerHooks {
   }
 
   /** Has every thread run requests of its own through the function that it has as `threadKey`; see `warm-up.worker.ts`. */
-  async warmUp(threadKey: string): Promise<void> {
-    await Promise.all([...this.#threads.values()].map((thread) => this.#warmUp(thread, threadKey)));
+  async warmUp(threadKey: string, connections: number): Promise<void> {
+    await Promise.all(
+      [...this.#threads.values()].map((thread) => this.#warmUp(thread, threadKey, connections)),
+    );
   }
 
   /** Its connections come through this thread, as they do later: to move the first one takes milliseconds. */
-  async #warmUp(thread: ListenerThread, threadKey: string): Promise<void> {
+  async #warmUp(thread: ListenerThread, threadKey: string, connections: number): Promise<void> {
     const acceptor = new Acceptor({
       logger: this.#options.logger,
       give: (socket) => {
@@ -131,7 +133,7 @@ export class ListenerThreads implements ListenerHooks {
     const port = await acceptor.listen('127.0.0.1', 0);
     await new Promise<void>((resolve) => {
       thread.warmedUp = resolve;
-      post(thread, { type: 'warm-up', threadKey, port });
+      post(thread, { type: 'warm-up', threadKey, port, connections });
     });
     await acceptor.close();
   }

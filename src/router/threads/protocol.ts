@@ -44,7 +44,12 @@ export type ToListener =
   | { readonly type: 'drain'; readonly graceMs: number }
   | { readonly type: 'measure'; readonly number: number }
   /** Runs requests of its own through the function that it has as this, over connections that it makes to `port`, */
-  | { readonly type: 'warm-up'; readonly threadKey: string; readonly port: number }
+  | {
+      readonly type: 'warm-up';
+      readonly threadKey: string;
+      readonly port: number;
+      readonly connections: number;
+    }
   /** and that come to it as any other connection would. */
   | { readonly type: 'warm-up-socket'; readonly socket: Socket }
   /** About a call that this thread asked the main thread to make. */

@@ -115,6 +115,7 @@ export function serveConnections(start: ListenerStart, startHere: StartHere): vo
           version: start.version,
           invoker: invokerHere(message.threadKey, startHere),
           port: message.port,
+          connections: message.connections,
           onSocket: (take) => (warmUpSocket = take),
         })
           .catch((err: unknown) => logger.debug({ err }, 'the thread was not warmed up'))

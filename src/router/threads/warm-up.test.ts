@@ -9,11 +9,12 @@ import { warmUp } from './warm-up.worker.ts';
 const logger = pino({ level: 'silent' });
 
 let server: Server;
-let connection: { port: number; onSocket: (accept: (socket: Socket) => void) => void };
+let connection: { port: number; connections: number; onSocket: (accept: (socket: Socket) => void) => void };
 beforeEach(async () => {
   server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   connection = {
+    connections: 3,
     port: (server.address() as AddressInfo).port,
     onSocket: (accept) => server.on('connection', accept),
   };

@@ -20,11 +20,11 @@ export interface WarmUpOptions {
   readonly invoker: Invoker;
   /** Who connects there on this machine, */
   readonly port: number;
+  readonly connections: number;
   /** is given to this listener: its thread takes its connections over from another one. */
   readonly onSocket: (accept: (socket: Socket) => void) => void;
 }
 
-const CONNECTIONS = 3;
 /** One asks for a receipt, and the last one closes: each takes some code of its own. */
 const HEADERS = ['', 'X-Fissium-Receipt: 1\r\n', '', 'Connection: close\r\n'];
 const LIMIT_MS = 2000;
@@ -48,7 +48,7 @@ const LIMITS: ResolvedFunction['limits'] = {
  * this machine. Rejects where they are not answered in time.
  */
 export async function warmUp(options: WarmUpOptions): Promise<void> {
-  const { logger, version, invoker, port, onSocket } = options;
+  const { logger, version, invoker, port, connections, onSocket } = options;
   const functions = new FunctionTable();
   const routes = new RouteTable();
   const metrics = createMetrics({ processMetrics: false });
@@ -80,8 +80,7 @@ export async function warmUp(options: WarmUpOptions): Promise<void> {
   });
   onSocket((socket) => router.accept(socket));
   try {
-    const signal = AbortSignal.timeout(LIMIT_MS);
-    for (let i = 0; i < CONNECTIONS; i++) await talk(port, signal);
+    for (let i = 0; i < connections; i++) await talk(port, AbortSignal.timeout(LIMIT_MS));
   } finally {
     await router.close({ graceMs: 0 });
     metrics.close();
