@@ -2,31 +2,17 @@
 import { Readable } from 'node:stream';
 import { FissiumError } from '../errors.ts';
 import { CallAbort } from '../executors/call-abort.ts';
-import type {
-  AnswerReceiver,
-  CallSignal,
-  HeaderList,
-  InvokeReceipt,
-  InvokeRequest,
-  InvokeResponse,
-  StartClock,
-} from '../executors/executor.ts';
+import type { AnswerReceiver, HeaderList, InvokeRequest, InvokeResponse } from '../executors/executor.ts';
 import type { Admission, Release } from './admission.ts';
 import { answerError, toFissiumError } from './answers.ts';
 import type { CallObserver, FinishedCall } from './call-observer.ts';
 import { type DeadlineLimits, Deadlines, type Timed } from './deadlines.ts';
+import { CallRequest } from './call-request.ts';
 import type { CloseListener, Exchange } from './exchange.ts';
 import type { FunctionEntry, FunctionTable } from './function-table.ts';
-import {
-  addFissionHeaders,
-  isFieldValue,
-  REQUEST_ID_HEADER,
-  requestHeaders,
-  responseHead,
-  type ResponseHead,
-} from './headers.ts';
+import { isFieldValue, REQUEST_ID_HEADER, responseHead, type ResponseHead } from './headers.ts';
 import { callReceipt, formatReceipt, PendingReceipt, RECEIPT_HEADER } from './receipt.ts';
-import { discardRest, freeChunk, RequestBody } from './request-body.ts';
+import { discardRest, RequestBody } from './request-body.ts';
 import { UPGRADED_IDLE_MS, UpgradeExchange } from './upgrade.ts';
 import { addLength, endsWithConnection, sendBody, sendWhole, skipBody } from './send-response.ts';
 
@@ -61,73 +47,9 @@ export interface CallPlan {
 
 const NO_BODY_STATUS: ReadonlySet<number> = new Set([204, 304]);
 
-/** A request's headers are worked out when somebody asks for them; many functions never do. */
-class CallRequest implements InvokeRequest {
-  readonly id: string;
-  readonly method: string;
-  readonly scheme = 'http';
-  readonly authority: string;
-  readonly pathWithQuery: string;
-  readonly body: RequestBody | Uint8Array | null;
-  readonly signal: CallSignal;
-  readonly release = freeChunk;
-  readonly onReceipt: ((receipt: InvokeReceipt | null) => void) | undefined;
-  readonly upgrade: string | undefined;
-  readonly clock: StartClock | undefined;
-  readonly #exchange: Exchange;
-  readonly #plan: CallPlan;
-  readonly #entry: FunctionEntry;
-  readonly #fromRouters: boolean;
-  #headers: HeaderList | null = null;
-
-  constructor(
-    exchange: Exchange,
-    plan: CallPlan,
-    entry: FunctionEntry,
-    body: RequestBody | Uint8Array | null,
-    signal: CallSignal,
-    receipt: PendingReceipt | null,
-    fromRouters: boolean,
-    clock: StartClock | null,
-  ) {
-    this.clock = clock ?? undefined;
-    this.#fromRouters = fromRouters;
-    this.id = exchange.requestId;
-    this.method = exchange.method;
-    this.authority = plan.authority;
-    this.pathWithQuery = plan.pathWithQuery;
-    this.body = body;
-    this.signal = signal;
-    this.onReceipt = receipt?.receive;
-    this.upgrade = exchange.upgrade;
-    this.#exchange = exchange;
-    this.#plan = plan;
-    this.#entry = entry;
-  }
-
-  get trailers(): Promise<HeaderList> | undefined {
-    return this.body instanceof RequestBody ? this.body.trailers : undefined;
-  }
-
-  get headers(): HeaderList {
-    if (this.#headers === null) {
-      const { rawHeaders, requestId, clientAddress } = this.#exchange;
-      const { fullUrl, authority, parameters } = this.#plan;
-      const headers = requestHeaders(rawHeaders, this.#fromRouters);
-      if (!this.#fromRouters) {
-        addFissionHeaders(headers, {
-          requestId,
-          fullUrl,
-          authority,
-          clientAddress,
-          function: this.#entry,
-          parameters,
-        });
-      }
-      this.#headers = headers;
-    }
-    return this.#headers;
-  }
+/** Whether nothing follows the body. */
+function isPlain({ trailers }: InvokeResponse): boolean {
+  return !(trailers instanceof Promise) && trailers.length === 0;
 }
 
 /**
@@ -370,7 +292,7 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
         `The answer of function ${this.#plan.namespace}/${this.#plan.name} cannot be sent: ${head}.`,
       );
     }
-    const { body, trailers } = response;
+    const { body } = response;
     const isWhole = !(body instanceof Readable);
     const bodiless = exchange.method === 'HEAD' || NO_BODY_STATUS.has(head.status);
     const { headers } = head;
@@ -386,8 +308,7 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
       this.#switch(exchange, response, headers);
       return;
     }
-    const isPlain = !(trailers instanceof Promise) && trailers.length === 0;
-    if (isWhole && (bodiless || isPlain) && !this.#asked && !this.#continues) {
+    if (isWhole && (bodiless || isPlain(response)) && !this.#asked && !this.#continues) {
       exchange.sendWhole(head.status, headers, head.hasDate, bodiless ? null : body);
       return;
     }
@@ -417,6 +338,10 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
       const receipt = await this.#receiptOf();
       if (this.#over) return;
       if (receipt !== null) headers.push(RECEIPT_HEADER, receipt);
+      if ((bodiless || isPlain(response)) && !this.#continues) {
+        exchange.sendWhole(head.status, headers, head.hasDate, bodiless ? null : body);
+        return;
+      }
     }
     const { res } = exchange;
     if (exchange.closing() || this.#continues) res.shouldKeepAlive = false;
