@@ -18,7 +18,7 @@ const { values } = parseArgs({
 const measured = await measureEngines({
   file: findProgram('hello').file,
   rounds: Number(values.rounds),
-  warmUp: 500,
+  warmUpMs: 500,
   count: Number(values.count),
 });
 const of = (engine: string): number[] =>

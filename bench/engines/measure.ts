@@ -2,7 +2,7 @@
  * One engine in one process, without the platform around it: prepares a component, specialises it, and makes and asks
  * an instance again and again. Started by `run.ts`; its last line on stdout is an {@link EngineMeasurement} in JSON.
  *
- * Usage: measure.ts component|jco FILE.wasm WARM-UP COUNT
+ * Usage: measure.ts component|jco FILE.wasm WARM-UP-MS COUNT
  */
 import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -59,9 +59,9 @@ async function engineOf(name: 'component' | 'jco'): Promise<EngineRuntime> {
     : (await import('../../runtimes/wasm/jco/jco-engine.worker.ts')).jcoEngine;
 }
 
-const [name, file = '', warmUp = '0', count = '1'] = process.argv.slice(2);
+const [name, file = '', warmUpMs = '0', count = '1'] = process.argv.slice(2);
 if (name !== 'component' && name !== 'jco')
-  throw new TypeError('usage: measure.ts component|jco FILE.wasm WARM-UP COUNT');
+  throw new TypeError('usage: measure.ts component|jco FILE.wasm WARM-UP-MS COUNT');
 const cacheDir = await mkdtemp(join(tmpdir(), 'fissium-bench-engine-'));
 try {
   const engine = await engineOf(name);
@@ -130,12 +130,17 @@ try {
     return tookMs;
   };
   const firstMs = await once();
-  for (let i = 0; i < Number(warmUp); i++) await once();
+  /** As between requests: other things get their turn, and what is garbage may be collected. */
+  const pause = (i: number): unknown => i % 16 === 15 && new Promise((resolve) => setImmediate(resolve));
+  const warmAt = performance.now() + Number(warmUpMs);
+  for (let i = 0; performance.now() < warmAt; i++) {
+    await once();
+    await pause(i);
+  }
   const eachUs: number[] = [];
   for (let i = 0; i < Number(count); i++) {
     eachUs.push((await once()) * 1000);
-    // As between requests: other things get their turn, and what is garbage may be collected.
-    if (i % 16 === 15) await new Promise((resolve) => setImmediate(resolve));
+    await pause(i);
   }
   specialised.close();
   const measured: EngineMeasurement = { engine: name, prepareMs, compileMs, specialiseMs, firstMs, eachUs };

@@ -10,7 +10,8 @@ const run = promisify(execFile);
 export interface EngineRun {
   readonly file: string;
   readonly rounds: number;
-  readonly warmUp: number;
+  /** V8 needs some thousands of calls to have all of it compiled. */
+  readonly warmUpMs: number;
   readonly count: number;
   /** Accept any answer: the user's own function. */
   readonly anyBody?: boolean;
@@ -26,7 +27,7 @@ export async function measureEngines(options: EngineRun): Promise<EngineMeasurem
         join(import.meta.dirname, 'measure.ts'),
         engine,
         options.file,
-        String(options.warmUp),
+        String(options.warmUpMs),
         String(options.count),
       ];
       const { stdout } = await run(process.execPath, args, {

@@ -7,7 +7,7 @@ import { askOk, warmClient, type Asked } from '../../src/bench/ask.ts';
 import { Collector } from '../../src/bench/collector.ts';
 import { RECEIPT_REQUEST } from '../../src/bench/receipt.ts';
 import { addSplit, receiptOf } from '../../src/bench/split.ts';
-import { mean } from '../../src/bench/stats.ts';
+import { mean, median, quantile } from '../../src/bench/stats.ts';
 import { measureEngines } from '../engines/run.ts';
 import { findProgram, unique } from '../programs.ts';
 import { isPlatform, type Rival } from '../rivals/rival.ts';
@@ -30,6 +30,8 @@ const ASKING = { headers: RECEIPT_REQUEST };
 /** An instance that stays, and goes when it is idle for this long; it is waited for three times as long. */
 const IDLE_S = 1;
 const IDLE_DROP = ['--instance', 'reuse', '--idletimeout', String(IDLE_S)];
+
+const ENGINE_WARM_UP_MS = 2000;
 
 const ENGINE_NAMES = { component: 'fissium', jco: 'fissium-jco' } as const;
 
@@ -132,7 +134,7 @@ export const coldstart: Scenario = {
       const measured = await measureEngines({
         file: program.file,
         rounds: quick ? 2 : 6,
-        warmUp: 500,
+        warmUpMs: ENGINE_WARM_UP_MS,
         count: quick ? 1000 : 3000,
         anyBody: program.kind !== 'hello',
       });
@@ -154,6 +156,8 @@ export const coldstart: Scenario = {
         add('engine: specialise (once per thread)', one.specialiseMs);
         add('engine: first instance and answer', one.firstMs);
         add('engine: mean of instantiate and answer', mean(one.eachUs) / 1000);
+        add('engine: instantiate and answer, median', median(one.eachUs) / 1000);
+        add('engine: instantiate and answer, p99', quantile(one.eachUs, 0.99) / 1000);
       }
     } catch (error) {
       const why = error instanceof Error ? error.message.slice(0, 300) : String(error);
@@ -169,8 +173,7 @@ export const coldstart: Scenario = {
         program: describeProgram(program),
         rounds,
         order: ALTERNATED,
-        warmUp:
-          'none of the servers for first requests, of course (only of the client, with 200 requests to a server of its own); 20 requests before the usual one; 500 before the engines are timed. The disk is warm: the files were read before.',
+        warmUp: `none of the servers for first requests, of course (only of the client, with 200 requests to a server of its own); 20 requests before the usual one; ${ENGINE_WARM_UP_MS / 1000} s before the engines are timed, so that V8 has compiled all of them. The disk is warm: the files were read before.`,
       },
       PUBLISHED['coldstart'],
     );
