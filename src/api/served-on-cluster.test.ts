@@ -114,3 +114,13 @@ test('a cluster makes what shows a trigger outside', () => {
   expect(triggerFieldsNotServed(resolved, 'one-process')).toEqual(['spec.invocationMode', ...outside]);
   expect(triggerFieldsNotServed(resolved, 'cluster')).toEqual(['spec.invocationMode']);
 });
+
+test('WebSockets are served by containers, wherever they run, and by no Wasm function', () => {
+  const socket = fn('poolmgr');
+  const spec = { ...socket.spec, streaming: { protocol: 'websocket' as const } };
+  const resolved = resolveFunction({ ...socket, spec });
+  for (const platform of ['one-process', 'cluster'] as const) {
+    expect(functionFieldsNotServed(resolved, platform, true)).toContain('spec.streaming.protocol');
+    expect(functionFieldsNotServed(resolved, platform, false)).not.toContain('spec.streaming.protocol');
+  }
+});

@@ -10,6 +10,9 @@ const STRATEGY = 'spec.InvokeStrategy.ExecutionStrategy';
 /** Routers keep to it, wherever a call finds nothing that runs its function. */
 const START_TIMEOUT = `${STRATEGY}.SpecializationTimeout`;
 
+/** WebSockets, to container functions alone. */
+const UPGRADES = 'spec.streaming.protocol';
+
 const SCALE: readonly string[] = [
   `${STRATEGY}.ExecutorType`,
   `${STRATEGY}.MinScale`,
@@ -49,7 +52,9 @@ export function functionFieldsNotServed(
   platform: Platform,
   isWasm: boolean,
 ): readonly string[] {
-  return platform === 'one-process' ? notServed : without(notServed, servedOfFunction(strategy, isWasm));
+  const anywhere = isWasm ? [] : [UPGRADES];
+  const here = platform === 'one-process' ? [] : servedOfFunction(strategy, isWasm);
+  return without(notServed, [...anywhere, ...here]);
 }
 
 function servedOfFunction(strategy: ResolvedFunction['strategy'], isWasm: boolean): readonly string[] {

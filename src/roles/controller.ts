@@ -210,12 +210,12 @@ async function makeStrategies(
   const common = { client, logger, loads, events, namespaces, image, onChange };
   const { current: authSecret } = settings.auth;
   const access = new HostAccess({ client, authSecret, ...namedByFunctions(watched) });
-  const hostEnv = authSecret === null ? [] : storageKeyEnv();
+  const hostEnv = authSecret === null ? [] : storageKeyEnv(authSecret);
   const scaled = createScaledStrategies({
     ...common,
     hostServiceAccount: HOST_SERVICE_ACCOUNT,
     hostEnv,
-    fetcherEnv: authSecret === null ? [] : [...fetcherKeyEnv(), POD_NAMESPACE_ENV],
+    fetcherEnv: authSecret === null ? [] : [...fetcherKeyEnv(authSecret), POD_NAMESPACE_ENV],
     customMetrics: () => metricsApi?.isRegistered ?? false,
   });
   parts.defer(() => scaled.close());

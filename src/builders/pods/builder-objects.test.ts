@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Environment } from '../../api/index.ts';
-import { builderDeployment, builderKeys, builderName } from './builder-objects.ts';
+import { type BuilderObjectOptions, builderDeployment, builderKeys, builderName } from './builder-objects.ts';
 
-const OPTIONS = { image: 'localhost/fissium:dev', signed: false };
+const OPTIONS: BuilderObjectOptions = { image: 'localhost/fissium:dev', authSecret: null };
 
 function environmentOf(
   builder: NonNullable<Environment['spec']['builder']>,
@@ -106,13 +106,17 @@ describe('the Deployment of a builder', () => {
   });
 
   it('gives each container only its own keys, and neither the secret', () => {
-    const { builder, fetcher } = podOf(environmentOf({ image: 'b' }), { ...OPTIONS, signed: true });
-    expect(builder.env?.map(({ name }) => name)).toEqual(['FISSION_BUILDER_KEY']);
+    const { builder, fetcher } = podOf(environmentOf({ image: 'b' }), { ...OPTIONS, authSecret: 'secret' });
+    expect(builder.env?.map(({ name }) => name)).toEqual(['FISSION_BUILDER_KEY', 'FISSIUM_KEYS']);
     expect(fetcher.env?.map(({ name }) => name)).toEqual([
       'POD_NAMESPACE',
       'FISSION_FETCHER_KEY',
       'FISSION_STORAGE_KEY',
     ]);
+    // Another secret needs other pods: they read their keys at their start.
+    const mark = builder.env?.find(({ name }) => name === 'FISSIUM_KEYS')?.value;
+    const other = podOf(environmentOf({ image: 'b' }), { ...OPTIONS, authSecret: 'other' }).builder.env;
+    expect(other?.find(({ name }) => name === 'FISSIUM_KEYS')?.value).not.toBe(mark);
     const { data } = builderKeys('team', 'the secret');
     expect(new Set(Object.values(data)).size).toBe(3);
     expect(data).not.toEqual(builderKeys('other', 'the secret').data);

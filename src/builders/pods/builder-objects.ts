@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 
 import { API_VERSION, type Environment } from '../../api/index.ts';
 import { deriveServiceKey } from '../../auth/internal-auth.ts';
+import { keysMark } from '../../executors/pods/auth-keys.ts';
 import {
   FETCHER_PORT,
   httpProbe,
@@ -29,8 +30,8 @@ export type BuilderDeployment = KubeObject & {
 export interface BuilderObjectOptions {
   /** The platform's own image: fetchers, and the builder of WebAssembly. */
   readonly image: string;
-  /** Whether requests are signed: then both containers get their keys, see {@link builderKeys}. */
-  readonly signed: boolean;
+  /** By which requests are signed: then both containers get their keys, see {@link builderKeys}. */
+  readonly authSecret: string | null;
 }
 
 /** Fission's. */
@@ -157,7 +158,7 @@ function podSpecOf({ spec }: Environment, options: BuilderObjectOptions): PodSpe
   return mergePodSpec(base, builder?.podspec ?? null, 'spec.builder.podspec');
 }
 
-function builderContainer(image: string, { image: platform, signed }: BuilderObjectOptions): Container {
+function builderContainer(image: string, { image: platform, authSecret }: BuilderObjectOptions): Container {
   const isWasm = image === WASM;
   const container: Container = {
     name: BUILDER,
@@ -170,7 +171,7 @@ function builderContainer(image: string, { image: platform, signed }: BuilderObj
     ports: [{ name: 'http-builder', containerPort: BUILDER_PORT, protocol: 'TCP' }],
     // A build may take the processor for itself: the pod is to stay ready then.
     readinessProbe: httpProbe('/healthz', BUILDER_PORT, { timeoutSeconds: 10, failureThreshold: 30 }),
-    env: signed ? keyEnv('FISSION_BUILDER_KEY') : [],
+    env: authSecret === null ? [] : [...keyEnv('FISSION_BUILDER_KEY'), keysMark(authSecret)],
     volumeMounts: [{ name: 'packages', mountPath: SHARED_FOLDER }],
     ...TELLS_WHY,
   };
@@ -186,7 +187,7 @@ function builderContainer(image: string, { image: platform, signed }: BuilderObj
   };
 }
 
-function fetcherContainer({ image, signed }: BuilderObjectOptions): Container {
+function fetcherContainer({ image, authSecret }: BuilderObjectOptions): Container {
   return {
     name: FETCHER,
     image,
@@ -194,7 +195,7 @@ function fetcherContainer({ image, signed }: BuilderObjectOptions): Container {
     args: ['fetcher', '-secret-dir', '/tmp/secrets', '-cfgmap-dir', '/tmp/configs', SHARED_FOLDER],
     env: [
       { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
-      ...(signed ? keyEnv('FISSION_FETCHER_KEY', 'FISSION_STORAGE_KEY') : []),
+      ...(authSecret === null ? [] : keyEnv('FISSION_FETCHER_KEY', 'FISSION_STORAGE_KEY')),
     ],
     ports: [{ name: 'http-fetcher', containerPort: FETCHER_PORT, protocol: 'TCP' }],
     readinessProbe: httpProbe('/readiness-healthz', FETCHER_PORT, {

@@ -75,7 +75,7 @@ export class BuilderPods {
    */
   async ensure(environment: Environment): Promise<string> {
     const { client, image, authSecret } = this.#options;
-    const wanted = builderDeployment(environment, { image, signed: authSecret !== null });
+    const wanted = builderDeployment(environment, { image, authSecret });
     const { namespace = 'default', name, annotations } = wanted.metadata;
     if (authSecret !== null) {
       const options = { fieldManager: FIELD_MANAGER };

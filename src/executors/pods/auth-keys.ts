@@ -1,4 +1,6 @@
 /** Keys of Fission's internal authentication for the pods of a namespace; the installation's secret never goes there. */
+import { createHash } from 'node:crypto';
+
 import { deriveServiceKey } from '../../auth/internal-auth.ts';
 import type { EnvVar, KubeObject } from '../../kube/index.ts';
 import { MANAGED_BY } from './labels.ts';
@@ -22,13 +24,19 @@ export function fetcherKeys(
 }
 
 /** The keys as a fetcher's variables. */
-export function fetcherKeyEnv(): EnvVar[] {
-  return [FETCHER_KEY, STORAGE_KEY].map(variable);
+export function fetcherKeyEnv(authSecret: string): EnvVar[] {
+  return [...[FETCHER_KEY, STORAGE_KEY].map(variable), keysMark(authSecret)];
 }
 
 /** What a Wasm host signs with when it asks for archives. */
-export function storageKeyEnv(): EnvVar[] {
-  return [variable(STORAGE_KEY)];
+export function storageKeyEnv(authSecret: string): EnvVar[] {
+  return [variable(STORAGE_KEY), keysMark(authSecret)];
+}
+
+/** Tells secrets apart without telling them: pods read their keys at their start, and another secret needs other pods. */
+export function keysMark(authSecret: string): EnvVar {
+  const key = deriveServiceKey(authSecret, 'storagesvc');
+  return { name: 'FISSIUM_KEYS', value: createHash('sha256').update(key).digest('hex').slice(0, 8) };
 }
 
 /** The namespace whose key it is. */

@@ -243,7 +243,7 @@ export class PoolManager implements Strategy {
       now: this.#now,
       busy: (of) => this.#busy(of),
       image,
-      fetcherEnv: authSecret === null ? [] : fetcherKeyEnv(),
+      fetcherEnv: authSecret === null ? [] : fetcherKeyEnv(authSecret),
       resourceClass,
     });
     this.#pools.set(key, pool);

@@ -12,6 +12,7 @@ import { ownCluster } from '../support/components.ts';
 import { pathOf, routerUrl } from '../support/functions.ts';
 import { controlPlaneReady, images, INSTALLED_IN, installFissium } from '../support/install.ts';
 import { apply, kubectl, list, outcomeOf, tryKubectl } from '../support/kubectl.ts';
+import { startLoad } from '../support/load.ts';
 import { newNamespace } from '../support/namespace.ts';
 import { serviceUrl } from '../support/reach.ts';
 import { condition, eventually } from '../support/wait.ts';
@@ -48,14 +49,7 @@ async function upgrade(...values: string[]): Promise<void> {
 beforeAll(async () => {
   await installFissium();
   folder = await mkdtemp(join(tmpdir(), 'fissium-signed-'));
-  await apply([
-    {
-      apiVersion: 'v1',
-      kind: 'Secret',
-      metadata: { name: SECRET_NAME, namespace: INSTALLED_IN },
-      stringData: { secret: SECRET },
-    },
-  ]);
+  await setSecret({ secret: SECRET });
   await upgrade(`internalAuthSecret=${SECRET_NAME}`);
 });
 // The other files of the suite have it as `fissium install` makes it.
@@ -64,6 +58,35 @@ afterAll(async () => {
   await kubectl('delete', 'secret', SECRET_NAME, '-n', INSTALLED_IN);
   await rm(folder, { recursive: true, force: true });
 });
+
+/** A zip with a guest that is longer than what a Package holds itself. */
+async function archive(name: string): Promise<string> {
+  const zip = join(folder, `${name}.zip`);
+  const padding = join(folder, `${name}.bin`);
+  await writeFile(padding, randomBytes(400_000));
+  const zipped = await outcomeOf('python3', ['-m', 'zipfile', '-c', zip, guest('hello'), padding]);
+  if (zipped.code !== 0) throw new Error(zipped.stderr);
+  return zip;
+}
+
+async function setSecret(stringData: Readonly<Record<string, string>>): Promise<void> {
+  await kubectl('delete', 'secret', SECRET_NAME, '-n', INSTALLED_IN, '--ignore-not-found');
+  await apply([
+    {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: SECRET_NAME, namespace: INSTALLED_IN },
+      stringData,
+    },
+  ]);
+}
+
+/** Pods read the secret at their start. */
+async function restarted(): Promise<void> {
+  const parts = ['executor', 'router', 'storagesvc'].map((name) => `deployment/${name}`);
+  await kubectl('rollout', 'restart', ...parts, '-n', INSTALLED_IN);
+  await controlPlaneReady();
+}
 
 const asked = async (url: string, init: RequestInit = {}): Promise<number> => (await fetch(url, init)).status;
 
@@ -103,12 +126,7 @@ test.skipIf(ownCluster === undefined)(
 test('a Wasm function from an archive is prepared, brought to its host and called, as the CLI signs', async () => {
   const namespace = await newNamespace();
   await fissium('environment', 'create', '--name', 'wasm', '--image', 'wasm', '-n', namespace);
-  // Longer than what a Package holds itself.
-  const zip = join(folder, 'hello.zip');
-  const padding = join(folder, 'padding.bin');
-  await writeFile(padding, randomBytes(400_000));
-  const zipped = await outcomeOf('python3', ['-m', 'zipfile', '-c', zip, guest('hello'), padding]);
-  expect(zipped, zipped.stderr).toMatchObject({ code: 0 });
+  const zip = await archive('hello');
   await fissium('function', 'create', '--name', 'hello', '--env', 'wasm', '--deploy', zip, '-n', namespace);
   const url = `/${namespace}/hello`;
   await fissium('route', 'create', '--name', 'hello', '--function', 'hello', '--url', url, '-n', namespace);
@@ -190,3 +208,27 @@ test.each([
     }
   },
 );
+
+test('another secret takes the place of the first, while functions go on', async () => {
+  const namespace = await newNamespace();
+  const deploy = ['--deploy', await archive('first'), '-n', namespace];
+  await fissium('environment', 'create', '--name', 'wasm', '--image', 'wasm', '-n', namespace);
+  await fissium('function', 'create', '--name', 'hello', '--env', 'wasm', ...deploy);
+  const url = `/${namespace}/hello`;
+  await fissium('route', 'create', '--name', 'hello', '--function', 'hello', '--url', url, '-n', namespace);
+  const load = startLoad(`${await routerUrl()}${url}`, 2, 50);
+  const next = 'of next year';
+  await setSecret({ secret: next, oldSecret: SECRET });
+  await restarted();
+  await setSecret({ secret: next });
+  await restarted();
+  // Only by the new keys can its hosts have this.
+  const update = ['--deploy', await archive('second'), '-n', namespace];
+  await fissium('function', 'update', '--name', 'hello', '--env', 'wasm', ...update);
+  expect(await fissium('function', 'test', '--name', 'hello', '-n', namespace)).not.toBe('');
+  const internal = await serviceUrl(INSTALLED_IN, 'router-internal', 80);
+  const old = requestSigner('router-internal', SECRET)('GET', '/v1/loads');
+  expect(await asked(`${internal}/v1/loads`, { headers: old })).toBe(401);
+  const { failures } = await load.stop();
+  expect(failures).toEqual({});
+});
