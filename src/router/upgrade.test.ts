@@ -1,14 +1,21 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer, type Server } from 'node:http';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { Pool } from 'undici';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocketServer } from 'ws';
+import { requestSigner } from '../auth/request-signer.ts';
+import { signatureGate } from '../auth/signature-gate.ts';
 import { FissiumError } from '../errors.ts';
 import { proxy } from '../executors/http-proxy.ts';
 import type { Invoker } from '../executors/executor.ts';
-import { startRouter, whole, type Harness } from './testing/harness.ts';
+import { createMetrics, LogStore } from '../observe/index.ts';
+import { createInternalListener } from './internal.ts';
+import { RawClient, silent, startRouter, whole, type Harness } from './testing/harness.ts';
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 const HANDSHAKE =
@@ -156,6 +163,45 @@ describe('a WebSocket to a function', () => {
     await expect.poll(() => harness.router.services.admission.requests).toBe(2);
     resolve();
     expect(await client.until(/\x81.hi$/s)).toMatch(/^HTTP\/1.1 200 [^]*slow[^]*slow[^]*HTTP\/1.1 101 /);
+  });
+
+  it('is let in by name where it is signed, and refused where it is not', async () => {
+    const { fn } = await echo();
+    harness.deploy('fn', { phase: 'ready', invoker: fn });
+    const auth = { current: 'of this installation', previous: null };
+    const folder = await mkdtemp(join(tmpdir(), 'fissium-upgrade-'));
+    const logs = new LogStore({ folder });
+    const metrics = createMetrics({ processMetrics: false });
+    const internal = createInternalListener({
+      services: harness.router.services,
+      logger: silent,
+      metrics,
+      logs,
+      version: '',
+      ready: () => true,
+      gate: signatureGate('router-internal', auth, 'the internal listener'),
+    });
+    const port = await internal.listen('127.0.0.1', 0);
+    onTestFinished(async () => {
+      await internal.close({ graceMs: 0 });
+      await logs.close();
+      metrics.close();
+      await rm(folder, { recursive: true });
+    });
+    const path = '/fission-function/fn';
+    const ask = async (fields: Readonly<Record<string, string>>): Promise<RawClient> => {
+      const client = await RawClient.open(port);
+      onTestFinished(() => client.close());
+      const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
+      client.send(
+        `${HANDSHAKE.replace('/fn', path).replace('Host: x\r\n', `Host: x\r\n${lines.join('')}`)}\x81\x82\0\0\0\0hi`,
+      );
+      return client;
+    };
+    const signed = await ask(requestSigner('router-internal', auth.current)('GET', path));
+    expect(await signed.until(/\x81.hi$/s)).toContain('101 Switching');
+    const unsigned = await ask({});
+    expect(await unsigned.untilClosed()).toMatch(/^HTTP\/1\.1 401 [^]*NOT_SIGNED/);
   });
 
   it('has bytes wait for a function that is only being started', async () => {

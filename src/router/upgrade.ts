@@ -45,8 +45,9 @@ export class UpgradeExchange extends NodeExchange {
     this.#socket = socket;
     this.source = socket;
     if (head.byteLength > 0) socket.unshift(head);
-    // Each direction ends for itself.
+    // Each direction ends for itself, and node:http's time for the next request is none of ours.
     socket.allowHalfOpen = true;
+    socket.setTimeout(0);
   }
 
   /** Nothing of the request is left to be read away: what comes is the other protocol's, or nobody's. */
