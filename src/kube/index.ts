@@ -1,14 +1,14 @@
 export { ApiError, isAlreadyExists, isApiError, isConflict, isNotFound } from './api-error.ts';
 export { Backoff } from './backoff.ts';
-export {
-  type ApplyOptions,
-  type CallOptions,
-  KubeClient,
-  type KubeClientOptions,
-  type ListOptions,
-  type RemoveOptions,
-  type WriteOptions,
-} from './client.ts';
+export type {
+  ApplyOptions,
+  CallOptions,
+  KubeClientOptions,
+  ListOptions,
+  RemoveOptions,
+  WriteOptions,
+} from './client-options.ts';
+export { KubeClient } from './client.ts';
 export { EventRecorder, type Events, SILENT_EVENTS } from './events.ts';
 export { Informer, type InformerHandler, type InformerOptions } from './informer.ts';
 export { LEADER_ADDRESS, LEADER_LEASE, LeaderElection, type LeaderOptions } from './leader.ts';

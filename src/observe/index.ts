@@ -5,7 +5,7 @@ export type {
   GaugeSource,
   MetricsOptions,
   PlatformMetrics,
-} from './metrics.ts';
+} from './measurements.ts';
 export { checkName as checkLogName, type LogLine } from './log-line.ts';
 export type { LogQuery } from './log-query.ts';
 export { LogStore, type LogStoreOptions } from './log-store.ts';

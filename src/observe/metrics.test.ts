@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createMetrics, type CallMeasurement, type PlatformMetrics } from './metrics.ts';
+import type { CallMeasurement, PlatformMetrics } from './measurements.ts';
+import { createMetrics } from './metrics.ts';
 
 let metrics: PlatformMetrics;
 beforeEach(() => {

@@ -2,8 +2,8 @@
 import type { Logger } from 'pino';
 import type { ErrorCode, FissiumError } from '../errors.ts';
 import type { LogStore } from '../observe/log-store.ts';
-import type { FunctionName, PlatformMetrics } from '../observe/metrics.ts';
-import type { CallPlan } from './call.ts';
+import type { FunctionName, PlatformMetrics } from '../observe/measurements.ts';
+import type { CallPlan } from './call-plan.ts';
 import { ReceiptSampler, type CallReceipt } from './receipt.ts';
 
 export interface FinishedCall {

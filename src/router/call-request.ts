@@ -6,7 +6,7 @@ import type {
   InvokeRequest,
   StartClock,
 } from '../executors/executor.ts';
-import type { CallPlan } from './call.ts';
+import type { CallPlan } from './call-plan.ts';
 import type { Exchange } from './exchange.ts';
 import type { FunctionEntry } from './function-table.ts';
 import { addFissionHeaders, requestHeaders } from './headers.ts';

@@ -3,47 +3,20 @@ import { Readable } from 'node:stream';
 import { FissiumError } from '../errors.ts';
 import { CallAbort } from '../executors/call-abort.ts';
 import type { AnswerReceiver, HeaderList, InvokeRequest, InvokeResponse } from '../executors/executor.ts';
-import type { Admission, Release } from './admission.ts';
+import type { Release } from './admission.ts';
 import { answerError, toFissiumError } from './answers.ts';
-import type { CallObserver, FinishedCall } from './call-observer.ts';
+import type { FinishedCall } from './call-observer.ts';
 import { type DeadlineLimits, Deadlines, type Timed } from './deadlines.ts';
+import type { CallPlan, CallServices } from './call-plan.ts';
+import { notCallable, notFound, notUpgraded } from './call-refusals.ts';
 import { CallRequest } from './call-request.ts';
 import type { CloseListener, Exchange } from './exchange.ts';
-import type { FunctionEntry, FunctionTable } from './function-table.ts';
+import type { FunctionEntry } from './function-table.ts';
 import { isFieldValue, REQUEST_ID_HEADER, responseHead, type ResponseHead } from './headers.ts';
 import { callReceipt, formatReceipt, PendingReceipt, RECEIPT_HEADER } from './receipt.ts';
 import { discardRest, RequestBody } from './request-body.ts';
 import { UPGRADED_IDLE_MS, UpgradeExchange } from './upgrade.ts';
 import { addLength, endsWithConnection, sendBody, sendWhole, skipBody } from './send-response.ts';
-
-/** What every call needs of the platform. */
-export interface CallServices {
-  readonly functions: FunctionTable;
-  readonly admission: Admission;
-  readonly observer: CallObserver;
-  /**
-   * Whether requests come from the platform's own routers: then their headers are for the function as they are.
-   * @default false
-   */
-  readonly fromRouters?: boolean;
-}
-
-/** Which function is called, and as what. */
-export interface CallPlan {
-  readonly namespace: string;
-  readonly name: string;
-  /** Path and query as the function sees them. */
-  readonly pathWithQuery: string;
-  readonly fullUrl: string;
-  readonly authority: string;
-  readonly parameters: readonly (readonly [name: string, value: string])[];
-  /** The trigger's path, for metrics; '' for a call by name. */
-  readonly pattern: string;
-  /** Fields to add to whatever is answered. */
-  readonly responseFields: readonly (readonly [name: string, value: string])[];
-  /** Names (lower case) of the function's own fields to leave out. */
-  readonly dropsResponseField: (name: string) => boolean;
-}
 
 const NO_BODY_STATUS: ReadonlySet<number> = new Set([204, 304]);
 
@@ -422,32 +395,4 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
       `The request's body has ${length} bytes; the function takes ${limits.bodyLimitBytes}.`,
     );
   }
-}
-
-function notFound(namespace: string, name: string): FissiumError {
-  return new FissiumError(
-    'FUNCTION_NOT_FOUND',
-    `There is no function "${name}" in namespace "${namespace}". See which there are with: ` +
-      `fissium function list -n ${namespace}`,
-  );
-}
-
-function notUpgraded({ namespace, name }: FunctionEntry, protocol: string): FissiumError {
-  return new FissiumError(
-    'UPGRADE_NOT_SERVED',
-    `Function ${namespace}/${name} runs in WebAssembly, and takes no connection that goes on as ${JSON.stringify(protocol.slice(0, 60))}: ` +
-      'only functions of container environments do. It is called with plain HTTP requests, whose bodies stream both ways.',
-  );
-}
-
-/** Why a function that was refused at its deployment answers nothing: never a status about the request itself. */
-function notCallable({ namespace, name }: FunctionEntry, error: FissiumError): FissiumError {
-  if (error.fault !== 'caller') return error;
-  return new FissiumError(
-    'FUNCTION_FAILED',
-    `Function ${namespace}/${name} cannot be called: ${error.message}`,
-    {
-      cause: error,
-    },
-  );
 }

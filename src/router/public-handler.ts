@@ -2,7 +2,8 @@
 import type { ResolvedTrigger } from '../api/index.ts';
 import { FissiumError } from '../errors.ts';
 import { answerEmpty, answerError, answerVersion } from './answers.ts';
-import { Call, type CallPlan, type CallServices } from './call.ts';
+import { Call } from './call.ts';
+import type { CallPlan, CallServices } from './call-plan.ts';
 import { actualHeaders, isPreflight, preflightHeaders } from './cors.ts';
 import { REQUEST_ID_HEADER } from './headers.ts';
 import type { Exchange } from './exchange.ts';

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { FissiumError } from '../errors.ts';
 import type { LogStore, PlatformMetrics } from '../observe/index.ts';
 import { Admission, type AdmissionSettings } from './admission.ts';
-import type { CallServices } from './call.ts';
+import type { CallServices } from './call-plan.ts';
 import type { Exchange } from './exchange.ts';
 import { CallObserver } from './call-observer.ts';
 import type { FunctionTable } from './function-table.ts';

@@ -73,3 +73,26 @@ export function newScope(parent: Scope | null): Scope {
     components: [],
   };
 }
+
+/** Adds an entity to the index space of its sort. */
+export function define(scope: Scope, entity: Entity): void {
+  switch (entity.sort) {
+    case 'func':
+      scope.funcs.push(entity.value);
+      return;
+    case 'type':
+      scope.types.push(entity.value);
+      return;
+    case 'instance':
+      scope.instances.push(entity.value);
+      return;
+    case 'component':
+      scope.components.push(entity.value);
+      return;
+    case 'module':
+      scope.coreModules.push(entity.value);
+      return;
+    default:
+      entity satisfies never;
+  }
+}

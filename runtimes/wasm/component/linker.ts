@@ -2,10 +2,10 @@
  * Links a component at prepare time: walks its sections as an instantiation would, with descriptions in the
  * place of real instances, and writes down what there is to do (Component Model, Binary.md and Linking.md).
  */
-import { FISSIUM_IMPORTS, readLayout, RewriteDeclined } from '../rewrite/index.ts';
 import { Budget } from './budget.ts';
-import { LinkDeclined, LinkRefused } from './declined.ts';
+import { LinkDeclined } from './declined.ts';
 import {
+  define,
   newScope,
   type CoreInstance,
   type Entity,
@@ -14,6 +14,7 @@ import {
   type NestedComponent,
   type Scope,
 } from './entities.ts';
+import { moduleImports } from './module-imports.ts';
 import type {
   BinaryPlan,
   CanonOptions,
@@ -23,7 +24,7 @@ import type {
   ResourceInfo,
   Trampoline,
 } from './plan.ts';
-import { DecodeError, Reader } from './reader.ts';
+import { Reader } from './reader.ts';
 import { at, externName, outerType, TypeReader } from './type-reader.ts';
 
 const MAGIC = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
@@ -167,7 +168,9 @@ class Linker {
         return [name, at(reader, scope.coreInstances, reader.u32(), 'core instance')] as const;
       }),
     );
-    const imports = this.#moduleImports(module).map(({ module: from, name }) => {
+    const range = this.#modules[module];
+    if (!range) throw new LinkDeclined(`core module ${module} does not exist`);
+    const imports = moduleImports(this.#bytes, module, range, this.#budget).map(({ module: from, name }) => {
       const source = args.get(from)?.get(name);
       if (!source) reader.fail(`core module ${module} imports ${from} ${name}, which nobody gives it`);
       return { module: from, name, source };
@@ -175,26 +178,6 @@ class Linker {
     this.#instantiations.push({ module, imports });
     const instance = this.#instantiations.length - 1;
     return { get: (name) => ({ from: 'export', instance, name }) };
-  }
-
-  /** What a core module imports, read from its own import section. */
-  #moduleImports(index: number): readonly { readonly module: string; readonly name: string }[] {
-    const range = this.#modules[index];
-    if (!range) throw new LinkDeclined(`core module ${index} does not exist`);
-    try {
-      const { imports } = readLayout(this.#bytes.subarray(range.offset, range.offset + range.length));
-      this.#budget.step(imports.length);
-      // It would be given the thread's control block.
-      if (imports.some(({ module }) => module === FISSIUM_IMPORTS)) {
-        throw new LinkRefused(
-          `core module ${index} imports from ${FISSIUM_IMPORTS}, the platform's own name`,
-        );
-      }
-      return imports;
-    } catch (error) {
-      if (!(error instanceof RewriteDeclined)) throw error;
-      throw new DecodeError(`core module ${index} cannot be read (${error.message})`, range.offset);
-    }
   }
 
   /** `core:sortidx`. */
@@ -418,29 +401,6 @@ function each(reader: Reader, budget: Budget, item: () => void): void {
     item();
     return null;
   });
-}
-
-/** Adds an entity to the index space of its sort. */
-function define(scope: Scope, entity: Entity): void {
-  switch (entity.sort) {
-    case 'func':
-      scope.funcs.push(entity.value);
-      return;
-    case 'type':
-      scope.types.push(entity.value);
-      return;
-    case 'instance':
-      scope.instances.push(entity.value);
-      return;
-    case 'component':
-      scope.components.push(entity.value);
-      return;
-    case 'module':
-      scope.coreModules.push(entity.value);
-      return;
-    default:
-      entity satisfies never;
-  }
 }
 
 function lifted(interfaceName: string, name: string, func: Func): LiftedExport {

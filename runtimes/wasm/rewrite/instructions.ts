@@ -6,6 +6,46 @@
 import type { ByteReader } from './bytes.ts';
 import { RewriteDeclined } from './declined.ts';
 import { skipBlockType, skipValueType } from './types.ts';
+import {
+  ACCESS,
+  ACCESS_AND_LANE,
+  BLOCK,
+  BR_ON_CAST,
+  BR_TABLE,
+  BYTE,
+  BYTES_16,
+  BYTES_4,
+  BYTES_8,
+  CALL,
+  CALL_INDIRECT,
+  CALL_REF,
+  DATA,
+  DELEGATE,
+  ELEMENT,
+  END,
+  GLOBAL,
+  HEAP_TYPE,
+  INDEX,
+  LABEL,
+  LOOP,
+  MEMORY,
+  MEMORY_COPY,
+  MEMORY_INIT,
+  NOTHING,
+  PLAIN,
+  PREFIXED,
+  REF_FUNC,
+  SELECT,
+  SIGNED_32,
+  SIGNED_64,
+  TABLE,
+  TABLE_COPY,
+  TABLE_INIT,
+  TAG,
+  TRY_TABLE,
+  TWO_INDICES,
+  UNKNOWN,
+} from './opcodes.ts';
 
 /** Told about instructions as they are passed; positions are absolute in the reader's bytes. */
 export interface InstructionVisitor {
@@ -37,143 +77,6 @@ export interface InstructionVisitor {
 
 /** Index spaces that most rewriters leave as they are. Indices of garbage-collected types are not told. */
 export type OtherSpace = 'function' | 'type' | 'blockType' | 'table' | 'element' | 'data' | 'tag';
-
-/** What follows an opcode. */
-const UNKNOWN = 0;
-const NOTHING = 1;
-const BLOCK = 2;
-const LOOP = 3;
-const END = 4;
-const INDEX = 5;
-const CALL = 6;
-const CALL_INDIRECT = 7;
-const ACCESS = 8;
-const GLOBAL = 9;
-const MEMORY = 10;
-const TWO_INDICES = 11;
-const BYTE = 12;
-const BYTES_4 = 13;
-const BYTES_8 = 14;
-const BYTES_16 = 15;
-const SIGNED_32 = 16;
-const SIGNED_64 = 17;
-const HEAP_TYPE = 18;
-const BR_TABLE = 19;
-const SELECT = 20;
-const TRY_TABLE = 21;
-const DELEGATE = 22;
-const ACCESS_AND_LANE = 23;
-const MEMORY_INIT = 24;
-const MEMORY_COPY = 25;
-const BR_ON_CAST = 26;
-const LABEL = 27;
-const CALL_REF = 28;
-const REF_FUNC = 29;
-const TABLE = 30;
-const TAG = 31;
-const DATA = 32;
-const ELEMENT = 33;
-const TABLE_INIT = 34;
-const TABLE_COPY = 35;
-
-type Range = readonly [first: number, last: number, kind: number];
-
-function table(size: number, ranges: readonly Range[]): Uint8Array {
-  const kinds = new Uint8Array(size);
-  for (const [first, last, kind] of ranges) kinds.fill(kind, first, last + 1);
-  return kinds;
-}
-
-const PLAIN = table(256, [
-  [0x00, 0x01, NOTHING], // unreachable, nop
-  [0x02, 0x02, BLOCK],
-  [0x03, 0x03, LOOP],
-  [0x04, 0x04, BLOCK], // if
-  [0x05, 0x05, NOTHING], // else
-  [0x06, 0x06, BLOCK], // try (legacy)
-  [0x07, 0x08, TAG], // catch (legacy), throw
-  [0x09, 0x09, LABEL], // rethrow (legacy)
-  [0x0a, 0x0a, NOTHING], // throw_ref
-  [0x0b, 0x0b, END],
-  [0x0c, 0x0d, LABEL], // br, br_if
-  [0x0e, 0x0e, BR_TABLE],
-  [0x0f, 0x0f, NOTHING], // return
-  [0x10, 0x10, CALL],
-  [0x11, 0x11, CALL_INDIRECT],
-  [0x12, 0x12, CALL], // return_call
-  [0x13, 0x13, CALL_INDIRECT], // return_call_indirect
-  [0x14, 0x15, CALL_REF], // call_ref, return_call_ref
-  [0x18, 0x18, DELEGATE], // legacy
-  [0x19, 0x1b, NOTHING], // catch_all (legacy), drop, select
-  [0x1c, 0x1c, SELECT],
-  [0x1f, 0x1f, TRY_TABLE],
-  [0x20, 0x22, INDEX], // local.*
-  [0x23, 0x24, GLOBAL],
-  [0x25, 0x26, TABLE], // table.get, table.set
-  [0x28, 0x3e, ACCESS],
-  [0x3f, 0x40, MEMORY], // memory.size, memory.grow
-  [0x41, 0x41, SIGNED_32],
-  [0x42, 0x42, SIGNED_64],
-  [0x43, 0x43, BYTES_4],
-  [0x44, 0x44, BYTES_8],
-  [0x45, 0xc4, NOTHING], // numeric
-  [0xd0, 0xd0, HEAP_TYPE], // ref.null
-  [0xd1, 0xd1, NOTHING], // ref.is_null
-  [0xd2, 0xd2, REF_FUNC],
-  [0xd3, 0xd4, NOTHING], // ref.eq, ref.as_non_null
-  [0xd5, 0xd6, LABEL], // br_on_null, br_on_non_null
-]);
-
-const GC = table(32, [
-  [0, 1, INDEX], // struct.new*
-  [2, 5, TWO_INDICES], // struct.get*, struct.set
-  [6, 7, INDEX], // array.new, array.new_default
-  [8, 10, TWO_INDICES], // array.new_fixed, array.new_data, array.new_elem
-  [11, 14, INDEX], // array.get*, array.set
-  [15, 15, NOTHING], // array.len
-  [16, 16, INDEX], // array.fill
-  [17, 19, TWO_INDICES], // array.copy, array.init_data, array.init_elem
-  [20, 23, HEAP_TYPE], // ref.test*, ref.cast*
-  [24, 25, BR_ON_CAST],
-  [26, 30, NOTHING], // conversions, i31
-]);
-
-const BULK = table(32, [
-  [0, 7, NOTHING], // saturating truncation
-  [8, 8, MEMORY_INIT],
-  [9, 9, DATA], // data.drop
-  [10, 10, MEMORY_COPY],
-  [11, 11, MEMORY], // memory.fill
-  [12, 12, TABLE_INIT],
-  [13, 13, ELEMENT], // elem.drop
-  [14, 14, TABLE_COPY],
-  [15, 17, TABLE], // table.grow, table.size, table.fill
-  [19, 22, NOTHING], // 128-bit arithmetic
-]);
-
-const SIMD = table(0x114, [
-  [0, 11, ACCESS],
-  [12, 13, BYTES_16], // v128.const, i8x16.shuffle
-  [14, 20, NOTHING],
-  [21, 34, BYTE], // lanes
-  [35, 83, NOTHING],
-  [84, 91, ACCESS_AND_LANE],
-  [92, 93, ACCESS],
-  [94, 0x113, NOTHING], // up to the relaxed ones
-]);
-
-const ATOMIC = table(0x4f, [
-  [0x00, 0x02, ACCESS], // notify, wait
-  [0x03, 0x03, BYTE], // fence
-  [0x10, 0x4e, ACCESS],
-]);
-
-const PREFIXED: ReadonlyMap<number, Uint8Array> = new Map([
-  [0xfb, GC],
-  [0xfc, BULK],
-  [0xfd, SIMD],
-  [0xfe, ATOMIC],
-]);
 
 const MEMORY_INDEX_FOLLOWS = 0x40;
 
