@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
+import type { JsonObject } from '../../api/index.ts';
+import { DRAIN } from './containers.ts';
 import { mergeContainer, mergePodSpec } from './merge-pod.ts';
 
 const BASE = { name: 'python', image: 'python-env', env: [{ name: 'A', value: '1' }] };
@@ -91,5 +93,32 @@ describe('mergePodSpec', () => {
     expect(() => mergePodSpec(base, { volumes: [{ name: 'userfunc' }] }, 'spec.runtime.podspec')).toThrow(
       'spec.runtime.podspec.volumes has name "userfunc" twice',
     );
+  });
+});
+
+describe('a short time to end', () => {
+  const base = (graceS: number) => ({
+    terminationGracePeriodSeconds: graceS,
+    containers: [
+      { name: 'a', ...DRAIN },
+      { name: 'b', lifecycle: { preStop: { sleep: { seconds: 9 } } } },
+    ],
+  });
+  const sleeps = (graceS: number, changes: JsonObject | null = null) =>
+    mergePodSpec(base(graceS), changes, 'spec').containers.map(
+      ({ lifecycle }) => lifecycle?.preStop?.sleep?.seconds,
+    );
+
+  // Kubernetes refuses a sleep that is not shorter than the grace.
+  it.each([
+    [60, 5],
+    [6, 5],
+    [5, 4],
+    [2, 1],
+    [1, undefined],
+    [0, undefined],
+  ])('of %d s has pods wait %s s before it, and leaves what a user wrote', (graceS, own) => {
+    expect(sleeps(graceS)).toEqual([own, 9]);
+    expect(sleeps(60, { terminationGracePeriodSeconds: graceS })).toEqual([own, 9]);
   });
 });

@@ -6,6 +6,7 @@
 import { isObject, type JsonObject } from '../../api/index.ts';
 import { FissiumError } from '../../errors.ts';
 import type { Container, PodSpec } from '../../kube/index.ts';
+import { PRE_STOP_SECONDS } from './containers.ts';
 
 /** Lists of a container, by what makes two of their entries the same. */
 const CONTAINER_LISTS: Readonly<Record<string, string>> = {
@@ -18,6 +19,9 @@ const POD_LISTS: Readonly<Record<string, string>> = {
   volumes: 'name',
   imagePullSecrets: 'name',
 };
+/** Kubernetes' own. */
+const DEFAULT_GRACE_S = 30;
+
 /** Which account a pod has, and whether it may use it, is the platform's. */
 const PLATFORMS_OWN: ReadonlySet<string> = new Set([
   'serviceAccountName',
@@ -44,15 +48,32 @@ export function mergeContainer(base: Container, changes: JsonObject | null, wher
 
 /** @throws FissiumError RESOURCE_INVALID where two entries of a list have one name */
 export function mergePodSpec(base: PodSpec, changes: JsonObject | null, where: string): PodSpec {
-  if (changes === null) return base;
+  if (changes === null) return fitToGrace(base);
   const { containers, initContainers, ...rest } = changes;
   const allowed = Object.fromEntries(Object.entries(rest).filter(([name]) => !PLATFORMS_OWN.has(name)));
   const merged = mergeObjects(base as unknown as JsonObject, allowed, POD_LISTS, where) as unknown as PodSpec;
   const inits = mergeContainers(base.initContainers ?? [], initContainers, `${where}.initContainers`);
-  return {
+  return fitToGrace({
     ...merged,
     ...(inits.length === 0 ? {} : { initContainers: inits }),
     containers: mergeContainers(base.containers, containers, `${where}.containers`),
+  });
+}
+
+/** Kubernetes refuses a pod that would sleep for as long as it may take to end: a short grace gets a shorter sleep. */
+function fitToGrace(spec: PodSpec): PodSpec {
+  const { terminationGracePeriodSeconds: graceS = DEFAULT_GRACE_S } = spec;
+  if (graceS > PRE_STOP_SECONDS) return spec;
+  return {
+    ...spec,
+    containers: spec.containers.map((container) => {
+      const { lifecycle, ...rest } = container;
+      // What a user wrote is the user's.
+      if (lifecycle?.preStop?.sleep?.seconds !== PRE_STOP_SECONDS) return container;
+      const { postStart } = lifecycle;
+      const preStop = graceS > 1 ? { sleep: { seconds: graceS - 1 } } : undefined;
+      return { ...rest, lifecycle: { ...(postStart && { postStart }), ...(preStop && { preStop }) } };
+    }),
   };
 }
 
