@@ -79,7 +79,7 @@ async function exchange(
     const { promise: trailers, resolve } = Promise.withResolvers<HeaderList>();
     answer.body.once('end', () => resolve(trailersOf(answer.trailers)));
     answer.body.once('close', finish);
-    return { ...head, body: translated(answer.body, target), trailers };
+    return { ...head, body: failingWith(answer.body, target), trailers };
   } catch (error) {
     finish();
     const { body } = request;
@@ -102,7 +102,7 @@ function untilSent(body: Readable): Readable {
 }
 
 /** The body, ending with a FissiumError where the target's does not end well. */
-function translated(source: Readable, target: ProxyTarget): Readable {
+export function failingWith(source: Readable, target: ProxyTarget): Readable {
   const body = new PassThrough();
   source.once('error', (cause) => {
     if (body.destroyed) return;

@@ -1,13 +1,27 @@
 /** A function whose calls go to pods: finds an endpoint, or waits for one and says that it does. */
+import { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 
 import { FissiumError } from '../../errors.ts';
 import { CallAbort } from '../../executors/call-abort.ts';
-import type { InvokeRequest, InvokeResponse, Invoker } from '../../executors/executor.ts';
-import { proxy, type ProxyTarget } from '../../executors/http-proxy.ts';
+import type {
+  AnswerReceiver,
+  InvokeReceipt,
+  InvokeRequest,
+  InvokeResponse,
+  Invoker,
+} from '../../executors/executor.ts';
+import { failingWith, proxy, type ProxyTarget } from '../../executors/http-proxy.ts';
 import type { FunctionLoadReport } from '../../executors/loads.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { EndpointGroup } from './endpoint-group.ts';
+import type { Lines } from './relay/lines.ts';
+import { isRelayable, RelayedCall, type RelayedRequest } from './relay/relayed-call.ts';
+
+/** Who is called, both ways: over lines where the body is there, else over the pool. */
+export interface CallTarget extends ProxyTarget {
+  readonly lines: Lines;
+}
 
 export interface ClusterFunctionParts {
   readonly namespace: string;
@@ -22,7 +36,7 @@ export interface ClusterFunctionParts {
   /** Called when a call begins to wait, and told again when one has ended: `waiting` says how many there are. */
   readonly onWaiting: (fn: ClusterFunction) => void;
   /** The other router that has this function's endpoints; null where this one has. */
-  readonly owner: (() => ProxyTarget | null) | null;
+  readonly owner: (() => CallTarget | null) | null;
   /** Why the function is not ready, as its status says; null where it is, or nothing is known. */
   readonly trouble: () => string | null;
 }
@@ -56,7 +70,14 @@ export class ClusterFunction implements Invoker {
     this.parts = parts;
     this.times = times;
     this.upgrades = parts.upgrades;
-    this.local = { upgrades: parts.upgrades, invoke: (request) => this.#invokeHere(request) };
+    this.local = {
+      upgrades: parts.upgrades,
+      invoke: (request) => this.#invokeHere(request),
+      start: (request, receiver) => {
+        if (isRelayable(request) && this.#relayHere(request, receiver)) return;
+        settle(this.#invokeHere(request), receiver);
+      },
+    };
   }
 
   /** Calls at endpoints. */
@@ -73,11 +94,21 @@ export class ClusterFunction implements Invoker {
     return this.#running + this.#waiting > 0 ? 0 : nowMs - this.#lastEndedMs;
   }
 
+  /** A call whose body is there, to an endpoint with room, costs a fraction of what the others do. */
+  start(request: InvokeRequest, receiver: AnswerReceiver): void {
+    const owner = this.parts.owner?.() ?? null;
+    if (isRelayable(request)) {
+      const isOnItsWay =
+        owner === null ? this.#relayHere(request, receiver) : this.#relayTo(owner, request, receiver);
+      if (isOnItsWay) return;
+    }
+    settle(this.invoke(request), receiver);
+  }
+
   async invoke(request: InvokeRequest): Promise<InvokeResponse> {
     const owner = this.parts.owner?.() ?? null;
     if (owner === null) return this.#invokeHere(request);
-    const { namespace, name } = this.parts;
-    const pathPrefix = `/fission-function/${namespace}/${name}`;
+    const pathPrefix = this.#pathAtOwner;
     // Whether it has to be started, that router knows, and keeps to the times.
     request.clock?.starting(this.times.startTimeoutMs + this.times.firstByteTimeoutMs);
     try {
@@ -104,16 +135,7 @@ export class ClusterFunction implements Invoker {
       void call.done.then(() => {
         endpoint.goAways.delete(call.goAway);
         this.#ended(endpoint);
-        request.onReceipt?.({
-          queueMs: coldStart ? 0 : waitedMs,
-          specialiseMs: coldStart ? waitedMs : 0,
-          instantiateMs: 0,
-          guestMs: performance.now() - beganMs - waitedMs,
-          hostMs: 0,
-          waitingMs: 0,
-          peakMemoryBytes: 0,
-          instance: coldStart ? 'new' : 'ready',
-        });
+        request.onReceipt?.(receiptOf(waitedMs, coldStart, performance.now() - beganMs - waitedMs));
       });
       try {
         return await call.response;
@@ -129,6 +151,61 @@ export class ClusterFunction implements Invoker {
         throw error;
       }
     }
+  }
+
+  get #pathAtOwner(): string {
+    const { namespace, name } = this.parts;
+    return `/fission-function/${namespace}/${name}`;
+  }
+
+  /** @returns whether the call is on its way to the other router */
+  #relayTo(owner: CallTarget, request: RelayedRequest, receiver: AnswerReceiver): boolean {
+    const head = RelayedCall.headOf(request, this.#pathAtOwner + request.pathWithQuery, owner.sign);
+    if (head === null) return false;
+    // Whether it has to be started, that router knows, and keeps to the times.
+    request.clock?.starting(this.times.startTimeoutMs + this.times.firstByteTimeoutMs);
+    const call = new RelayedCall(request, {
+      answered: (response) => receiver.answered(relayed(response, owner)),
+      failed: (cause, sent) => {
+        if (!sent) {
+          request.clock?.started();
+          settle(this.#invokeHere(request), receiver);
+        } else void owner.failure(cause).then((error) => receiver.failed(Object.assign(error, { cause })));
+      },
+      done: () => undefined,
+    });
+    return call.send(owner.lines, head);
+  }
+
+  /** @returns whether the call is on its way to an endpoint; if not, none had room, or its head is not plain */
+  #relayHere(request: RelayedRequest, receiver: AnswerReceiver): boolean {
+    const { group, uid, pathPrefix } = this.parts;
+    const head = RelayedCall.headOf(request, pathPrefix + request.pathWithQuery);
+    if (head === null) return false;
+    const endpoint = group.tryTake(uid);
+    if (endpoint === null) return false;
+    const beganMs = performance.now();
+    this.#running += 1;
+    const call = new RelayedCall(request, {
+      answered: (response) => receiver.answered(relayed(response, targetOf(endpoint))),
+      failed: (cause, sent) => {
+        // Before the head only a pod that is in trouble ends the connection: its others are about to be found dead too.
+        if (sent) group.rest(endpoint, BROKEN_REST_MS);
+        else group.rest(endpoint);
+        if (!sent) settle(this.#invokeHere(request), receiver);
+        else
+          void targetOf(endpoint)
+            .failure(cause)
+            .then((error) => receiver.failed(Object.assign(error, { cause })));
+      },
+      done: () => {
+        this.#ended(endpoint);
+        request.onReceipt?.(receiptOf(0, false, performance.now() - beganMs));
+      },
+    });
+    if (call.send(endpoint.lines, head)) return true;
+    this.#ended(endpoint);
+    return false;
   }
 
   #ended(endpoint: Endpoint): void {
@@ -167,6 +244,33 @@ export class ClusterFunction implements Invoker {
       new FissiumError('FUNCTION_NOT_READY', `Function ${namespace}/${name} has nowhere to run: ${why}`),
     );
   }
+}
+
+function receiptOf(waitedMs: number, coldStart: boolean, guestMs: number): InvokeReceipt {
+  return {
+    queueMs: coldStart ? 0 : waitedMs,
+    specialiseMs: coldStart ? waitedMs : 0,
+    instantiateMs: 0,
+    guestMs,
+    hostMs: 0,
+    waitingMs: 0,
+    peakMemoryBytes: 0,
+    instance: coldStart ? 'new' : 'ready',
+  };
+}
+
+/** An answer that came over a line, as the router gets it. */
+function relayed(response: Omit<InvokeResponse, 'coldStart'>, target: ProxyTarget): InvokeResponse {
+  const { body } = response;
+  if (!(body instanceof Readable)) return { ...response, coldStart: false };
+  return { ...response, body: failingWith(body, target), coldStart: false };
+}
+
+function settle(answer: Promise<InvokeResponse>, receiver: AnswerReceiver): void {
+  answer.then(
+    (response) => receiver.answered(response),
+    (thrown: unknown) => receiver.failed(thrown),
+  );
 }
 
 /** A failure of an endpoint that has seen nothing of the call. */

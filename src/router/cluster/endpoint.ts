@@ -1,5 +1,7 @@
 import { Pool } from 'undici';
 
+import { Lines } from './relay/lines.ts';
+
 /** Connections to one pod. Deadlines are the call's: the pool has none of its own but for connecting. */
 const POOL = {
   connections: 512,
@@ -19,6 +21,8 @@ export class Endpoint {
   readonly origin: string;
   /** Ends connections that were upgraded and go on for as long as their clients like. */
   readonly goAways = new Set<() => void>();
+  /** For calls whose bodies are there; the others go over the pool. */
+  readonly lines: Lines;
   readonly #pool: Pool;
   #running = 0;
   #lastEndedMs = performance.now();
@@ -27,6 +31,7 @@ export class Endpoint {
   constructor(key: string, origin: string) {
     this.key = key;
     this.origin = origin;
+    this.lines = new Lines({ origin, connectTimeoutMs: POOL.connectTimeout });
     this.#pool = new Pool(origin, POOL);
   }
 
@@ -64,6 +69,7 @@ export class Endpoint {
 
   /** Calls that it has may end; it gets no more. */
   close(): void {
+    this.lines.close();
     void this.#pool.close();
   }
 }

@@ -5,11 +5,11 @@ import { Pool } from 'undici';
 import { AUTH_SIGNATURE_HEADER, AUTH_TIMESTAMP_HEADER, UNSIGNED_BODY } from '../../auth/internal-auth.ts';
 import type { AuthSecrets, RequestSigner } from '../../auth/request-signer.ts';
 import { signatureGate } from '../../auth/signature-gate.ts';
-import type { ProxyTarget } from '../../executors/http-proxy.ts';
 import type { KubeClient } from '../../kube/index.ts';
 import type { Exchange } from '../exchange.ts';
-import { proxyTarget } from './cluster-function.ts';
+import { type CallTarget, proxyTarget } from './cluster-function.ts';
 import { type ReadyAddress, SliceWatch } from './endpoint-slices.ts';
+import { Lines } from './relay/lines.ts';
 import { rendezvous } from './rendezvous.ts';
 
 export interface PeersOptions {
@@ -27,8 +27,16 @@ export interface PeersOptions {
 
 interface Peer {
   readonly key: string;
-  readonly target: ProxyTarget;
+  readonly target: CallTarget;
   readonly pool: Pool;
+}
+
+const CONNECT_MS = 2_000;
+
+/** Calls that it has may end. */
+function closePeer({ pool, target }: Peer): void {
+  target.lines.close();
+  void pool.close();
 }
 
 /** Lets only other routers in; undefined where nothing is signed. */
@@ -77,17 +85,17 @@ export class Peers {
 
   async close(): Promise<void> {
     await this.#watch.close();
-    for (const { pool } of this.#others.values()) void pool.close();
+    for (const peer of this.#others.values()) closePeer(peer);
   }
 
   /** The router that has the endpoints of the function with this uid; null where this one has. */
-  ownerOf(uid: string): ProxyTarget | null {
+  ownerOf(uid: string): CallTarget | null {
     if (this.#keys.length === 1) return null;
     const owner = rendezvous(uid, this.#keys, (key) => key);
     return this.#others.get(owner ?? this.#self)?.target ?? null;
   }
 
-  get #signing(): Pick<ProxyTarget, 'sign'> {
+  get #signing(): Pick<CallTarget, 'sign'> {
     const sign = this.#sign;
     // Bodies stream to the other router, so that nobody can know their digests here.
     return sign === undefined ? {} : { sign: (method, uri) => sign(method, uri, UNSIGNED_BODY) };
@@ -104,15 +112,16 @@ export class Peers {
       }
       const pool = new Pool(origin, {
         connections: 512,
-        connectTimeout: 2_000,
+        connectTimeout: CONNECT_MS,
         headersTimeout: 0,
         bodyTimeout: 0,
         keepAliveTimeout: 3_000,
       });
-      const target = { ...proxyTarget(pool, `router ${key}`), ...this.#signing };
+      const lines = new Lines({ origin, connectTimeoutMs: CONNECT_MS });
+      const target = { ...proxyTarget(pool, `router ${key}`), ...this.#signing, lines };
       others.set(key, { key, origin, pool, target });
     }
-    for (const [key, peer] of this.#others) if (others.get(key) !== peer) void peer.pool.close();
+    for (const [key, peer] of this.#others) if (others.get(key) !== peer) closePeer(peer);
     this.#others = others;
     this.#keys = [this.#self, ...others.keys()];
   }

@@ -1,0 +1,143 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { afterEach, describe, expect, it } from 'vitest';
+import { CallAbort } from '../../executors/call-abort.ts';
+import type { InvokeReceipt, InvokeRequest, InvokeResponse } from '../../executors/executor.ts';
+import { ClusterFunction } from './cluster-function.ts';
+import { EndpointGroup } from './endpoint-group.ts';
+
+let closing: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closing.toReversed()) close();
+  closing = [];
+});
+
+async function pod(answer: RequestListener): Promise<string> {
+  const server = createServer(answer).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closing.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function functionOf(group: EndpointGroup): ClusterFunction {
+  closing.push(() => group.clear());
+  return new ClusterFunction(
+    {
+      namespace: 'default',
+      name: 'hello',
+      uid: 'u-1',
+      strategy: 'newdeploy',
+      group,
+      pathPrefix: '/fission-function/default/hello',
+      upgrades: false,
+      onWaiting: () => undefined,
+      owner: null,
+      trouble: () => null,
+    },
+    { startTimeoutMs: 1000, firstByteTimeoutMs: 1000 },
+  );
+}
+
+function call(fn: ClusterFunction, parts: Partial<InvokeRequest> = {}): Promise<InvokeResponse> {
+  const request: InvokeRequest = {
+    id: 'r-1',
+    method: 'POST',
+    scheme: 'http',
+    authority: 'example.com',
+    pathWithQuery: '/x',
+    headers: [],
+    body: Buffer.from('body'),
+    signal: new CallAbort(),
+    ...parts,
+  };
+  return new Promise((resolve, reject) => {
+    // What it fails with is an Error.
+    fn.start(request, { answered: resolve, failed: (thrown) => reject(thrown as Error) });
+  });
+}
+
+const textOf = async ({ body }: InvokeResponse): Promise<string> =>
+  (body instanceof Readable ? await buffer(body) : Buffer.from(body)).toString();
+
+describe('a call to pods', () => {
+  it('goes to another pod where one takes no connection, with its body', async () => {
+    const group = new EndpointGroup({ choice: 'least' });
+    const fn = functionOf(group);
+    group.set('a/refuses', 'http://127.0.0.1:1');
+    group.set(
+      'a/serves',
+      await pod((request, response) => {
+        void buffer(request).then((body) => response.end(`${request.url} ${body.toString()}`));
+      }),
+    );
+    for (let i = 0; i < 4; i++)
+      expect(await textOf(await call(fn))).toBe('/fission-function/default/hello/x body');
+    expect(fn.running).toBe(0);
+  });
+
+  it('is never sent twice: where the pod breaks off it has failed', async () => {
+    const group = new EndpointGroup({ choice: 'least' });
+    const fn = functionOf(group);
+    let seen = 0;
+    const breaks: RequestListener = (request) => {
+      seen++;
+      request.socket.destroy();
+    };
+    group.set('a/1', await pod(breaks));
+    group.set('a/2', await pod(breaks));
+    await expect(call(fn)).rejects.toMatchObject({ code: 'FUNCTION_FAILED' });
+    expect([seen, fn.running]).toEqual([1, 0]);
+  });
+
+  it('counts for its pod until a streamed answer has ended, and gives a receipt then', async () => {
+    const group = new EndpointGroup({ choice: 'least' });
+    const fn = functionOf(group);
+    const { promise: end, resolve } = Promise.withResolvers<void>();
+    group.set(
+      'a/1',
+      await pod((_request, response) => {
+        response.write('begun ');
+        void end.then(() => response.end('ended'));
+      }),
+    );
+    const receipts: (InvokeReceipt | null)[] = [];
+    const response = await call(fn, { onReceipt: (receipt) => receipts.push(receipt) });
+    expect([fn.running, receipts]).toEqual([1, []]);
+    resolve();
+    expect(await textOf(response)).toBe('begun ended');
+    expect([fn.running, receipts]).toMatchObject([0, [{ instance: 'ready' }]]);
+  });
+
+  it('gives its place back when nobody waits for it any more', async () => {
+    const group = new EndpointGroup({ choice: 'least' });
+    const fn = functionOf(group);
+    const { promise: arrived, resolve } = Promise.withResolvers<void>();
+    group.set('a/1', await pod(() => resolve()));
+    const signal = new CallAbort();
+    void call(fn, { signal }).catch(() => undefined);
+    await arrived;
+    expect(fn.running).toBe(1);
+    signal.abort(new Error('the client is gone'));
+    expect(fn.running).toBe(0);
+  });
+
+  it('goes another way where its head is not plain, and where its body streams', async () => {
+    const group = new EndpointGroup({ choice: 'least' });
+    const fn = functionOf(group);
+    group.set(
+      'a/1',
+      await pod((request, response) => {
+        void buffer(request).then((body) => response.end(body));
+      }),
+    );
+    expect(await textOf(await call(fn, { body: Readable.from([Buffer.from('streams')]) }))).toBe('streams');
+    await expect(call(fn, { headers: [['a', 'b\nc']] })).rejects.toMatchObject({ code: 'FUNCTION_FAILED' });
+    expect(fn.running).toBe(0);
+  });
+});
