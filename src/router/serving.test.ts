@@ -307,6 +307,32 @@ describe('Fission’s own paths', () => {
   });
 });
 
+describe('a call that failed', () => {
+  it.each([
+    ['GUEST_TRAPPED', 'function', 'function_error'],
+    ['FUNCTION_NOT_READY', 'executor', 'specialization_failed'],
+    ['DEADLINE_EXCEEDED', 'timeout', 'function_timeout'],
+  ] as const)("%s is attributed in Fission's words: %s, %s", async (code, component, reason) => {
+    harness.deploy('bad', () => {
+      throw new FissiumError(code, 'it failed');
+    });
+    const { headers, text } = await harness.ask('/bad');
+    expect(headers['x-fission-component']).toBe(component);
+    expect(JSON.parse(text)).toMatchObject({
+      code,
+      component,
+      reason,
+      requestId: headers['x-fission-request-id'],
+    });
+  });
+
+  it('is attributed to nobody where there was no call', async () => {
+    const { headers, text } = await harness.ask('/nowhere');
+    expect(headers['x-fission-component']).toBeUndefined();
+    expect(JSON.parse(text)).not.toHaveProperty('component');
+  });
+});
+
 describe('requests that are no plain HTTP', () => {
   it.each([
     // A call like others, and there is no such function; see upgrade.test.ts.
