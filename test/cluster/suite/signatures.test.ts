@@ -211,9 +211,10 @@ test.each([
 
 test('another secret takes the place of the first, while functions go on', async () => {
   const namespace = await newNamespace();
-  const deploy = ['--deploy', await archive('first'), '-n', namespace];
   await fissium('environment', 'create', '--name', 'wasm', '--image', 'wasm', '-n', namespace);
-  await fissium('function', 'create', '--name', 'hello', '--env', 'wasm', ...deploy);
+  // In the Package itself: archives of a storage service without a volume go with its pod.
+  const code = ['--code', guest('hello'), '-n', namespace];
+  await fissium('function', 'create', '--name', 'hello', '--env', 'wasm', ...code);
   const url = `/${namespace}/hello`;
   await fissium('route', 'create', '--name', 'hello', '--function', 'hello', '--url', url, '-n', namespace);
   const load = startLoad(`${await routerUrl()}${url}`, 2, 50);
@@ -223,7 +224,7 @@ test('another secret takes the place of the first, while functions go on', async
   await setSecret({ secret: next });
   await restarted();
   // Only by the new keys can its hosts have this.
-  const update = ['--deploy', await archive('second'), '-n', namespace];
+  const update = ['--deploy', await archive('update'), '-n', namespace];
   await fissium('function', 'update', '--name', 'hello', '--env', 'wasm', ...update);
   expect(await fissium('function', 'test', '--name', 'hello', '-n', namespace)).not.toBe('');
   const internal = await serviceUrl(INSTALLED_IN, 'router-internal', 80);
