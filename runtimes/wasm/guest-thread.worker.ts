@@ -166,7 +166,8 @@ export class GuestThread {
 
   /** @param number the main thread's number for the call; null for one of this thread's own */
   async #run(key: string, call: ThreadCall, measured: boolean, number: number | null): Promise<void> {
-    if (this.#control.countCall(1)) this.#post({ type: 'busy' });
+    // At once: the guest may begin in this turn of the event loop, and not let go of it until somebody watches.
+    if (this.#control.countCall(1)) this.#port.postMessage([{ type: 'busy' } satisfies FromExecutor]);
     const beganMs = measured ? performance.now() : 0;
     let turn: GuestTurn | null = null;
     let entered = false;

@@ -108,6 +108,20 @@ function load(platform: Platform, path: string, clients: number): { stop(): Prom
 }
 
 describe('listener threads', () => {
+  it('answer beside guests that spin, also where these come first, one to each thread, and nobody watches yet', async () => {
+    const platform = await start();
+    await platform.deploy('spinner', 'torture.wasm');
+    await platform.deploy('f', 'torture.wasm');
+    const ended: string[] = [];
+    const ask = async (path: string): Promise<void> => {
+      expect((await platform.ask(path)).status).toBe(200);
+      ended.push(path);
+    };
+    const spinners = [ask('/spinner/spin?ms=3000'), ask('/spinner/spin?ms=3000')];
+    await Promise.all([...spinners, ask('/f/hello')]);
+    expect(ended[0]).toBe('/f/hello');
+  });
+
   it('run a function that nobody can call before their first connection, and count nothing of it', async () => {
     const platform = await start();
     const warm = await platform.host.deploy('torture.wasm', {
