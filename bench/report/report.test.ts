@@ -187,6 +187,8 @@ describe('the report', () => {
   it.skipIf(browser === null)('fits a telephone', async () => {
     const html = join(folder, 'narrow.html');
     await writeFile(html, htmlReport(RESULT));
-    expect((await screenshot(html, join(folder, 'narrow.png'), 'light', 390)).sideways).toBe(false);
+    expect((await screenshot(html, join(folder, 'narrow.png'), 'light', { width: 390 })).sideways).toBe(
+      false,
+    );
   });
 });

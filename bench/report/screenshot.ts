@@ -55,12 +55,19 @@ export interface PageFindings {
   readonly title: string;
 }
 
+export interface PictureOptions {
+  /** Of the window, pixels. @default 1200 */
+  readonly width?: number;
+  /** Run in the page before the picture is taken. */
+  readonly prepare?: string;
+}
+
 /** Opens the file, writes a picture of the whole page and says what it found. @throws Error where there is no browser */
 export async function screenshot(
   html: string,
   png: string,
   scheme: 'light' | 'dark',
-  width = 1200,
+  { width = 1200, prepare = '' }: PictureOptions = {},
 ): Promise<PageFindings> {
   const { chromium } = (await import(PLAYWRIGHT)) as Playwright;
   const executablePath = findChromium();
@@ -95,6 +102,7 @@ export async function screenshot(
         title: document.title,
       };
     })()`)) as Omit<PageFindings, 'requests' | 'complaints'>;
+    if (prepare !== '') await page.evaluate(prepare);
     await page.screenshot({ path: png, fullPage: true });
     return { requests, complaints, ...found };
   } finally {
