@@ -19,6 +19,11 @@ export class UpgradedStream extends Transform {
     this.#frames = protocol.toLowerCase() === 'websocket' ? new FrameReader() : null;
   }
 
+  /** Whether {@link goAway} would end the stream at once. */
+  get mayLeave(): boolean {
+    return !this.#over && this.#frames?.isBetween !== false;
+  }
+
   /** Ends the stream where one message ends, and passes nothing on that comes later. */
   goAway(): void {
     if (this.#over || this.#leaving) return;

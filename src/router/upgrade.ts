@@ -30,6 +30,8 @@ export class UpgradeExchange extends NodeExchange {
   override readonly source: Socket;
   readonly #socket: Socket;
   #switched: UpgradedStream | null = null;
+  /** Its last words are on their way: what becomes of the function's side must not overtake them. */
+  #isCut = false;
 
   /** @param socket paused; nothing else is being sent on it */
   constructor(
@@ -86,10 +88,11 @@ export class UpgradeExchange extends NodeExchange {
     for (let at = 0; at + 1 < fields.length; at += 2) head += `${fields[at]}: ${fields[at + 1]}\r\n`;
     socket.write(`${head}\r\n`, 'latin1');
     body.on('data', onProgress);
-    body.on('error', () => socket.destroy());
-    body.once('close', () => {
-      if (!body.readableEnded) socket.destroy();
-    });
+    const lost = (): void => {
+      if (!body.readableEnded && !this.#isCut) socket.destroy();
+    };
+    body.on('error', lost);
+    body.once('close', lost);
     body.pipe(stream).pipe(socket);
   }
 
@@ -102,9 +105,15 @@ export class UpgradeExchange extends NodeExchange {
 
   /** Ends it without waiting for anybody. */
   cut(): void {
-    this.#switched?.goAway();
-    this.#socket.destroySoon();
-    setTimeout(() => this.#socket.destroy(), LEAVING_MS).unref();
+    this.#isCut = true;
+    const socket = this.#socket;
+    const stream = this.#switched;
+    // Where the function fell silent within a message nothing can be said behind it.
+    if (stream?.mayLeave === true) {
+      stream.once('end', () => socket.destroySoon());
+      stream.goAway();
+    } else socket.destroySoon();
+    setTimeout(() => socket.destroy(), LEAVING_MS).unref();
   }
 }
 
