@@ -1,5 +1,6 @@
 /** Fission's environment contract, held by both container servers over TCP, as their images run them. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
@@ -135,6 +136,24 @@ describe.each([PYTHON, NODE])('the $name server', (runtime) => {
     const { url } = await start(runtime);
     expect((await fetch(`${url}/healthz`)).status).toBe(200);
     expect(await textOf(fetch(`${url}/x`))).toEqual([500, 'Generic container: no requests supported']);
+  });
+
+  it('takes many connections at once, also while it is busy', async () => {
+    const { port, child } = await start(runtime);
+    // It accepts nothing meanwhile, so that all of them are the kernel's to keep.
+    child.kill('SIGSTOP');
+    const startedMs = performance.now();
+    const sockets = Array.from({ length: 200 }, () =>
+      connect(port, '127.0.0.1').on('error', () => undefined),
+    );
+    try {
+      await Promise.all(sockets.map((socket) => once(socket, 'connect')));
+      // One that found no place is tried again after a second.
+      expect(performance.now() - startedMs).toBeLessThan(900);
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      child.kill('SIGCONT');
+    }
   });
 
   it('is specialised once, by version 1', async () => {

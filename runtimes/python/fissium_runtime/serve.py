@@ -19,6 +19,8 @@ from .app import BodyFailed, Runtime
 
 HEADER_LIMIT_BYTES = 256 * 1024
 LINGER_MS = 20
+# Routers open many connections at once; what finds no place is tried again by the kernel after a second, then three.
+BACKLOG = 1024
 
 
 class Gateway(wsgi.Gateway_10):
@@ -65,7 +67,14 @@ class Server(wsgi.Server):
     """Waits on SIGTERM for the requests that have begun."""
 
     def __init__(self, address: Any, application: Callable[..., Any], threads: int, grace_s: float) -> None:
-        super().__init__(address, application, numthreads=threads, shutdown_timeout=grace_s, timeout=75)
+        super().__init__(
+            address,
+            application,
+            numthreads=threads,
+            shutdown_timeout=grace_s,
+            timeout=75,
+            request_queue_size=BACKLOG,
+        )
         self.gateway = Gateway
         self.ConnectionClass = Connection
         self.max_request_header_size = HEADER_LIMIT_BYTES
