@@ -34,6 +34,7 @@ describe('npm run bench', () => {
     [['nosuch'], 'there is no scenario nosuch'],
     [['--against', 'nosuch'], 'there is no rival nosuch'],
     [['--function', 'nosuch.wasm'], 'no such program or file'],
+    [['pools', '--runs', 'nosuch'], 'there are: wasm-poolmgr, '],
     [['--nosuch'], "Unknown option '--nosuch'"],
   ] as const)('refuses %j', async ([args, why]) => {
     const { code, stderr } = await bench(...args);

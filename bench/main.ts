@@ -7,6 +7,7 @@ import { htmlReport } from '../src/bench/report/html.ts';
 import { textReport } from '../src/bench/report/text.ts';
 import { BUSY_SHARE, describeMachine, machineWarnings } from './machine.ts';
 import type { ClusterOptions } from './pool-cluster.ts';
+import { VARIANTS } from './pool-functions.ts';
 import { findProgram, PROGRAMS, type Program } from './programs.ts';
 import { RIVALS, type Rival } from './rivals/index.ts';
 import { SCENARIOS, SUMMARY, WITH_JAVASCRIPT, type Scenario } from './scenarios/index.ts';
@@ -28,6 +29,7 @@ For \`pools\`, which needs a cluster:
   --router URL          the public router, as it is reached from here (default: by its name in the cluster)
   --python-image IMAGE  runtime of Python functions (default: $FISSIUM_PYTHON_IMAGE)
   --node-image IMAGE    runtime of Node functions and of containers (default: $FISSIUM_NODE_IMAGE)
+  --runs NAMES          of ${VARIANTS.map(({ name }) => name).join(', ')}, separated by commas (default: all)
 
 Scenarios:
 ${SCENARIOS.map(({ name, title }) => `  ${name.padEnd(12)} ${title}`).join('\n')}
@@ -76,6 +78,7 @@ async function main(): Promise<void> {
       python: values['python-image'] ?? process.env['FISSIUM_PYTHON_IMAGE'],
       node: values['node-image'] ?? process.env['FISSIUM_NODE_IMAGE'],
     },
+    runs: variantsOf(values.runs),
   };
   const scenarios: ScenarioResult[] = [];
   for (const [scenario, own] of planned(names, program, quick)) {
@@ -156,6 +159,14 @@ async function findRivals(against: string | undefined): Promise<{ rivals: Rival[
   return { rivals, records };
 }
 
+function variantsOf(names: string | undefined): string[] | undefined {
+  const wanted = names?.split(',');
+  const known = VARIANTS.map(({ name }) => name);
+  for (const name of wanted ?? [])
+    if (!known.includes(name)) fail(`--runs ${name}: there is none; there are: ${known.join(', ')}`);
+  return wanted;
+}
+
 function options() {
   try {
     return parseArgs({
@@ -172,6 +183,7 @@ function options() {
         router: { type: 'string' },
         'python-image': { type: 'string' },
         'node-image': { type: 'string' },
+        runs: { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     });

@@ -7,6 +7,7 @@ const NOTHING: ClusterOptions = {
   kubeconfig: undefined,
   router: undefined,
   images: { python: undefined, node: undefined },
+  runs: undefined,
 };
 const images = { python: 'registry/python', node: 'registry/node' };
 

@@ -10,18 +10,19 @@ export type Executor = 'poolmgr' | 'newdeploy' | 'container';
 export type Runtime = 'wasm' | 'python' | 'node';
 
 export interface Variant {
+  /** What is said of it, and what `--runs` takes. */
   readonly name: string;
   readonly executor: Executor;
   readonly runtime: Runtime;
 }
 
 export const VARIANTS: readonly Variant[] = [
-  { name: 'Wasm, poolmgr', executor: 'poolmgr', runtime: 'wasm' },
-  { name: 'Wasm, newdeploy', executor: 'newdeploy', runtime: 'wasm' },
-  { name: 'Python, poolmgr', executor: 'poolmgr', runtime: 'python' },
-  { name: 'Python, newdeploy', executor: 'newdeploy', runtime: 'python' },
-  { name: 'Node, poolmgr', executor: 'poolmgr', runtime: 'node' },
-  { name: 'Node, container', executor: 'container', runtime: 'node' },
+  { name: 'wasm-poolmgr', executor: 'poolmgr', runtime: 'wasm' },
+  { name: 'wasm-newdeploy', executor: 'newdeploy', runtime: 'wasm' },
+  { name: 'python-poolmgr', executor: 'poolmgr', runtime: 'python' },
+  { name: 'python-newdeploy', executor: 'newdeploy', runtime: 'python' },
+  { name: 'node-poolmgr', executor: 'poolmgr', runtime: 'node' },
+  { name: 'node-container', executor: 'container', runtime: 'node' },
 ];
 
 /** Images with Fission's environment contract; undefined where the user named none. */

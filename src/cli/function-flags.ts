@@ -45,7 +45,6 @@ export const functionOptions = {
   streaming: flag('streaming', 'Answers may stream (they always may)'),
   streamingprotocol: text('streamingprotocol', 'Kind of stream', {
     choices: ['auto', 'sse', 'chunked', 'websocket'],
-    notServedValues: { websocket: 'kept' },
   }),
   streamingidletimeout: integer('streamingidletimeout', 'Longest silence of a stream, in seconds', {
     min: 0,
