@@ -95,6 +95,22 @@ describe('the budget', () => {
     expect([budget.instances, budget.bytes]).toEqual([2, 20]);
   });
 
+  it('that is full of a function’s own instances has no other of them made clean', () => {
+    const budget = new PoolBudget({ maxInstances: 2, maxBytes: 1e9 });
+    const [own, others] = [new InstancePool({ make: () => new Thing(), budget }), pool(budget)];
+    const used = [own.acquire(), own.acquire(), own.acquire()];
+    for (const each of used) own.release(each);
+    expect(used.map(({ resets, dropped }) => [resets, dropped])).toEqual([
+      [1, false],
+      [1, false],
+      [0, true],
+    ]);
+    // Where others' have to go for it, it is kept.
+    const theirs = others.acquire();
+    others.release(theirs);
+    expect([theirs.resets, theirs.dropped, own.idle, others.idle]).toEqual([1, false, 1, 1]);
+  });
+
   it('smaller than one instance keeps none', () => {
     const budget = new PoolBudget({ maxInstances: 10, maxBytes: 5 });
     const instances = pool(budget);

@@ -62,6 +62,11 @@ export class PoolBudget {
     return this.#bytes;
   }
 
+  /** Whether an instance of that size would be one too many. */
+  isFull(bytes: number): boolean {
+    return this.#instances >= this.#maxInstances || this.#bytes + bytes > this.#maxBytes;
+  }
+
   used(pool: Evictable): void {
     if (this.#latest === pool) return;
     this.#latest = pool;
@@ -182,7 +187,8 @@ export class InstancePool<Instance extends PooledInstance, For = void> {
       const mayServe = (instance.served ?? 0) < (maxRequests ?? Infinity);
       if (mayServe && instance.retain?.() === true) this.#keep(instance);
       else instance.drop();
-    } else if (instance.quick === false) {
+    } else if (this.#fills(instance)) instance.drop();
+    else if (instance.quick === false) {
       this.#dirty.push(instance);
       if (this.#cleaning) return;
       this.#cleaning = true;
@@ -242,6 +248,11 @@ export class InstancePool<Instance extends PooledInstance, For = void> {
   #began(): void {
     this.#inUse++;
     if (this.#inUse > this.#peak) this.#peak = this.#inUse;
+  }
+
+  /** Whether another instance of this pool would have to go for it: then it need not be made clean. */
+  #fills(instance: Instance): boolean {
+    return this.#idle.length >= this.#budget.instances && this.#budget.isFull(instance.memoryBytes);
   }
 
   #room(): number {
