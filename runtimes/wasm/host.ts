@@ -15,6 +15,7 @@ import { SharedLimits, type Caps, type Held } from './pool/shared-limits.ts';
 import { systemCaps } from './pool/system-limits.ts';
 import { validateLimits } from './prepare/limits.ts';
 import { ThreadGroup, type ListenerHooks } from './thread-group.ts';
+import { weighGuestMemory } from './v8-flags.ts';
 import { Watchdog } from './watchdog.ts';
 
 export type { ListenerHooks };
@@ -120,7 +121,10 @@ export class WasmHost {
     this.#threads = options.threads ?? availableParallelism();
     this.#codeBytes = options.codeBytes ?? CODE_BYTES;
     this.#limits = SharedLimits.create(options.caps ?? systemCaps());
-    this.#watchdog = new Watchdog(() => this.#allThreads());
+    this.#watchdog = new Watchdog(
+      () => this.#allThreads(),
+      () => weighGuestMemory(this.#limits.mostBytes()),
+    );
     this.#listeners = this.#group('listener', options.listeners ?? null);
   }
 

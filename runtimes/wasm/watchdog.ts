@@ -31,10 +31,13 @@ export class Watchdog {
   #periodMs = TICK_MS;
   #alertUntilMs = 0;
   #busyUntilMs = 0;
+  readonly #onTick: () => void;
   #closed = false;
 
-  constructor(threads: () => Iterable<WatchedThread>) {
+  /** @param onTick called at each look, at most a thousand times a second */
+  constructor(threads: () => Iterable<WatchedThread>, onTick: () => void = () => undefined) {
     this.#threads = threads;
+    this.#onTick = onTick;
   }
 
   /**
@@ -71,6 +74,7 @@ export class Watchdog {
       if (thread.control.calls > 0) this.#busyUntilMs = now + IDLE_MS;
       this.#check(thread, now);
     }
+    this.#onTick();
     const wantedMs = now < this.#alertUntilMs ? SLICE_MS : TICK_MS;
     if (now > this.#busyUntilMs && this.#allIdle()) this.#stop();
     else if (wantedMs !== this.#periodMs) this.#run(wantedMs);

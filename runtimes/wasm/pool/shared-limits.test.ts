@@ -19,6 +19,7 @@ describe('shared limits', () => {
       true,
     ]);
     expect(main.held()).toEqual({ memories: 3, bytes: 10 * PAGE });
+    expect(main.mostBytes()).toBe(6 * PAGE);
     one.give(1, 4);
     expect([two.take(1, 4), two.take(0, 1)]).toEqual([true, false]);
   });

@@ -88,6 +88,14 @@ export class SharedLimits {
     return { memories: this.#sum(0), bytes: this.#sum(1) * PAGE_BYTES };
   }
 
+  /** Bytes of guest memory in the thread that has most. */
+  mostBytes(): number {
+    let most = 0;
+    for (let at = FIRST_SLOT; at < this.#end; at += SLOT_WORDS)
+      most = Math.max(most, Atomics.load(this.#words, at + 1));
+    return most * PAGE_BYTES;
+  }
+
   /** Takes both or nothing; false where the caps leave no room. */
   take(memories: number, pages: number): boolean {
     this.#change(memories, pages);
@@ -131,10 +139,14 @@ export class SharedLimits {
     if (pages !== 0) Atomics.add(this.#words, this.#at + 1, pages);
   }
 
+  /** Behind the last slot that was ever opened. */
+  get #end(): number {
+    return FIRST_SLOT + Math.max(1, Atomics.load(this.#words, OPENED)) * SLOT_WORDS;
+  }
+
   #sum(word: number): number {
     let sum = 0;
-    const end = FIRST_SLOT + Math.max(1, Atomics.load(this.#words, OPENED)) * SLOT_WORDS;
-    for (let at = FIRST_SLOT + word; at < end; at += SLOT_WORDS) sum += Atomics.load(this.#words, at);
+    for (let at = FIRST_SLOT + word; at < this.#end; at += SLOT_WORDS) sum += Atomics.load(this.#words, at);
     return sum;
   }
 }
