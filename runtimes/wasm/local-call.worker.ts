@@ -216,15 +216,22 @@ export class LocalCall implements GuestResponseSink {
       this.#stream.finish();
       return;
     }
-    const [first] = this.#chunks;
-    const body = this.#chunks.length === 1 && first ? first : Buffer.concat(this.#chunks);
     this.#receiver.answered({
       status: this.#status,
       headers: this.#headers,
-      body,
+      body: this.#together(),
       trailers,
+      release: giveBack,
       coldStart: this.#coldStart,
     });
+  }
+
+  #together(): Buffer {
+    const [first] = this.#chunks;
+    if (this.#chunks.length === 1 && first) return first;
+    const body = Buffer.concat(this.#chunks);
+    for (const chunk of this.#chunks) chunkPool.give(chunk);
+    return body;
   }
 
   get aborted(): boolean {

@@ -84,8 +84,8 @@ export interface InvokeResponse {
   /** The trailers the guest sent, once `body` has ended; empty where there are none. */
   readonly trailers: HeaderList | Promise<HeaderList>;
   /**
-   * To be called, once, with each chunk of a streamed body that nobody reads any more, the kernel included: its memory
-   * is used again. Where it is absent, or not called, nothing is.
+   * To be called, once, with each chunk of the body (or the whole of it) that nobody reads any more, the kernel
+   * included: its memory is used again. Where it is absent, or not called, nothing is.
    */
   readonly release?: (chunk: Uint8Array) => void;
   /** Whether an instance had to be made for this call, for metrics and the receipt. */

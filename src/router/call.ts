@@ -282,7 +282,7 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
       return;
     }
     if (isWhole && (bodiless || isPlain(response)) && !this.#asked && !this.#continues) {
-      exchange.sendWhole(head.status, headers, head.hasDate, bodiless ? null : body);
+      exchange.sendWhole(head.status, headers, head.hasDate, bodiless ? null : body, response.release);
       return;
     }
     void this.#send(response, head, bodiless).catch((thrown: unknown) => this.failed(thrown));
@@ -312,7 +312,7 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
       if (this.#over) return;
       if (receipt !== null) headers.push(RECEIPT_HEADER, receipt);
       if ((bodiless || isPlain(response)) && !this.#continues) {
-        exchange.sendWhole(head.status, headers, head.hasDate, bodiless ? null : body);
+        exchange.sendWhole(head.status, headers, head.hasDate, bodiless ? null : body, response.release);
         return;
       }
     }

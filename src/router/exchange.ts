@@ -60,12 +60,30 @@ export interface Exchange {
    * Sends an answer that is there as a whole. Fields are checked before, and say the body's length unless the answer
    * may have no body; the connection's own fields and the date are added where `hasDate` does not say that it is
    * there.
+   *
+   * @param release told of the body when the kernel has it
    */
-  sendWhole(status: number, fields: string[], hasDate: boolean, body: Uint8Array | null): void;
+  sendWhole(
+    status: number,
+    fields: string[],
+    hasDate: boolean,
+    body: Uint8Array | null,
+    release?: (body: Uint8Array) => void,
+  ): void;
 }
 
 /** Joining larger bodies to their heads would cost more than it saves. */
 const ONE_WRITE_BYTES = 16 * 1024;
+
+/** For the write of a body that is to be released once it is with the kernel; what failed may be on its way there. */
+export function whenSent(
+  body: Uint8Array,
+  release: (body: Uint8Array) => void,
+): (error?: Error | null) => void {
+  return (error) => {
+    if (!error) release(body);
+  };
+}
 
 /** A request that node:http read. */
 export class NodeExchange implements Exchange {
@@ -131,13 +149,20 @@ export class NodeExchange implements Exchange {
     return typeof value === 'string' ? value : value?.join(', ');
   }
 
-  sendWhole(status: number, fields: string[], _hasDate: boolean, body: Uint8Array | null): void {
+  sendWhole(
+    status: number,
+    fields: string[],
+    _hasDate: boolean,
+    body: Uint8Array | null,
+    release?: (body: Uint8Array) => void,
+  ): void {
     const { res } = this;
     res.writeHead(status, fields);
     if (body === null) res.end();
     else if (body.byteLength <= ONE_WRITE_BYTES && Buffer.isBuffer(body)) {
       // As text, one byte a character, Node joins it to the head: one short write instead of two in a vector.
       res.end(body.toString('latin1'), 'latin1');
-    } else res.end(body);
+      release?.(body);
+    } else res.end(body, release && whenSent(body, release));
   }
 }

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { FissiumError } from '../errors.ts';
 import type { HeaderList, InvokeResponse } from '../executors/executor.ts';
 import { toFissiumError } from './answers.ts';
+import { whenSent } from './exchange.ts';
 import { responseTrailers, type ResponseHead } from './headers.ts';
 
 /** What is read and thrown away of a body that the answer may not have (HEAD, 204, 304). */
@@ -140,9 +141,7 @@ function pump(
       );
       return;
     }
-    // What could not be sent may still be on its way to the kernel.
-    const sentOff = release && ((error?: Error | null) => error || release(bytes));
-    if (!res.write(bytes, sentOff)) body.pause();
+    if (!res.write(bytes, release && whenSent(bytes, release))) body.pause();
   });
   res.on('drain', onDrain);
   body.once('end', () => {

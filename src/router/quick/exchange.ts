@@ -1,6 +1,6 @@
 import { IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Abandonable, CloseListener, Exchange } from '../exchange.ts';
+import { whenSent, type Abandonable, type CloseListener, type Exchange } from '../exchange.ts';
 import type { RequestHead } from './request-head.ts';
 
 /** What an exchange asks of its connection. */
@@ -85,7 +85,13 @@ export class QuickExchange implements Exchange {
     this.listener?.closed();
   }
 
-  sendWhole(status: number, fields: string[], hasDate: boolean, body: Uint8Array | null): void {
+  sendWhole(
+    status: number,
+    fields: string[],
+    hasDate: boolean,
+    body: Uint8Array | null,
+    release?: (body: Uint8Array) => void,
+  ): void {
     const { socket } = this.#line;
     const keepAlive = !this.#head.close && !this.#line.closing();
     this.status = status;
@@ -96,11 +102,13 @@ export class QuickExchange implements Exchange {
     head += keepAlive ? '\r\n' : 'Connection: close\r\n\r\n';
     let taken: boolean;
     if (body === null || body.byteLength === 0) taken = socket.write(head, 'latin1');
-    else if (body.byteLength <= ONE_WRITE_BYTES) taken = socket.write(head + latin1Of(body), 'latin1');
-    else {
+    else if (body.byteLength <= ONE_WRITE_BYTES) {
+      taken = socket.write(head + latin1Of(body), 'latin1');
+      release?.(body);
+    } else {
       socket.cork();
       socket.write(head, 'latin1');
-      taken = socket.write(body);
+      taken = socket.write(body, release && whenSent(body, release));
       socket.uncork();
     }
     if (taken) this.#end(keepAlive);
