@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import type { WasmHost } from '../../runtimes/wasm/host.ts';
@@ -16,14 +17,18 @@ export interface WarmUpParts {
 }
 
 /** Before the platform says that it is ready: V8 compiles to byte code what is called. */
-const FIRST_CONNECTIONS = 3;
-/** Afterwards, a request at a time and beside all else: V8 compiles to machine code what is called often. */
+const FIRST_CONNECTIONS = 2;
+/**
+ * A while later, when whoever waited for the start has been served, a request at a time and beside all else: V8
+ * compiles to machine code what is called often.
+ */
 const MORE_CONNECTIONS = 60;
+const MORE_AFTER_MS = 3000;
 
 /**
  * Resolves when every listener thread has run requests through all of its code, so that the first caller does not
- * wait for the compiler; some more follow. At the first start in a data folder the function is not prepared yet: then it is prepared
- * for the next one, and nobody waits. Never rejects: a cold platform serves as well.
+ * wait for the compiler; some more follow. At the first start in a data folder the function is not prepared yet: then it
+ * is prepared for the next one, and nobody waits. Never rejects: a cold platform serves as well.
  */
 export async function warmUp({ preparer, host, router, logger }: WarmUpParts): Promise<void> {
   try {
@@ -49,8 +54,10 @@ export async function warmUp({ preparer, host, router, logger }: WarmUpParts): P
     });
     const { threadKey } = deployed;
     if (threadKey !== null) await router.warmUp(threadKey, FIRST_CONNECTIONS);
-    const more = threadKey === null ? Promise.resolve() : router.warmUp(threadKey, MORE_CONNECTIONS);
-    void more.then(() => deployed.close()).catch((err: unknown) => logger.debug({ err }, 'still cold'));
+    void sleep(MORE_AFTER_MS, undefined, { ref: false })
+      .then(() => (threadKey === null ? undefined : router.warmUp(threadKey, MORE_CONNECTIONS)))
+      .then(() => deployed.close())
+      .catch((err: unknown) => logger.debug({ err }, 'still cold'));
   } catch (err) {
     logger.debug({ err }, 'the threads were not warmed up');
   }
