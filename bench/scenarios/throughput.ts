@@ -39,7 +39,8 @@ export const throughput: Scenario = {
     const rounds = quick ? 1 : 3;
     const plan: Plan = {
       connections: quick ? [1, 16] : [1, 16, 50, 500],
-      warmUpMs: quick ? 1000 : 3000,
+      // V8 needs some seconds under load until it has compiled what is called often.
+      warmUpMs: 3000,
       durationMs: quick ? 2000 : 8000,
     };
     const closed = new ClosedLoops(collector, plan);
