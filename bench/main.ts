@@ -14,7 +14,7 @@ import { SCENARIOS, SUMMARY, WITH_JAVASCRIPT, type Scenario } from './scenarios/
 
 const USAGE = `Usage: npm run bench -- [scenario ...] [options]
 
-Without a scenario: a summary in about four minutes (${SUMMARY.join(', ')}, quick). \`all\` runs every one in full.
+Without a scenario: a summary in about five minutes (${SUMMARY.join(', ')}, quick). \`all\` runs every one in full.
 
   --function NAME|FILE  program: ${PROGRAMS.map(({ name }) => name).join(', ')}, or a .wasm file of your own
   --against NAMES       rivals, separated by commas (default: all that are found; \`none\`: Fissium alone)

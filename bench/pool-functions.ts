@@ -16,14 +16,20 @@ export interface Variant {
   readonly runtime: Runtime;
 }
 
-export const VARIANTS: readonly Variant[] = [
-  { name: 'wasm-poolmgr', executor: 'poolmgr', runtime: 'wasm' },
-  { name: 'wasm-newdeploy', executor: 'newdeploy', runtime: 'wasm' },
-  { name: 'python-poolmgr', executor: 'poolmgr', runtime: 'python' },
-  { name: 'python-newdeploy', executor: 'newdeploy', runtime: 'python' },
-  { name: 'node-poolmgr', executor: 'poolmgr', runtime: 'node' },
-  { name: 'node-container', executor: 'container', runtime: 'node' },
-];
+const RUNS = [
+  ['wasm', 'poolmgr'],
+  ['wasm', 'newdeploy'],
+  ['python', 'poolmgr'],
+  ['python', 'newdeploy'],
+  ['node', 'poolmgr'],
+  ['node', 'container'],
+] as const;
+
+export const VARIANTS: readonly Variant[] = RUNS.map(([runtime, executor]) => ({
+  name: `${runtime}-${executor}`,
+  runtime,
+  executor,
+}));
 
 /** Images with Fission's environment contract; undefined where the user named none. */
 export type Images = Readonly<Record<Exclude<Runtime, 'wasm'>, string | undefined>>;

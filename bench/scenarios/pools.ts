@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { askOk, warmClient } from '../../src/bench/ask.ts';
 import { Collector, type Figure } from '../../src/bench/collector.ts';
 import { doubtsOf, get, load, type Job, type Target } from '../../src/bench/load/index.ts';
+import { quantile } from '../../src/bench/stats.ts';
 import { PoolCluster } from '../pool-cluster.ts';
 import { POOL_SIZE, type Variant, VARIANTS } from '../pool-functions.ts';
 import { PUBLISHED } from './published.ts';
@@ -113,8 +114,7 @@ async function coldStarts(run: Run): Promise<void> {
     await cluster.remove(url);
   }
   collector.add(figure(run, 'cold: first request', 'one function'), ...first);
-  const p95 = first.toSorted((a, b) => a - b)[Math.ceil(first.length * 0.95) - 1];
-  if (p95 !== undefined) collector.add(figure(run, 'cold: first request, p95', `of ${first.length}`), p95);
+  collector.add(figure(run, 'cold: first request, p95', `of ${first.length}`), quantile(first, 0.95));
 }
 
 async function bursts(run: Run): Promise<void> {

@@ -3,9 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { NODE_STREAMS, PYTHON_STREAMS } from './support/stream-functions.ts';
+import { NODE_STREAMS, PYTHON_STREAMS, readEvents } from './support/stream-functions.ts';
 import { type Platform, startPlatform } from './support/platform.ts';
-import { type OpenSocket, openSocket } from './support/web-socket.ts';
+import { type OpenSocket, openSocket, refusalOf } from './support/web-socket.ts';
 
 // A Python environment may have to be made first.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 300_000 });
@@ -90,18 +90,7 @@ describe.each(['python', 'node'])('a %s function', (language) => {
     const controller = new AbortController();
     const answer = await fetch(`${platform.router}/${language}-events`, { signal: controller.signal });
     expect(answer.headers.get('content-type')).toContain('text/event-stream');
-    const reader = (answer.body ?? new ReadableStream<Uint8Array>()).getReader();
-    let text = '';
-    for (const wanted of [0, 1, 2]) {
-      while (!text.includes(`data: ${wanted}\n\n`)) {
-        const { value, done } = await reader.read();
-        if (done) throw new Error(`the stream ended after ${text}`);
-        text += Buffer.from(value).toString();
-      }
-      // Made only when the one before was read: nothing is held back until there is more of it.
-      expect(text).not.toContain(`data: ${wanted + 1}\n\n`);
-      await fetch(`${platform.router}/${language}-events?next`);
-    }
+    await readEvents(answer, `${platform.router}/${language}-events`);
     controller.abort();
     await expect.poll(() => logOf(`${language}-events`), { timeout: 15_000 }).toContain('the client went');
   });
@@ -113,7 +102,9 @@ test('a Wasm function answers a WebSocket with 501 and the reason', async () => 
   await cli('route', 'create', '--name', 'wasm', '--function', 'wasm', '--url', '/wasm', '--method', 'GET');
   const answer = await fetch(`${platform.router}/wasm`);
   expect(answer.status).toBe(200);
-  await expect(open('/wasm')).rejects.toThrow('refused');
+  const { status, body } = await refusalOf(`${platform.router}/wasm`);
+  expect(status).toBe(501);
+  expect(body).toContain('UPGRADE_NOT_SERVED');
 });
 
 test('WebSockets are closed with 1001 when the platform ends, which waits for nobody', async () => {

@@ -90,8 +90,9 @@ export class SharedLimits {
 
   /** Bytes of guest memory in the thread that has most. */
   mostBytes(): number {
+    const end = this.#end;
     let most = 0;
-    for (let at = FIRST_SLOT; at < this.#end; at += SLOT_WORDS)
+    for (let at = FIRST_SLOT; at < end; at += SLOT_WORDS)
       most = Math.max(most, Atomics.load(this.#words, at + 1));
     return most * PAGE_BYTES;
   }
@@ -145,8 +146,9 @@ export class SharedLimits {
   }
 
   #sum(word: number): number {
+    const end = this.#end;
     let sum = 0;
-    for (let at = FIRST_SLOT + word; at < this.#end; at += SLOT_WORDS) sum += Atomics.load(this.#words, at);
+    for (let at = FIRST_SLOT + word; at < end; at += SLOT_WORDS) sum += Atomics.load(this.#words, at);
     return sum;
   }
 }

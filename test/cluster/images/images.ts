@@ -93,7 +93,7 @@ export type ImageName = keyof typeof RECIPES;
 export const IMAGE_NAMES = Object.keys(RECIPES) as ImageName[];
 
 /** What a pod spec calls it. */
-export function imageReference(image: ImageName): string {
+function imageReference(image: ImageName): string {
   return RECIPES[image].name;
 }
 

@@ -1,3 +1,5 @@
+import { expect } from 'vitest';
+
 /**
  * Functions whose answers go on for as long as somebody listens: `socket` echoes until it is told to quit, `events`
  * sends a number each time that it is called with `?next`. They say in their logs when a client is gone.
@@ -62,3 +64,19 @@ exports.events = async ({ request, response }) => {
   });
 };
 `;
+
+/** Reads the events 0, 1 and 2 of `events` at `url`, each of which is made only when the one before was read. */
+export async function readEvents(answer: Response, url: string): Promise<void> {
+  const reader = (answer.body ?? new ReadableStream<Uint8Array>()).getReader();
+  let text = '';
+  for (const wanted of [0, 1, 2]) {
+    while (!text.includes(`data: ${wanted}\n\n`)) {
+      const { value, done } = await reader.read();
+      if (done) throw new Error(`the stream ended after ${text}`);
+      text += Buffer.from(value).toString();
+    }
+    // Made only when the one before was read: nothing is held back until there is more of it.
+    expect(text).not.toContain(`data: ${wanted + 1}\n\n`);
+    expect((await fetch(`${url}?next`)).status).toBe(200);
+  }
+}

@@ -1,4 +1,6 @@
 /** A WebSocket whose messages a test takes one after another. */
+import { request } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { onTestFinished } from 'vitest';
 
 export interface OpenSocket {
@@ -35,4 +37,27 @@ export async function openSocket(url: string): Promise<OpenSocket> {
     return promise;
   };
   return { socket, next, closed };
+}
+
+/** The answer to a handshake that is refused. @throws Error where it is not */
+export function refusalOf(url: string): Promise<{ readonly status: number; readonly body: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = request(url, {
+      headers: {
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+        'sec-websocket-version': '13',
+      },
+    });
+    asked.once('response', (answer) => {
+      text(answer).then((body) => resolve({ status: answer.statusCode ?? 0, body }), reject);
+    });
+    asked.once('upgrade', (_answer, socket) => {
+      socket.destroy();
+      reject(new Error(`${url} was upgraded`));
+    });
+    asked.once('error', reject);
+    asked.end();
+  });
 }
