@@ -60,7 +60,7 @@ async function exchange(
     const answer = await target.pool.request({
       path,
       method: request.method as Dispatcher.HttpMethod,
-      headers: [...headersFor(request), ...Object.entries(target.sign?.(request.method, path) ?? {}).flat()],
+      headers: headersFor(target, request, path),
       body: request.body instanceof Readable ? untilSent(request.body) : request.body,
       signal: cancelled,
       responseHeaders: 'raw',

@@ -31,7 +31,12 @@ export interface ProxiedCall {
   readonly goAway: () => void;
 }
 
-export function headersFor({ headers, authority, id }: InvokeRequest): string[] {
+/** Names and values by turns, those that show who sends it with them. @param path path and query as they go out */
+export function headersFor(
+  { sign }: ProxyTarget,
+  { method, headers, authority, id }: InvokeRequest,
+  path: string,
+): string[] {
   const flat = ['host', authority === '' ? 'localhost' : authority];
   let hasId = false;
   for (const [name, value] of headers) {
@@ -40,6 +45,7 @@ export function headersFor({ headers, authority, id }: InvokeRequest): string[] 
     flat.push(name, value);
   }
   if (!hasId) flat.push('x-fission-request-id', id);
+  if (sign) flat.push(...Object.entries(sign(method, path)).flat());
   return flat;
 }
 

@@ -27,7 +27,7 @@ export function proxyUpgrade(
     {
       path,
       method: request.method as Dispatcher.HttpMethod,
-      headers: [...headersFor(request), ...Object.entries(target.sign?.(request.method, path) ?? {}).flat()],
+      headers: headersFor(target, request, path),
       upgrade: protocol,
     },
     call,

@@ -24,7 +24,7 @@ interface Attribution {
   readonly reason: string;
 }
 
-export const COMPONENT_HEADER = 'X-Fission-Component';
+const COMPONENT_HEADER = 'X-Fission-Component';
 
 const OF_FUNCTION = { component: 'function', reason: 'function_error' } as const;
 const ATTRIBUTIONS: Partial<Readonly<Record<ErrorCode, Attribution>>> = {

@@ -73,7 +73,13 @@ export interface Exchange {
 }
 
 /** Joining larger bodies to their heads would cost more than it saves. */
-const ONE_WRITE_BYTES = 16 * 1024;
+export const ONE_WRITE_BYTES = 16 * 1024;
+
+/** A body as text, one character a byte, to be joined to its head. */
+export function latin1Of(body: Uint8Array): string {
+  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  return bytes.toString('latin1');
+}
 
 /** For the write of a body that is to be released once it is with the kernel; what failed may be on its way there. */
 export function whenSent(

@@ -230,6 +230,25 @@ describe('a WebSocket to a function', () => {
     expect(fn.running).toBe(0);
   });
 
+  it(
+    'is told to go elsewhere as soon as it is open, where the drain has begun before',
+    { timeout: 15_000 },
+    async () => {
+      const { fn } = await echo();
+      harness.deploy('fn', { phase: 'preparing' });
+      const client = await harness.socket();
+      client.send(HANDSHAKE);
+      await expect.poll(() => harness.router.services.admission.requests).toBe(1);
+      const drained = harness.router.close({ graceMs: 20_000 });
+      harness.deploy('fn', { phase: 'ready', invoker: fn });
+      const received = await client.untilClosed();
+      expect(received).toContain('101 Switching');
+      // A close frame with 1001 (RFC 6455 section 5.5.1).
+      expect(received).toContain('\x88\x02\x03\xe9');
+      await drained;
+    },
+  );
+
   it('is closed when nothing moved for longer than its function allows', async () => {
     const { fn } = await echo();
     harness.deploy('fn', { phase: 'ready', invoker: fn }, { limits: { totalTimeoutMs: 100 } });

@@ -32,6 +32,8 @@ export class UpgradeExchange extends NodeExchange {
   #switched: UpgradedStream | null = null;
   /** Its last words are on their way: what becomes of the function's side must not overtake them. */
   #isCut = false;
+  /** It was to go before it had switched. */
+  #leaving = false;
 
   /** @param socket paused; nothing else is being sent on it */
   constructor(
@@ -94,10 +96,12 @@ export class UpgradeExchange extends NodeExchange {
     body.on('error', lost);
     body.once('close', lost);
     body.pipe(stream).pipe(socket);
+    if (this.#leaving) this.goAway();
   }
 
   /** Ends the connection as its client understands; the client has a moment to say goodbye to the function. */
   goAway(): void {
+    this.#leaving = true;
     if (this.#switched === null) return;
     this.#switched.goAway();
     setTimeout(() => this.#socket.destroy(), LEAVING_MS).unref();

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -94,6 +94,37 @@ describe('a call to pods', () => {
     await expect(call(fn)).rejects.toMatchObject({ code: 'FUNCTION_FAILED' });
     expect([seen, fn.running]).toEqual([1, 0]);
   });
+
+  it.each([
+    ['a body that is there', () => Buffer.from('body')],
+    ['a body that streams', () => Readable.from([Buffer.from('body')])],
+  ])(
+    'is not given to a pod that has just broken one off, whose place it waited for: %s',
+    async (_what, body) => {
+      const group = new EndpointGroup({ choice: 'least' });
+      const fn = functionOf(group);
+      group.setLimit(1, false);
+      const brokenAt: number[] = [];
+      const arrivedAt: number[] = [];
+      const serve = async ({ socket }: IncomingMessage, response: ServerResponse): Promise<void> => {
+        arrivedAt.push(performance.now());
+        if (arrivedAt.length > 1) {
+          response.end('served');
+          return;
+        }
+        await expect.poll(() => fn.waiting).toBe(1);
+        brokenAt.push(performance.now());
+        socket.destroy();
+      };
+      group.set('a/1', await pod((request, response) => void serve(request, response)));
+      const [first, second] = [call(fn, { body: body() }), call(fn, { body: body() })];
+      await expect(first).rejects.toMatchObject({ code: 'FUNCTION_FAILED' });
+      expect(await textOf(await second)).toBe('served');
+      // Timers go off up to a millisecond early.
+      expect((arrivedAt[1] ?? 0) - (brokenAt[0] ?? 0)).toBeGreaterThan(48);
+      expect(fn.running).toBe(0);
+    },
+  );
 
   it('counts for its pod until a streamed answer has ended, and gives a receipt then', async () => {
     const group = new EndpointGroup({ choice: 'least' });

@@ -132,22 +132,27 @@ export class ClusterFunction implements Invoker {
       this.#running += 1;
       const call = proxy(targetOf(endpoint), request, { coldStart, pathPrefix });
       if (request.upgrade !== undefined) endpoint.goAways.add(call.goAway);
-      void call.done.then(() => {
+      const ended = (): void => {
         endpoint.goAways.delete(call.goAway);
         this.#ended(endpoint);
         request.onReceipt?.(receiptOf(waitedMs, coldStart, performance.now() - beganMs - waitedMs));
-      });
+      };
       try {
-        return await call.response;
+        const response = await call.response;
+        void call.done.then(ended);
+        return response;
       } catch (error) {
         if (!request.signal.aborted && wasNotSent(error) && performance.now() < beganMs + REFUSED_MS) {
+          // Before its place is another's.
           group.rest(endpoint);
+          ended();
           continue;
         }
         // Before the head only a pod that is in trouble ends the connection: its others are about to be found dead too.
         if (!request.signal.aborted && wasBrokenOff(error)) group.rest(endpoint, BROKEN_REST_MS);
         // A call that nobody waits for must not keep its place.
         call.cancel();
+        void call.done.then(ended);
         throw error;
       }
     }
@@ -192,7 +197,8 @@ export class ClusterFunction implements Invoker {
         // Before the head only a pod that is in trouble ends the connection: its others are about to be found dead too.
         if (sent) group.rest(endpoint, BROKEN_REST_MS);
         else group.rest(endpoint);
-        if (!sent) settle(this.#invokeHere(request), receiver);
+        // When its place is free again, which it is not yet.
+        if (!sent) queueMicrotask(() => settle(this.#invokeHere(request), receiver));
         else
           void targetOf(endpoint)
             .failure(cause)

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import { Pool } from 'undici';
 
+import { FissiumError } from '../../errors.ts';
 import { AUTH_SIGNATURE_HEADER, AUTH_TIMESTAMP_HEADER, UNSIGNED_BODY } from '../../auth/internal-auth.ts';
 import type { AuthSecrets, RequestSigner } from '../../auth/request-signer.ts';
 import { signatureGate } from '../../auth/signature-gate.ts';
@@ -49,7 +50,13 @@ export function peersGuard(auth: AuthSecrets): ((request: Exchange) => void) | u
       [AUTH_TIMESTAMP_HEADER]: request.header(AUTH_TIMESTAMP_HEADER),
       [AUTH_SIGNATURE_HEADER]: request.header(AUTH_SIGNATURE_HEADER),
     };
-    gate.check({ method: request.method, url: request.target, headers }, UNSIGNED_BODY);
+    try {
+      gate.check({ method: request.method, url: request.target, headers }, UNSIGNED_BODY);
+    } catch (error) {
+      // The other router passes the answer on: to its client a 401 would speak of credentials that nobody asked for.
+      const why = error instanceof Error ? error.message : String(error);
+      throw new FissiumError('INTERNAL', `A call of another router is not let in: ${why}`, { cause: error });
+    }
   };
 }
 

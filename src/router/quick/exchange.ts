@@ -1,6 +1,13 @@
 import { IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { whenSent, type Abandonable, type CloseListener, type Exchange } from '../exchange.ts';
+import {
+  latin1Of,
+  ONE_WRITE_BYTES,
+  whenSent,
+  type Abandonable,
+  type CloseListener,
+  type Exchange,
+} from '../exchange.ts';
 import type { RequestHead } from './request-head.ts';
 
 /** What an exchange asks of its connection. */
@@ -10,9 +17,6 @@ export interface QuickLine {
   /** The answer is with the kernel, or nothing can be sent any more. */
   ended(keepAlive: boolean): void;
 }
-
-/** Joining larger bodies to their heads would cost more than it saves. */
-const ONE_WRITE_BYTES = 16 * 1024;
 
 /**
  * A request that a quick connection read, its body included, all of whose answer is written at once if it can be. What
@@ -183,11 +187,6 @@ export function headerOf(headers: readonly string[], name: string): string | und
     found = found === undefined ? value : `${found}, ${value}`;
   }
   return found;
-}
-
-function latin1Of(body: Uint8Array): string {
-  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  return bytes.toString('latin1');
 }
 
 const statusLines = new Map<number, string>();

@@ -5,6 +5,8 @@
  * together.
  */
 
+import { FIELD, LENGTH, withoutBlanksBehind } from '../field-line.ts';
+
 export interface RequestHead {
   readonly method: string;
   /** Origin form: begins with `/`, visible ASCII. */
@@ -18,9 +20,6 @@ export interface RequestHead {
 }
 
 const REQUEST_LINE = /(GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) (\/[\x21-\x7e]*) HTTP\/1\.1\r\n/y;
-/** RFC 9110 section 5.5; blanks around the value are not part of it, and no line goes on in the next. */
-const FIELD = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)\r\n/y;
-const LENGTH = /^\d{1,10}$/;
 
 /** @param head up to the line break before the empty line, one character a byte */
 export function parseRequestHead(head: string): RequestHead | null {
@@ -65,13 +64,4 @@ export function parseRequestHead(head: string): RequestHead | null {
   }
   if (hosts !== 1) return null;
   return { method, target, headers, contentLength: Math.max(0, contentLength), close };
-}
-
-function withoutBlanksBehind(value: string): string {
-  let end = value.length;
-  for (; end > 0; end--) {
-    const last = value.charCodeAt(end - 1);
-    if (last !== 0x20 && last !== 0x09) break;
-  }
-  return end === value.length ? value : value.slice(0, end);
 }

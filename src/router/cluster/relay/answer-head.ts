@@ -3,6 +3,8 @@
  * can be of two minds. Whatever is not exactly of this form, valid or not, is node:http's to read (see `replay.ts`).
  */
 
+import { FIELD, LENGTH, withoutBlanksBehind } from '../../field-line.ts';
+
 export interface AnswerHead {
   readonly status: number;
   /** In order, repeats kept, names as they came; without `Connection` and `Keep-Alive`, which end here. */
@@ -16,9 +18,6 @@ export interface AnswerHead {
 }
 
 const STATUS_LINE = /HTTP\/1\.1 ([2-9]\d\d) [\t\x20-\x7e\x80-\xff]*\r\n/y;
-/** RFC 9110 section 5.5; blanks around the value are not part of it, and no line goes on in the next. */
-const FIELD = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t\x20-\x7e\x80-\xff]*)\r\n/y;
-const LENGTH = /^\d{1,10}$/;
 const TIMEOUT = /(?:^|[ ,])timeout=(\d{1,6})(?:$|[ ,])/;
 
 /**
@@ -39,7 +38,7 @@ export function parseAnswerHead(head: string, toHead: boolean): AnswerHead | nul
     const field = FIELD.exec(head);
     const name = field?.[1];
     if (name === undefined) return null;
-    const value = (field?.[2] ?? '').trimEnd();
+    const value = withoutBlanksBehind(field?.[2] ?? '');
     // Looked at by their lengths first: most fields are none of these.
     switch (name.length) {
       case 14:

@@ -5,10 +5,14 @@
  */
 import { connect, type Socket } from 'node:net';
 import type { InvokeResponse } from '../../../executors/executor.ts';
+import { latin1Of, ONE_WRITE_BYTES } from '../../exchange.ts';
 import { parseAnswerHead, type AnswerHead } from './answer-head.ts';
 import { replayAnswer } from './replay.ts';
 
-/** Who is told what became of a request. Exactly one of the first two is called, once, and then `done`, once. */
+/**
+ * Who is told what became of a request. Exactly one of the first two is called, once, and `done`, once: after
+ * a failure, and before an answer that is whole.
+ */
 export interface LineCall {
   readonly method: string;
   answered(response: Omit<InvokeResponse, 'coldStart'>): void;
@@ -29,8 +33,6 @@ const HEAD_END = Buffer.from('\r\n\r\n');
 const HEAD_BYTES = 16 * 1024;
 /** Longer ones stream. */
 const WHOLE_BODY_BYTES = 64 * 1024;
-/** Joining larger bodies to their heads would cost more than it saves. */
-const ONE_WRITE_BYTES = 16 * 1024;
 /** For servers that do not say how long they keep a connection: shorter than any that is known does. */
 const IDLE_MS = 3_000;
 /** Before a server closes the connection, which a request must not meet. */
@@ -97,11 +99,7 @@ export class Line {
 
   #write(head: string, body: Uint8Array | null): void {
     if (body === null || body.byteLength === 0) this.#socket.write(head, 'latin1');
-    else if (body.byteLength <= ONE_WRITE_BYTES)
-      this.#socket.write(
-        head + Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1'),
-        'latin1',
-      );
+    else if (body.byteLength <= ONE_WRITE_BYTES) this.#socket.write(head + latin1Of(body), 'latin1');
     else {
       this.#socket.cork();
       this.#socket.write(head, 'latin1');
@@ -220,7 +218,7 @@ export class Line {
     this.#owner.closed(this);
     if (call === null) return;
     if (this.#handedOver) return;
-    call.done();
     call.failed(this.#error ?? new Error('the connection was closed'), this.#connected);
+    call.done();
   };
 }

@@ -95,7 +95,11 @@ function start({ lines }: Pod, parts: Partial<RelayedRequest> = {}): Asked {
   let times = 0;
   const call = new RelayedCall(request, {
     answered: (response) => void read(response).then(resolve),
-    failed: (cause, sent) => resolve({ error: cause.message, sent }),
+    failed: (cause, sent) => {
+      // Whose place it was must be at rest before somebody else gets that place.
+      if (times > 0) throw new Error('it was told of its failure after its end');
+      resolve({ error: cause.message, sent });
+    },
     done: () => {
       times++;
       if (times > 1) throw new Error('it was told twice that it is over');
@@ -263,6 +267,11 @@ describe('a line', () => {
     });
   });
 
+  it('leaves every byte of a value but the blanks around it', async () => {
+    const pod = await rawPod(PLAIN.replace('X-A: 1', 'X-A: \t caf\xc3\xa0 \t'));
+    expect((await ask(pod)).headers).toContainEqual(['X-A', 'caf\xc3\xa0']);
+  });
+
   it.each([
     ['closes', PLAIN.replace('X-A', 'Connection: close\r\nX-A')],
     ['says nothing of its end', 'HTTP/1.1 200 OK\r\n\r\nhello'],
@@ -278,6 +287,7 @@ describe('a line', () => {
 
   it.each([
     ['nothing', [null]],
+    ['another protocol', ['HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n']],
     ['what is no answer', ['SSH-2.0-server\r\n\r\n', null]],
     ['half a head', ['HTTP/1.1 200 OK\r\nContent-', null]],
     ['half a body', ['HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello', null]],

@@ -15,7 +15,10 @@ export function isRelayable(request: InvokeRequest): request is RelayedRequest {
   return !(request.body instanceof Readable) && request.upgrade === undefined;
 }
 
-/** Told of the first two one, once, unless the call's signal aborts first; and then of the third, in any case. */
+/**
+ * Told of the first two one, once, unless the call's signal aborts first; and of the third, once and in any case: after
+ * a failure, and before an answer that is whole.
+ */
 export interface RelayHandlers {
   answered(response: Omit<InvokeResponse, 'coldStart'>): void;
   /** @param sent whether any byte of the request may have gone out */

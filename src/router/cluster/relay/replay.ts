@@ -6,16 +6,17 @@ import { type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { HeaderList } from '../../../executors/executor.ts';
+import { pairs } from '../../../executors/http-target.ts';
 import type { LineCall } from './line.ts';
 
 /** A connection on which the request was sent already, and which begins with bytes that were read already. */
 class Replay extends Duplex {
   readonly #socket: Socket;
-  readonly #freed: (reusable: boolean) => void;
+  readonly #freed: (reusable: boolean, error: Error | null) => void;
   /** The answer, when its head is there. */
   answer: IncomingMessage | null = null;
 
-  constructor(socket: Socket, bytes: Buffer, freed: (reusable: boolean) => void) {
+  constructor(socket: Socket, bytes: Buffer, freed: (reusable: boolean, error: Error | null) => void) {
     super();
     this.#socket = socket;
     this.#freed = freed;
@@ -48,7 +49,7 @@ class Replay extends Duplex {
     socket.off('close', this.#onClose);
     const isOver = error === null && this.answer?.complete === true && keepsAlive(this.answer);
     // What is left over belongs to no request.
-    this.#freed(isOver && this.readableLength === 0 && !socket.destroyed && socket.writable);
+    this.#freed(isOver && this.readableLength === 0 && !socket.destroyed && socket.writable, error);
     callback(error);
   }
 
@@ -75,15 +76,29 @@ export function replayAnswer(
   call: LineCall,
   freed: (reusable: boolean) => void,
 ): void {
-  const replay = new Replay(socket, bytes, freed);
+  let told = false;
+  const fail = (error: Error): void => {
+    // Behind the head the answer's body tells it.
+    if (!told) call.failed(error, true);
+    told = true;
+  };
+  const replay = new Replay(socket, bytes, (reusable, error) => {
+    // What node:http's client has against the answer it says after it has let go of the connection.
+    queueMicrotask(() => {
+      fail(error ?? new Error('the connection was closed'));
+      freed(reusable);
+    });
+  });
   // Of the request only the method counts any more: it says whether the answer has a body.
   const client = request({ createConnection: () => replay, method: call.method, setDefaultHeaders: false });
-  client.on('error', (error) => {
-    // Behind the head the answer's body tells it.
-    if (replay.answer === null) call.failed(error, true);
+  client.on('error', fail);
+  client.once('upgrade', (_response, connection) => {
+    fail(new Error('it switched protocols without being asked to'));
+    connection.destroy();
   });
   client.once('response', (response) => {
     replay.answer = response;
+    told = true;
     const { promise: trailers, resolve } = Promise.withResolvers<HeaderList>();
     response.once('end', () => resolve(pairs(response.rawTrailers)));
     call.answered({
@@ -101,10 +116,4 @@ function keepsAlive({ httpVersionMinor, headers, statusCode = 0 }: IncomingMessa
   if (httpVersionMinor !== 1 || /\bclose\b/i.test(headers.connection ?? '')) return false;
   const hasEnd = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined;
   return hasEnd || statusCode === 204 || statusCode === 304;
-}
-
-function pairs(raw: readonly string[]): [name: string, value: string][] {
-  const list: [string, string][] = [];
-  for (let at = 0; at + 1 < raw.length; at += 2) list.push([raw[at] ?? '', raw[at + 1] ?? '']);
-  return list;
 }
