@@ -93,6 +93,8 @@ export interface GuestLimits {
   readonly memoryBytes: number;
   /** CPU time of one request, milliseconds; time suspended does not count. */
   readonly cpuTimeMs: number;
+  /** The function's part of a thread's time beside others that compute for long, in proportion. @default 0.1 */
+  readonly cpuWeight?: number;
   /** Largest request body that an engine may buffer (p1 only), bytes. */
   readonly bodyLimitBytes: number;
   /** How long instances live. @default a clean one for each request */

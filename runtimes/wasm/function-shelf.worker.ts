@@ -1,10 +1,13 @@
 /** The functions that one thread can serve at once: as many as its share of compiled code allows. */
+import { CpuShare } from './cpu-shares.worker.ts';
 import type { Deployment, GuestLimits, Specialised } from './engine.ts';
 
 /** A function that can be called now. */
 export interface ShelvedFunction {
   readonly specialised: Specialised;
   readonly limits: GuestLimits;
+  /** Of the time of this thread. */
+  readonly share: CpuShare;
 }
 
 interface Held extends ShelvedFunction {
@@ -46,6 +49,7 @@ export class FunctionShelf {
     this.#held.set(key, {
       specialised,
       limits: deployment.limits,
+      share: new CpuShare(deployment.limits.cpuWeight),
       digest,
       calls: 0,
       lastUsed: ++this.#clock,

@@ -177,12 +177,13 @@ export class GuestThread {
       const here = this.#shelf.enter(key);
       const shelved = here ?? (await this.#fetch(key));
       entered = true;
-      const { specialised, limits } = shelved;
+      const { specialised, limits, share } = shelved;
       const life = this.#turns.nextLife();
       let turnMs = 0;
       const readyMs = measured ? performance.now() : 0;
       turn = this.#turns.for(life, {
         cpuTimeMs: limits.cpuTimeMs,
+        share,
         isAborted: () => call.aborted,
         ...(number === null && !measured
           ? {}

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ControlBlock } from './control.ts';
+import { CpuShare } from './cpu-shares.worker.ts';
 import { Turns, type GuestTurn } from './turns.worker.ts';
 
 function busy(ms: number): void {
@@ -66,6 +67,36 @@ describe('turns', () => {
     expect(order[0]).toBe('long');
     expect(order.slice(1, 4)).toEqual(['short', 'short', 'short']);
     expect(order.indexOf('long', 1)).toBeLessThan(order.lastIndexOf('short'));
+  });
+
+  it('go to functions that compute for long by their weights, however many guests each has', async () => {
+    const turns = new Turns(new ControlBlock());
+    const order: string[] = [];
+    const [heavy, light] = [new CpuShare(4), new CpuShare(1)];
+    const guest = (life: number, share: CpuShare, name: string): Promise<void> =>
+      compute(turns.for(life, { share }), 60, 2, order, name);
+    await Promise.all([guest(1, heavy, 'heavy'), ...[2, 3, 4].map((life) => guest(life, light, 'light'))]);
+    // While all of them are there.
+    const together = order.slice(4, order.lastIndexOf('heavy'));
+    const [of4, of1] = ['heavy', 'light'].map((name) => together.filter((each) => each === name).length);
+    expect(of4).toBeGreaterThan(50);
+    // 56 to 14; slices that the system interrupts are charged for more.
+    expect(of1).toBeGreaterThan(7);
+    expect(of1).toBeLessThan(28);
+  });
+
+  it('are not saved up by a function that had nothing to compute', async () => {
+    const turns = new Turns(new ControlBlock());
+    const [first, second] = [new CpuShare(1), new CpuShare(1)];
+    await compute(turns.for(1, { share: first }), 20, 2, [], '');
+    const order: string[] = [];
+    await Promise.all([
+      compute(turns.for(2, { share: first }), 12, 2, order, 'first'),
+      compute(turns.for(3, { share: second }), 12, 2, order, 'second'),
+    ]);
+    const early = order.slice(0, 12).filter((name) => name === 'first').length;
+    expect(early).toBeGreaterThan(2);
+    expect(early).toBeLessThan(10);
   });
 
   it('end a guest that nobody waits for, instead of going on with it', async () => {

@@ -1,9 +1,11 @@
 /**
  * One guest executes at a time in a thread, of course; turns say which. A guest that waits gives its turn back
  * and takes it again before it goes on, so that CPU time is charged to exactly the guest that uses it. A guest
- * that computes for long gives way at its next check, and stands behind those that ask for little.
+ * that computes for long gives way at its next check, and stands behind those that ask for little; among others like
+ * it, it goes on by its function's share.
  */
 import type { ControlBlock } from './control.ts';
+import { ComputingGuests, CpuShare } from './cpu-shares.worker.ts';
 import type { Turn } from './engine.ts';
 import { threadMemory } from './pool/thread.ts';
 import { yieldFunction, type Decision, type YieldFunction } from './yield.worker.ts';
@@ -18,6 +20,8 @@ export interface TurnOptions {
   readonly onEntered?: () => void;
   /** Whether nobody waits for this guest any more: then it ends instead of going on after it gave way. */
   readonly isAborted?: () => boolean;
+  /** The function's part of the thread's time. @default one of the guest's own, of the usual weight */
+  readonly share?: CpuShare;
 }
 
 export class Turns {
@@ -27,7 +31,7 @@ export class Turns {
   /** Guests that came new, or waited for something. */
   readonly #short: (() => void)[] = [];
   /** Guests that had to give way. */
-  readonly #long: (() => void)[] = [];
+  readonly #long = new ComputingGuests();
   #lives = 0;
   #held = false;
   #holder: GuestTurn | null = null;
@@ -74,8 +78,9 @@ export class Turns {
    */
   async stepBack(turn: GuestTurn, usedMs: number): Promise<void> {
     this.#count(usedMs);
+    this.#long.charge(turn.share, usedMs);
     await new Promise<void>((resolve) => setImmediate(resolve));
-    const again = new Promise<void>((resolve) => this.#long.push(resolve));
+    const again = new Promise<void>((resolve) => this.#long.add(turn.share, resolve));
     this.#next();
     await again;
     this.#holder = turn;
@@ -84,21 +89,23 @@ export class Turns {
   }
 
   /** Passes the thread on, after so long. Only for {@link GuestTurn}. */
-  pass(usedMs: number): void {
+  pass(turn: GuestTurn, usedMs: number): void {
     this.#count(usedMs);
+    if (this.#longHolds) this.#long.charge(turn.share, usedMs);
     this.#next();
   }
 
   #count(usedMs: number): void {
     this.#holder = null;
-    if (this.#long.length === 0) this.#shortMs = 0;
+    if (this.#long.isEmpty) this.#shortMs = 0;
     else if (!this.#longHolds) this.#shortMs += usedMs;
   }
 
   #next(): void {
-    const [first, second] =
-      this.#shortMs > LONG_WAITS_MS ? [this.#long, this.#short] : [this.#short, this.#long];
-    const next = first.shift() ?? second.shift();
+    const next =
+      this.#shortMs > LONG_WAITS_MS
+        ? (this.#long.next() ?? this.#short.shift())
+        : (this.#short.shift() ?? this.#long.next());
     // The turn passes on directly: `#held` stays true, so that nobody slips in between.
     if (next) next();
     else this.#held = false;
@@ -139,11 +146,18 @@ export class GuestTurn implements Turn {
   #entered = false;
   #closed = false;
   #overCpu = false;
+  #share: CpuShare | undefined;
 
   constructor(turns: Turns, life: number, options: TurnOptions) {
     this.#turns = turns;
     this.life = life;
     this.#options = options;
+    this.#share = options.share;
+  }
+
+  get share(): CpuShare {
+    // Few guests compute for so long that anybody asks.
+    return (this.#share ??= new CpuShare());
   }
 
   /** CPU time that was charged up to the last release, µs. */
@@ -168,7 +182,7 @@ export class GuestTurn implements Turn {
   }
 
   release(): void {
-    if (this.#holds) this.#turns.pass(this.#stop());
+    if (this.#holds) this.#turns.pass(this, this.#stop());
   }
 
   /** The call is over, whatever is left of its guest: that gets no turn any more. */
@@ -182,7 +196,7 @@ export class GuestTurn implements Turn {
     await this.#turns.stepBack(this, this.#stop());
     if (this.#closed || this.#options.isAborted?.() === true) {
       // Nothing of it runs but the trap.
-      this.#turns.pass(0);
+      this.#turns.pass(this, 0);
       return 'end';
     }
     this.#enter();

@@ -26,6 +26,25 @@ async function outcome(answer: Promise<unknown>): Promise<unknown> {
   }
 }
 
+/** How often `/spin` went round, told from the last number of its sequence. */
+function roundsOf(body: string): number {
+  const wanted = BigInt(body.trim());
+  const wrap = (value: bigint): bigint => BigInt.asUintN(64, value);
+  // One round is a million steps: 2^6 × 5^6 of them, as one.
+  let [factor, added] = [6_364_136_223_846_793_005n, 1n];
+  for (const times of [...Array<number>(6).fill(2), ...Array<number>(6).fill(5)]) {
+    const step = [factor, added] as const;
+    for (let i = 1; i < times; i++)
+      [factor, added] = [wrap(factor * step[0]), wrap(added * step[0] + step[1])];
+  }
+  let state = 1n;
+  for (let rounds = 0; rounds < 1_000_000; rounds++) {
+    if (state === wanted) return rounds;
+    state = wrap(state * factor + added);
+  }
+  throw new Error(`${body} is not one of the numbers that /spin comes by`);
+}
+
 describe.each(['component', 'jco'] as const)('with the engine %s', (engine) => {
   it('answers short requests while each thread has a guest that computes without end', async () => {
     const host = await start(2);
@@ -74,6 +93,28 @@ describe.each(['component', 'jco'] as const)('with the engine %s', (engine) => {
     const fn = await host.deploy('torture.wasm', { engine });
     expect(await outcome(call(fn, '/recurse'))).toBe('GUEST_TRAPPED');
     expect((await call(fn, '/hello')).status).toBe(200);
+  });
+});
+
+describe('two functions that compute in one thread', () => {
+  it('get of its time what they weigh', async () => {
+    const host = await start(1);
+    const [light, heavy] = [
+      await host.deploy('torture.wasm', { cpuWeight: 0.1 }),
+      await host.deploy('torture.wasm', { cpuWeight: 0.4 }),
+    ];
+    // Both optimised, and the thread warm.
+    for (const fn of [light, heavy]) await call(fn, '/spin?ms=100');
+    // By the wall clock: what each has done meanwhile says how much of the thread it had.
+    const answers = await Promise.all([light, heavy].map((fn) => call(fn, '/spin?ms=1500')));
+    const [ofLight = 0, ofHeavy = 0] = answers.map(({ body }) => roundsOf(body));
+    expect(ofLight).toBeGreaterThan(0);
+    expect(ofHeavy / ofLight).toBeGreaterThan(2.2);
+    expect(ofHeavy / ofLight).toBeLessThan(7.5);
+    // Short requests of the light one do not wait for that.
+    const spinning = call(heavy, '/spin?ms=300');
+    expect((await call(light, '/hello')).status).toBe(200);
+    expect((await spinning).status).toBe(200);
   });
 });
 

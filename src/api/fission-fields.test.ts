@@ -167,7 +167,7 @@ describe('Function', () => {
       'spec.InvokeStrategy.ExecutionStrategy.hpaMetrics',
       'spec.InvokeStrategy.ExecutionStrategy.hpaBehavior',
       'spec.resources.limits.cpu',
-      'spec.resources.requests',
+      'spec.resources.requests.cpu',
       'spec.resources.claims',
       'spec.retainPods',
       'spec.tool',

@@ -19,7 +19,7 @@ import type {
   ResolvedPods,
   ResolvedScale,
 } from './resolved.ts';
-import { memoryLimitBytes, resolveResources } from './resources.ts';
+import { cpuWeight, memoryLimitBytes, resolveResources } from './resources.ts';
 import type { WasmBlock } from './wasm-block.ts';
 import { mergeWasmBlocks, readWasmAnnotations } from './wasm-settings.ts';
 
@@ -132,6 +132,7 @@ function resolveLimits(spec: FunctionSpec, wasm: WasmBlock): ResolvedLimits {
     concurrency: maxPods * requestsPerPod,
     queue: wasm.queue ?? DEFAULTS.queue,
     cpuTimeMs: milliseconds(wasm.cpuTime) ?? DEFAULTS.cpuTimeMs,
+    cpuWeight: cpuWeight(spec.resources),
   };
 }
 
@@ -190,7 +191,8 @@ function notServed(spec: FunctionSpec, { instance = {} }: WasmBlock): string[] {
   const strategy = spec.InvokeStrategy?.ExecutionStrategy ?? {};
   const scaled = executor !== 'poolmgr';
   const path = 'spec.InvokeStrategy.ExecutionStrategy';
-  const otherLimits = Object.entries(spec.resources?.limits ?? {}).filter(([name]) => name !== 'memory');
+  const { limits = {}, requests = {} } = spec.resources ?? {};
+  const otherLimits = Object.keys(limits).filter((name) => name !== 'memory');
   const usualTimeout = strategy.SpecializationTimeout === USUAL_SPECIALIZATION_TIMEOUT_S;
   return setFields({
     [`${path}.ExecutorType`]: scaled,
@@ -202,8 +204,9 @@ function notServed(spec: FunctionSpec, { instance = {} }: WasmBlock): string[] {
     [`${path}.hpaMetrics`]: strategy.hpaMetrics,
     [`${path}.hpaBehavior`]: strategy.hpaBehavior,
     'spec.environment.version': spec.environment.version,
-    ...Object.fromEntries(otherLimits.map(([name, value]) => [`spec.resources.limits.${name}`, value])),
-    'spec.resources.requests': spec.resources?.requests,
+    // A quantity of 0 is set as well.
+    ...Object.fromEntries(otherLimits.map((name) => [`spec.resources.limits.${name}`, true])),
+    ...Object.fromEntries(Object.keys(requests).map((name) => [`spec.resources.requests.${name}`, true])),
     'spec.resources.claims': spec.resources?.claims,
     'spec.retainPods': spec.retainPods,
     'spec.streaming.protocol': spec.streaming?.protocol === 'websocket',

@@ -123,6 +123,7 @@ describe('limits', () => {
       concurrency: 500,
       queue: 1000,
       cpuTimeMs: 10_000,
+      cpuWeight: 0.1,
     });
   });
 
@@ -164,11 +165,21 @@ describe('limits', () => {
       concurrency: 12,
       queue: 0,
       cpuTimeMs: 2000,
+      cpuWeight: 0.1,
     });
     expect(wasm).toEqual({
       instance: { mode: 'reuse', maxRequests: 10, idleTimeoutMs: 5000, maxConcurrent: 2 },
       allowedOutboundHosts: ['*.example.org'],
     });
+  });
+
+  it.each([
+    [{ requests: { cpu: '250m' }, limits: { cpu: 2 } }, 0.25],
+    [{ limits: { cpu: '2' } }, 2],
+    [{ requests: { cpu: 0, memory: '1Mi' } }, 0.01],
+    [{ requests: { cpu: '64' } }, 10],
+  ])('weigh a function by its cpu: %j', (resources, weight) => {
+    expect(resolveFunction(fn({ resources })).limits.cpuWeight).toBe(weight);
   });
 
   it("take Fission's streaming limits where the wasm block says nothing", () => {
@@ -323,6 +334,11 @@ describe('checks', () => {
       'spec.env[0].valueFrom cannot stand beside value',
     ],
     [{ envFrom: [{}] }, 'spec.envFrom[0] must have one of secretRef and configMapRef'],
+    [
+      { resources: { requests: { cpu: 'two' } } },
+      'spec.resources.requests.cpu must be a quantity of cores such as 100m, 0.5 or 2, but is "two"',
+    ],
+    [{ resources: { limits: { cpu: '-1' } } }, 'spec.resources.limits.cpu must not be negative, but is "-1"'],
     [{ route: { url: 'hello' } }, 'spec.route.url must start with /'],
     [strategy('container'), 'spec.podspec is required by executor container'],
     [strategy('newdeploy', { MinScale: 3, MaxScale: 2 }), 'MaxScale must be MinScale (3) at least, but is 2'],

@@ -19,6 +19,9 @@ const BINARY_POWER: Readonly<Record<string, number>> = { Ki: 1, Mi: 2, Gi: 3, Ti
 /** What {@link parseQuantity} takes, for error messages. */
 export const QUANTITY_WORDS = 'a quantity such as 128Mi, 1Gi, 500M or 1048576';
 
+/** The same for CPU. */
+export const CPU_WORDS = 'a quantity of cores such as 100m, 0.5 or 2';
+
 /**
  * The number that a quantity means, or null where it is none. Exact up to 2^53; fractions as floating-point
  * numbers come.

@@ -66,6 +66,8 @@ export interface ResolvedLimits {
   readonly queue: number;
   /** CPU time of one request; waiting does not count. */
   readonly cpuTimeMs: number;
+  /** Of a Wasm function: its part of a thread beside others that compute for long, in proportion; over 0. */
+  readonly cpuWeight: number;
 }
 
 export interface ResolvedInstance {

@@ -259,7 +259,10 @@ export const resourcesSchema = closed(
       }),
     ),
     requests: Type.Optional(
-      Type.Record(Type.String(), intOrString(), { description: 'What is set aside, by resource.' }),
+      Type.Record(Type.String(), intOrString(), {
+        description:
+          'What is set aside, by resource; `cpu` of a Wasm function is its weight beside others (default 100m).',
+      }),
     ),
     claims: Type.Optional(
       Type.Array(closed({ name: Type.String(), request: Type.Optional(Type.String()) }), {

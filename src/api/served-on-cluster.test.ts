@@ -44,10 +44,10 @@ const SCALE = [
   `${STRATEGY}.TargetCPUPercent`,
 ];
 const SPECIALIZATION = `${STRATEGY}.SpecializationTimeout`;
-const RESOURCES = ['spec.resources.limits.cpu', 'spec.resources.requests'];
+const RESOURCES = ['spec.resources.limits.cpu', 'spec.resources.requests.cpu'];
 
 test.each([
-  ['poolmgr', true, [...RESOURCES, 'spec.retainPods', 'spec.tool']],
+  ['poolmgr', true, ['spec.resources.limits.cpu', 'spec.retainPods', 'spec.tool']],
   ['poolmgr', false, ['spec.tool']],
   ['newdeploy', true, ['spec.resources.limits.cpu', 'spec.retainPods', 'spec.tool']],
   ['newdeploy', false, ['spec.retainPods', 'spec.tool']],
@@ -59,7 +59,7 @@ test.each([
   expect(inOneProcess).toEqual([
     ...(executor === 'poolmgr' ? [] : SCALE),
     SPECIALIZATION,
-    ...RESOURCES,
+    ...(isWasm ? ['spec.resources.limits.cpu'] : RESOURCES),
     'spec.retainPods',
     'spec.tool',
     ...(executor === 'container' ? ['spec.podspec'] : []),

@@ -21,8 +21,9 @@ const SCALE: readonly string[] = [
   `${STRATEGY}.hpaMetrics`,
   `${STRATEGY}.hpaBehavior`,
 ];
-/** Of a container; a Wasm function's limits are its guest's, whose share of the CPU is not limited. */
 const RESOURCES: readonly string[] = ['spec.resources'];
+/** What a Wasm function weighs in its threads: the first of them that is set. */
+const CPU_WEIGHT: readonly string[] = ['spec.resources.requests.cpu', 'spec.resources.limits.cpu'];
 
 const ENVIRONMENT_OF_CONTAINERS: readonly string[] = [
   'spec.runtime.image',
@@ -52,7 +53,9 @@ export function functionFieldsNotServed(
   platform: Platform,
   isWasm: boolean,
 ): readonly string[] {
-  const anywhere = isWasm ? [] : [UPGRADES];
+  const weight = CPU_WEIGHT.find((field) => notServed.includes(field));
+  const ofWasm = weight === undefined ? [] : [weight];
+  const anywhere = isWasm ? ofWasm : [UPGRADES];
   const here = platform === 'one-process' ? [] : servedOfFunction(strategy, isWasm);
   return without(notServed, [...anywhere, ...here]);
 }

@@ -45,13 +45,13 @@ export class Deployments {
     grants: DeploySpec['grants'],
   ): { spec: DeploySpec; deployKey: string } {
     const { namespace, name } = fn;
-    const { memoryBytes, cpuTimeMs, bodyLimitBytes } = fn.limits;
+    const { memoryBytes, cpuTimeMs, cpuWeight, bodyLimitBytes } = fn.limits;
     // The function's own secrets and config maps come last: they count where a package has files of their paths.
     const files = [...(wasm.files === null ? [] : [wasm.files]), ...(grants.files ?? [])];
     const what = {
       manifest: wasm.manifest,
       folder: wasm.folder,
-      limits: { memoryBytes, cpuTimeMs, bodyLimitBytes, ...lifeOf(fn) },
+      limits: { memoryBytes, cpuTimeMs, cpuWeight, bodyLimitBytes, ...lifeOf(fn) },
     };
     const onLog: DeploySpec['onLog'] = ({ requestId, stream, line }) => {
       this.#logs?.append({ namespace, function: name, requestId, stream, line, timeMs: Date.now() });

@@ -32,6 +32,7 @@ export function limits(parts: Partial<ResolvedFunction['limits']> = {}): Resolve
     concurrency: 500,
     queue: 1000,
     cpuTimeMs: 10_000,
+    cpuWeight: 0.1,
     ...parts,
   };
 }

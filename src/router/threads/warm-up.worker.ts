@@ -41,6 +41,7 @@ const LIMITS: ResolvedFunction['limits'] = {
   concurrency: 10,
   queue: 10,
   cpuTimeMs: LIMIT_MS,
+  cpuWeight: 0.1,
 };
 
 /**
