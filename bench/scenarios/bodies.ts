@@ -49,8 +49,8 @@ export const bodies: Scenario = {
                 mode: 'closed',
                 targets: [target],
                 connections: 4,
-                warmUpMs: quick ? 300 : 1000,
-                durationMs: quick ? 700 : 4000,
+                warmUpMs: quick ? 300 : 500,
+                durationMs: quick ? 700 : 1500,
               });
               const doubts = doubtsOf(result);
               if (way !== 'to the guest' && result.requests > 0 && result.bytes !== result.requests * size)
@@ -107,7 +107,7 @@ export const bodies: Scenario = {
         program: describeProgram(program),
         rounds,
         order: ALTERNATED,
-        warmUp: `${quick ? 0.3 : 1} s before each size and direction, four connections; one stream before the events are timed`,
+        warmUp: `${quick ? 0.3 : 0.5} s before each size and direction, four connections; one stream before the events are timed`,
       },
       PUBLISHED['bodies'],
     );

@@ -44,7 +44,7 @@ export const coldstart: Scenario = {
     const program = context.program ?? findProgram('hello');
     // Ten megabytes deployed a hundred times would take hours and say nothing more.
     const heavy = statSync(program.file).size > 2 ** 21;
-    const rounds = quick ? 3 : heavy ? 5 : 15;
+    const rounds = quick ? 3 : heavy ? 3 : 10;
     const collector = new Collector(coldstart);
     const rivals = able(context, program, collector);
     const path = helloPath(program);

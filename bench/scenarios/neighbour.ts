@@ -85,7 +85,7 @@ export const neighbour: Scenario = {
     const bad = torture(context, collector);
     const rivals = able(context, bad, collector);
     const rounds = quick ? 1 : 3;
-    const durationMs = quick ? 2000 : 10_000;
+    const durationMs = quick ? 2000 : 8000;
     for (const { round, rival } of alternated(rivals, rounds)) {
       if (!isPlatform(rival)) {
         collector.skip(
