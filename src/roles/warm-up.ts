@@ -27,10 +27,12 @@ const MORE_AFTER_MS = 3000;
 
 /**
  * Resolves when every listener thread has run requests through all of its code, so that the first caller does not
- * wait for the compiler; some more follow. At the first start in a data folder the function is not prepared yet: then it
- * is prepared for the next one, and nobody waits. Never rejects: a cold platform serves as well.
+ * wait for the compiler; some more follow. At the first start in a data folder the function is not prepared yet:
+ * nobody waits for that, and the threads are warmed when it is. Never rejects: a cold platform serves as well.
  */
-export async function warmUp({ preparer, host, router, logger }: WarmUpParts): Promise<void> {
+export async function warmUp(parts: WarmUpParts): Promise<void> {
+  const { preparer, logger } = parts;
+  const cold = (err: unknown): void => logger.debug({ err }, 'the threads were not warmed up');
   try {
     const file = ['../../wasm-envs', '../../../wasm-envs']
       .map((place) => fileURLToPath(new URL(`${place}/rust/template/hello.wasm`, import.meta.url)))
@@ -38,27 +40,33 @@ export async function warmUp({ preparer, host, router, logger }: WarmUpParts): P
     if (file === undefined) return;
     const wasm = await readFile(file);
     const digest = createHash('sha256').update(wasm).digest('hex');
-    if (!(await preparer.has(digest))) {
-      void preparer.prepare(wasm, digest).catch((err: unknown) => logger.debug({ err }, 'not prepared'));
-      return;
-    }
-    const { manifest, folder } = await preparer.prepare(wasm, digest);
-    const deployed = await host.deploy({
-      namespace: 'fissium',
-      name: 'warm-up',
-      manifest,
-      folder,
-      grants: { env: [], args: [], allowedOutboundHosts: [] },
-      limits: { memoryBytes: 2 ** 27, cpuTimeMs: 2000, bodyLimitBytes: 2 ** 20 },
-      onLog: () => undefined,
-    });
-    const { threadKey } = deployed;
-    if (threadKey !== null) await router.warmUp(threadKey, FIRST_CONNECTIONS);
-    void sleep(MORE_AFTER_MS, undefined, { ref: false })
-      .then(() => (threadKey === null ? undefined : router.warmUp(threadKey, MORE_CONNECTIONS)))
-      .then(() => deployed.close())
-      .catch((err: unknown) => logger.debug({ err }, 'still cold'));
+    const waits = await preparer.has(digest);
+    const done = warmUpWith(parts, wasm, digest).catch(cold);
+    if (waits) await done;
   } catch (err) {
-    logger.debug({ err }, 'the threads were not warmed up');
+    cold(err);
   }
+}
+
+async function warmUpWith(
+  { preparer, host, router, logger }: WarmUpParts,
+  wasm: Uint8Array,
+  digest: string,
+): Promise<void> {
+  const { manifest, folder } = await preparer.prepare(wasm, digest);
+  const deployed = await host.deploy({
+    namespace: 'fissium',
+    name: 'warm-up',
+    manifest,
+    folder,
+    grants: { env: [], args: [], allowedOutboundHosts: [] },
+    limits: { memoryBytes: 2 ** 27, cpuTimeMs: 2000, bodyLimitBytes: 2 ** 20 },
+    onLog: () => undefined,
+  });
+  const { threadKey } = deployed;
+  if (threadKey !== null) await router.warmUp(threadKey, FIRST_CONNECTIONS);
+  void sleep(MORE_AFTER_MS, undefined, { ref: false })
+    .then(() => (threadKey === null ? undefined : router.warmUp(threadKey, MORE_CONNECTIONS)))
+    .then(() => deployed.close())
+    .catch((err: unknown) => logger.debug({ err }, 'still cold'));
 }
