@@ -231,13 +231,14 @@ export class ComponentInstance extends GuestStore {
     if (this.#lifecycle.state === 'dropped') return;
     // Where something of the guest is still on a stack, its memory is nobody else's.
     const left = this.#lifecycle.state !== 'suspended';
+    const clean = this.#lifecycle.state === 'clean';
     this.#lifecycle.drop();
     this.#volume?.close();
     this.#volume = null;
     this.clear();
     this.clock = null;
     for (const { memory, maximumPages } of this.#memories) {
-      if (left) threadMemory.recycle(memory, maximumPages);
+      if (left) threadMemory.recycle(memory, maximumPages, clean);
       else threadMemory.condemn(memory, { memories: 1, pages: pagesOf(memory) });
     }
     this.#condemnOwn();

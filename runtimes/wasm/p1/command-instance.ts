@@ -176,6 +176,7 @@ export class CommandInstance implements PooledInstance, CommandGuest {
     if (this.#lifecycle.state === 'dropped') return;
     // Where something of the guest is still on a stack, its memory is nobody else's.
     const left = this.#lifecycle.state !== 'suspended';
+    const clean = this.#lifecycle.state === 'clean';
     this.#lifecycle.drop();
     const { memory: wanted, ownMemories } = this.#linkage;
     this.memory.detach();
@@ -186,7 +187,7 @@ export class CommandInstance implements PooledInstance, CommandGuest {
         ...ownMemories,
         pages: Math.max(held.pages, ownMemories.pages),
       });
-    else if (left) threadMemory.recycle(this.wasmMemory, this.#shape(wanted).maximumPages);
+    else if (left) threadMemory.recycle(this.wasmMemory, this.#shape(wanted).maximumPages, clean);
     else threadMemory.condemn(this.wasmMemory, held);
   }
 

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { MemoryShelf } from './memories.ts';
 
@@ -20,6 +21,33 @@ test('a memory that is kept is all zero over its real size', () => {
   expect(new Uint8Array(memory.buffer).every((byte) => byte === 0)).toBe(true);
   expect([shelf.kept, shelf.bytes]).toEqual([0, 0]);
 });
+
+test('a memory that is mostly zero is all zero afterwards too, wherever something was', () => {
+  const shelf = new MemoryShelf();
+  const memory = new WebAssembly.Memory({ initial: 3, maximum: 10 });
+  const bytes = new Uint8Array(memory.buffer);
+  for (const at of [0, 16_383, 16_384, 2 * PAGE - 1, 2 * PAGE, bytes.length - 1]) bytes[at] = 1;
+  expect(shelf.put(memory, 10, true)).toBe(true);
+  expect(bytes.every((byte) => byte === 0)).toBe(true);
+});
+
+test.runIf(existsSync('/proc/self/smaps'))(
+  'what a guest never touched takes no memory when it is kept',
+  () => {
+    // A size that nothing else in this process is likely to have.
+    const pages = 241;
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: 1000 });
+    new Uint8Array(memory.buffer)[100 * PAGE] = 1;
+    const residentKiB = (): number => {
+      const mapping = new RegExp(`^Size: +${(pages * PAGE) / 1024} kB[^]*?^Rss: +(\\d+) kB`, 'm');
+      return Number(mapping.exec(readFileSync('/proc/self/smaps', 'utf8'))?.[1]);
+    };
+    expect(new MemoryShelf().put(memory, 1000, true)).toBe(true);
+    expect(residentKiB()).toBeLessThan(100);
+    expect(new MemoryShelf().put(memory, 1000)).toBe(true);
+    expect(residentKiB()).toBe((pages * PAGE) / 1024);
+  },
+);
 
 test('a memory goes only to a module that may grow as far as it may, and that needs no more than it has', () => {
   const shelf = new MemoryShelf();

@@ -41,12 +41,18 @@ export class MemoryShelf {
     return memory;
   }
 
-  /** Zeroes a memory and keeps it; false where it is not worth keeping. */
-  put(memory: WebAssembly.Memory, maximumPages: number): boolean {
+  /**
+   * Zeroes a memory and keeps it; false where it is not worth keeping.
+   *
+   * @param mostlyZero its guest has written little since it was clean: pages of the system that it never touched stay
+   * untouched, and cost nothing
+   */
+  put(memory: WebAssembly.Memory, maximumPages: number, mostlyZero = false): boolean {
     const { byteLength } = memory.buffer;
     if (byteLength > MAX_PAGES_EACH * PAGE_BYTES) return false;
     if (this.#kept >= MAX_KEPT || this.#bytes + byteLength > MAX_KEPT_BYTES) return false;
-    zero(memory);
+    if (mostlyZero) zeroWhatIsNot(memory);
+    else zero(memory);
     const kept = this.#byMaximum.get(maximumPages);
     if (kept) kept.push(memory);
     else this.#byMaximum.set(maximumPages, [memory]);
@@ -67,6 +73,23 @@ export class MemoryShelf {
     this.#kept += change;
     this.#bytes += change * memory.buffer.byteLength;
   }
+}
+
+const CHUNK_BYTES = 16_384;
+const ZEROES = Buffer.alloc(CHUNK_BYTES);
+
+/**
+ * Reads all, which takes the system no memory, and writes only where something is. Twice as slow as {@link zero} for a
+ * memory that is all there; but zeroing one that is not brings every page of it in: of 4,000 functions deployed and
+ * never called, each memory that had once made room for the next function took 1,088 KiB, and takes 24 now
+ * (2026-11-27).
+ */
+function zeroWhatIsNot(memory: WebAssembly.Memory): void {
+  const bytes = Buffer.from(memory.buffer);
+  // A memory is whole pages of 64 KiB, and so whole chunks.
+  for (let at = 0; at < bytes.length; at += CHUNK_BYTES)
+    if (bytes.compare(ZEROES, 0, CHUNK_BYTES, at, at + CHUNK_BYTES) !== 0)
+      bytes.fill(0, at, at + CHUNK_BYTES);
 }
 
 /** Over its whole real size. */

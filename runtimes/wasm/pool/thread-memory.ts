@@ -203,9 +203,10 @@ export class ThreadMemory {
     return kept;
   }
 
-  /** Takes a memory that nobody uses any more: kept for another instance, or left to be collected. */
-  recycle(memory: WebAssembly.Memory, maximumPages: number): void {
-    if (!this.shelf.put(memory, maximumPages)) this.condemn(memory, { memories: 1, pages: pagesOf(memory) });
+  /** Takes a memory that nobody uses any more: kept for another instance (see {@link MemoryShelf.put}), or left to be collected. */
+  recycle(memory: WebAssembly.Memory, maximumPages: number, mostlyZero = false): void {
+    if (!this.shelf.put(memory, maximumPages, mostlyZero))
+      this.condemn(memory, { memories: 1, pages: pagesOf(memory) });
     this.released();
   }
 
