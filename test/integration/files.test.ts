@@ -141,12 +141,12 @@ test('an instance that is reused keeps its /tmp', async () => {
     expect(created.code, created.stderr).toBe(0);
     await platform.cli(['route', 'create', ...name, '--function', 'kept', '--prefix', '/kept']);
     const get = async (path: string): Promise<string> =>
-      await (await fetch(`${platform.router}/kept/${path}`)).text();
+      (await fetch(`${platform.router}/kept/${path}`)).text();
     // An answer may be read before its instance is back, and the next request then has a second one: both files are
     // written until one instance has seen them. A clean instance would never list any.
     const writeAndList = async (): Promise<string> => {
       for (const name of ['a', 'b']) expect(await get(`write?path=/tmp/${name}&text=1`)).toBe('written\n');
-      return await get('list?path=/tmp');
+      return get('list?path=/tmp');
     };
     await expect.poll(writeAndList, { timeout: 10_000 }).toBe('a\nb\n');
   } finally {
