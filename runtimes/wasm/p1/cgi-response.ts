@@ -1,6 +1,7 @@
 /** A CGI program's output as an HTTP answer (RFC 3875, section 6). */
 import { FissiumError } from '../../../src/errors.ts';
 import type { HeaderList } from '../../../src/executors/executor.ts';
+import { FIELD_ENTRIES_CAP } from '../wasi/limits.ts';
 
 export interface CgiHead {
   readonly status: number;
@@ -98,6 +99,7 @@ function parseHead(text: string): Omit<CgiHead, 'rest'> {
       continue;
     }
     if (CONNECTION_HEADERS.has(name)) continue;
+    if (headers.length === FIELD_ENTRIES_CAP) throw bad(`it has more than ${FIELD_ENTRIES_CAP} headers`);
     location ||= name === 'location';
     headers.push([name, value]);
   }

@@ -88,6 +88,7 @@ describe('the head', () => {
     [': c\n\n', /is not a header/],
     ['\nbody', /is not a header/],
     ['A: b\u0000c\n\n', /control character/],
+    [`${'A:\n'.repeat(1025)}\n`, /more than 1024 headers/],
     [`A: ${'x'.repeat(CGI_HEAD_BYTES)}\n\n`, /no blank line in its first 64 KiB/],
   ])('%j is refused', (text, message) => {
     expect(() => read(text)).toThrow(message);

@@ -3,7 +3,7 @@ import { TmpDirectory, TmpFile } from '../wasi/filesystem/tmp-tree.ts';
 import { datetimeOf, type Datetime } from '../wasi/filesystem/times.ts';
 import type { Node } from '../wasi/filesystem/volume.ts';
 import { ERRNO } from './errno.ts';
-import { isDirectory } from './files.ts';
+import { isDirectory, type DirectoryEntry } from './files.ts';
 import { Errno } from './guest-memory.ts';
 import { FD, UNSTABLE, type CommandGuest, type HostFunctions } from './guest.ts';
 
@@ -136,9 +136,9 @@ const ofContents: HostFunctions = {
     const place = memory.place(pointer, length);
     let at = 0;
     let next = offsetOf(cookie);
-    for (const { name, node } of run.files.list(fd, next)) {
+    for (const listed of run.files.list(fd, next)) {
       next++;
-      const entry = direntOf(name, node, next).subarray(0, place.length - at);
+      const entry = direntOf(listed, next).subarray(0, place.length - at);
       place.set(entry, at);
       at += entry.length;
       if (at === place.length) break;
@@ -148,14 +148,14 @@ const ofContents: HostFunctions = {
   },
 };
 
-function direntOf(name: string, node: Node, next: number): Uint8Array {
+function direntOf({ name, id, directory }: DirectoryEntry, next: number): Uint8Array {
   const text = encoder.encode(name);
   const bytes = new Uint8Array(DIRENT_BYTES + text.length);
   const view = new DataView(bytes.buffer);
   view.setBigUint64(0, BigInt(next), true);
-  view.setBigUint64(8, BigInt(node.id), true);
+  view.setBigUint64(8, BigInt(id), true);
   view.setUint32(16, text.length, true);
-  view.setUint8(20, isDirectory(node) ? FILETYPE.directory : FILETYPE.regularFile);
+  view.setUint8(20, directory ? FILETYPE.directory : FILETYPE.regularFile);
   bytes.set(text, DIRENT_BYTES);
   return bytes;
 }
@@ -180,7 +180,7 @@ const ofAttributes: HostFunctions = {
   fd_filestat_set_times: ({ run }, fd: number, accessed: bigint, modified: bigint, flags: number) =>
     isStandard(fd) ? ERRNO.notsup : setTimes(run.files.get(fd).node, { accessed, modified, flags }),
   path_filestat_get: (guest, fd: number, _flags: number, path: number, length: number, pointer: number) =>
-    writeFilestat(guest, pointer, guest.run.files.resolve(fd, guest.memory.text(path, length))),
+    writeFilestat(guest, pointer, guest.run.files.resolve(fd, guest.memory.path(path, length))),
   path_filestat_set_times: (
     { run, memory },
     fd: number,
@@ -190,7 +190,7 @@ const ofAttributes: HostFunctions = {
     accessed: bigint,
     modified: bigint,
     flags: number,
-  ) => setTimes(run.files.resolve(fd, memory.text(path, length)), { accessed, modified, flags }),
+  ) => setTimes(run.files.resolve(fd, memory.path(path, length)), { accessed, modified, flags }),
 };
 
 interface Stat {
@@ -272,7 +272,7 @@ const ofPaths: HostFunctions = {
   ) => {
     // Before anything is made: a bad pointer must not leave a descriptor that nobody knows.
     memory.place(pointer, 4);
-    const fd = run.files.open(base, memory.text(path, length), {
+    const fd = run.files.open(base, memory.path(path, length), {
       create: (oflags & OFLAG.create) !== 0,
       directory: (oflags & OFLAG.directory) !== 0,
       exclusive: (oflags & OFLAG.exclusive) !== 0,
@@ -285,15 +285,15 @@ const ofPaths: HostFunctions = {
     return ERRNO.success;
   },
   path_create_directory: ({ run, memory }, fd: number, path: number, length: number) => {
-    run.files.createDirectory(fd, memory.text(path, length));
+    run.files.createDirectory(fd, memory.path(path, length));
     return ERRNO.success;
   },
   path_remove_directory: ({ run, memory }, fd: number, path: number, length: number) => {
-    run.files.removeDirectory(fd, memory.text(path, length));
+    run.files.removeDirectory(fd, memory.path(path, length));
     return ERRNO.success;
   },
   path_unlink_file: ({ run, memory }, fd: number, path: number, length: number) => {
-    run.files.unlink(fd, memory.text(path, length));
+    run.files.unlink(fd, memory.path(path, length));
     return ERRNO.success;
   },
   path_rename: (
@@ -305,7 +305,7 @@ const ofPaths: HostFunctions = {
     toPath: number,
     toLength: number,
   ) => {
-    run.files.rename(from, memory.text(fromPath, fromLength), to, memory.text(toPath, toLength));
+    run.files.rename(from, memory.path(fromPath, fromLength), to, memory.path(toPath, toLength));
     return ERRNO.success;
   },
   path_link: (
@@ -318,13 +318,13 @@ const ofPaths: HostFunctions = {
     toPath: number,
     toLength: number,
   ) => {
-    run.files.link(from, memory.text(fromPath, fromLength), to, memory.text(toPath, toLength));
+    run.files.link(from, memory.path(fromPath, fromLength), to, memory.path(toPath, toLength));
     return ERRNO.success;
   },
   // There are no symbolic links.
   path_symlink: () => ERRNO.notsup,
   path_readlink: ({ run, memory }, fd: number, path: number, length: number) => {
-    run.files.resolve(fd, memory.text(path, length));
+    run.files.resolve(fd, memory.path(path, length));
     return ERRNO.inval;
   },
 };

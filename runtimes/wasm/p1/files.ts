@@ -12,6 +12,7 @@ import {
   type FileNode,
   type Node,
 } from '../wasi/filesystem/volume.ts';
+import { LISTED_ENTRY_WEIGHT } from '../wasi/limits.ts';
 import type { GuestState } from '../wasi/state.ts';
 import { ERRNO } from './errno.ts';
 import { Errno } from './guest-memory.ts';
@@ -48,11 +49,15 @@ export interface OpenedFile {
   offset: number;
   /** What `fd_readdir` goes through, taken when it begins. */
   listing: readonly DirectoryEntry[] | null;
+  /** What that is counted as. */
+  listingBytes: number;
 }
 
+/** What a program hears of an entry: it keeps no file alive that is removed meanwhile. */
 export interface DirectoryEntry {
   readonly name: string;
-  readonly node: Node;
+  readonly id: number;
+  readonly directory: boolean;
 }
 
 export interface OpenFlags {
@@ -65,13 +70,19 @@ export interface OpenFlags {
   readonly append: boolean;
 }
 
+/** All of it is counted as what the host holds for the guest: descriptors, and folders that are gone through. */
 export class Files {
+  readonly #state: GuestState;
   readonly #volume: GuestVolume;
   readonly #open = new Map<number, OpenedFile>();
+  readonly #root: OpenedFile;
 
-  constructor({ grants, limits }: GuestState) {
+  constructor(state: GuestState) {
+    const { grants, limits } = state;
+    this.#state = state;
     this.#volume = new GuestVolume(grants.files, tmpQuotaBytes(limits.memoryBytes));
-    this.#open.set(ROOT_FD, opened(this.#volume.root, { read: true, write: false, append: false }));
+    this.#root = opened(this.#volume.root, { read: true, write: false, append: false });
+    this.#open.set(ROOT_FD, this.#root);
   }
 
   /** Gives back what its files took; nothing of them is used any more. */
@@ -98,15 +109,19 @@ export class Files {
     const node = taken(
       this.#volume.open(this.#directory(base), path, { create, directory, exclusive, truncate, write }),
     );
+    this.#state.acquire('descriptor');
     if (node instanceof TmpFile) node.hold(1);
     this.#open.set(fd, opened(node, flags));
     return fd;
   }
 
   closeFd(fd: number): void {
-    const { node } = this.get(fd);
+    const file = this.get(fd);
     this.#open.delete(fd);
-    if (node instanceof TmpFile) node.hold(-1);
+    this.#forgetListing(file);
+    // The first one was not acquired: it is there from the beginning, wherever `fd_renumber` has put it.
+    if (file !== this.#root) this.#state.release('descriptor');
+    if (file.node instanceof TmpFile) file.node.hold(-1);
   }
 
   /** `to` becomes what `from` was. */
@@ -199,15 +214,33 @@ export class Files {
   *list(fd: number, from: number): Generator<DirectoryEntry> {
     const file = this.get(fd);
     const node = this.#directory(fd);
-    if (from === 0 || !file.listing) {
-      const listing: DirectoryEntry[] = [
-        { name: '.', node },
-        { name: '..', node },
-      ];
-      for (const [name, child] of this.#volume.entries(node)) listing.push({ name, node: child });
-      file.listing = listing;
+    if (from === 0 || !file.listing) this.#takeListing(file, node);
+    for (let at = from; ; at++) {
+      const entry = file.listing?.[at];
+      if (!entry) return;
+      yield entry;
     }
-    yield* file.listing.slice(from);
+  }
+
+  #takeListing(file: OpenedFile, directory: DirectoryNode): void {
+    this.#forgetListing(file);
+    const listing: DirectoryEntry[] = [];
+    const add = (name: string, { id, kind }: Node): void => {
+      const weight = weightOf(name);
+      this.#state.hold(weight);
+      file.listingBytes += weight;
+      listing.push({ name, id, directory: kind === 'directory' });
+    };
+    add('.', directory);
+    add('..', directory);
+    for (const [name, node] of this.#volume.entries(directory)) add(name, node);
+    file.listing = listing;
+  }
+
+  #forgetListing(file: OpenedFile): void {
+    this.#state.hold(-file.listingBytes);
+    file.listingBytes = 0;
+    file.listing = null;
   }
 
   #directory(fd: number): DirectoryNode {
@@ -234,7 +267,13 @@ function opened(node: Node, flags: Pick<OpenFlags, 'read' | 'write' | 'append'>)
     append: flags.append,
     offset: 0,
     listing: null,
+    listingBytes: 0,
   };
+}
+
+/** A string that holds more than Latin-1 has two bytes a character. */
+function weightOf(name: string): number {
+  return LISTED_ENTRY_WEIGHT + 2 * name.length;
 }
 
 function fileOf({ node }: OpenedFile): FileNode {

@@ -2,6 +2,7 @@
  * The guest's memory as the host functions see it. No view of it outlives one call: growing detaches them, and
  * while a guest waits it may be anybody's. What the host writes is held against the window that a reset cleans.
  */
+import { FILE_PATH_BYTES_CAP } from '../wasi/limits.ts';
 import { ERRNO } from './errno.ts';
 
 /** Most parts that one read or write may name. */
@@ -82,8 +83,9 @@ export class GuestMemory {
     return this.#parts(pointer, count, (at, length) => this.place(at, length));
   }
 
-  /** A string of the guest's. @throws Errno where it is out of bounds or not UTF-8 */
-  text(pointer: number, length: number): string {
+  /** A path of the guest's. @throws Errno where it is too long, out of bounds or not UTF-8 */
+  path(pointer: number, length: number): string {
+    if (length >>> 0 > FILE_PATH_BYTES_CAP) throw new Errno(ERRNO.nametoolong);
     const bytes = this.read(pointer, length);
     try {
       return utf8.decode(bytes);

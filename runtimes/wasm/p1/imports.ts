@@ -17,6 +17,7 @@ import { Errno } from './guest-memory.ts';
 import { FILE_FUNCTIONS } from './file-functions.ts';
 import type { Invocation } from './invocation.ts';
 import { readPoll } from './poll.ts';
+import { STANDARD_WRITE_BYTES_CAP, WAIT_WEIGHT } from '../wasi/limits.ts';
 import { randomBytes } from '../wasi/random.ts';
 
 const SOCKETS = 'sock_accept sock_recv sock_send sock_shutdown'.split(' ');
@@ -144,22 +145,21 @@ const ofStreams: HostFunctions = {
   },
   fd_write: (guest, fd: number, pointer: number, count: number, sizePointer: number) => {
     const { run, memory } = guest;
-    const parts = memory.readParts(pointer, count);
+    const given = memory.readParts(pointer, count);
     if (fd !== FD.stdout && fd !== FD.stderr) {
-      memory.setU32(sizePointer, run.files.write(fd, parts));
+      memory.setU32(sizePointer, run.files.write(fd, given));
       return ERRNO.success;
     }
-    memory.setU32(
-      sizePointer,
-      parts.reduce((sum, { length }) => sum + length, 0),
-    );
+    const { parts, bytes } = within(given, STANDARD_WRITE_BYTES_CAP);
+    memory.setU32(sizePointer, bytes);
     if (fd === FD.stderr) {
-      for (const part of parts) run.state.log('stderr', part.slice());
+      for (const part of parts) run.state.log('stderr', part);
       return ERRNO.success;
     }
     try {
       for (const part of parts) run.stdout.push(part);
     } catch (error) {
+      run.state.check();
       run.fail(error);
     }
     if (!run.stdout.full) return ERRNO.success;
@@ -169,7 +169,9 @@ const ofStreams: HostFunctions = {
   poll_oneoff: (guest, input: number, output: number, count: number, countPointer: number) => {
     const { memory, run, dialect } = guest;
     const poll = readPoll(memory, { input, output, count, countPointer, unstable: dialect === UNSTABLE });
+    run.state.hold(count * WAIT_WEIGHT);
     const finish = (): number => {
+      run.state.hold(-count * WAIT_WEIGHT);
       poll.finish(memory);
       return ERRNO.success;
     };
@@ -182,6 +184,22 @@ const ofStreams: HostFunctions = {
 const sockets: HostFunctions = Object.fromEntries(SOCKETS.map((name) => [name, () => ERRNO.notcapable]));
 
 const FUNCTIONS: HostFunctions = { ...ofProcess, ...ofStreams, ...sockets, ...FILE_FUNCTIONS };
+
+/** The first of the parts, up to so many bytes: a guest may name the same ones in each. */
+function within(
+  parts: readonly Uint8Array[],
+  mostBytes: number,
+): { readonly parts: readonly Uint8Array[]; readonly bytes: number } {
+  const taken: Uint8Array[] = [];
+  let bytes = 0;
+  for (const part of parts) {
+    const now = part.subarray(0, mostBytes - bytes);
+    taken.push(now);
+    bytes += now.length;
+    if (bytes === mostBytes) break;
+  }
+  return { parts: taken, bytes };
+}
 
 /** Ends early where nobody waits for the guest any more, so that no timer outlives it. */
 function sleep(run: Invocation, ms: number): Promise<void> {

@@ -26,7 +26,7 @@ export class Invocation {
   constructor({ state, stdin, args, environment }: InvocationOptions) {
     this.state = state;
     this.stdin = stdin;
-    this.stdout = new Stdout(state.context.response);
+    this.stdout = new Stdout(state);
     this.args = args;
     this.environment = environment;
   }
@@ -56,7 +56,9 @@ export class Invocation {
     if (this.#failure !== null) return this.#failure;
     const { stop, context } = this.state;
     if (stop === null || stop.kind === 'exit') return null;
-    return stop.kind === 'ended' ? endedFailure(context) : stop;
+    if (stop.kind !== 'ended') return stop;
+    // The platform's own reason, where it had one: who made it hold too much is told so.
+    return stop.cause instanceof FissiumError ? stop.cause : endedFailure(context);
   }
 
   /** The guest is gone: gives back what its files took. */

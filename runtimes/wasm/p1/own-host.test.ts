@@ -112,6 +112,10 @@ describe('the functions of preview 1', () => {
     ['badf', 8, { name: 'fd_prestat_get', args: [4, 0] }],
     ['spipe', 70, { name: 'fd_seek', args: [1, 0n, 0, 0] }],
     ['noent', 44, { name: 'path_open', args: [3, 0, 256, 5, 0, 2n, 0n, 0, 0] }],
+    ['nametoolong', 37, { name: 'path_open', args: [3, 0, 256, 4097, 0, 2n, 0n, 0, 0] }],
+    ['nametoolong', 37, { name: 'path_rename', args: [3, 256, 5, 3, 256, -1] }],
+    ['inval', 28, { name: 'poll_oneoff', args: [0, 0, 1025, 0] }],
+    ['inval', 28, { name: 'fd_read', args: [0, 0, 1025, 0] }],
     ['success', 0, { name: 'path_open', args: [3, 0, 256, 5, 1, 66n, 0n, 0, 0] }],
     ['ilseq', 25, { name: 'path_unlink_file', args: [3, 65_529, 1024] }],
   ] as const)('%s is %d', async (name, errno, call) => {
@@ -122,13 +126,19 @@ describe('the functions of preview 1', () => {
     expect((await (await cgiGuest(text)).run()).body).toBe(String(errno).padStart(2, '0'));
   });
 
-  it('give no more random bytes than other guests get', async () => {
-    const module = await wat(`(module
-      (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+  it.each(['wasi_snapshot_preview1', 'wasi_unstable'])(
+    'give no more random bytes than other guests get: %s',
+    async (dialect) => {
+      const module = await wat(`(module
+      (import "${dialect}" "random_get" (func $random (param i32 i32) (result i32)))
       (memory (export "memory") 32)
       (func (export "_start") (drop (call $random (i32.const 0) (i32.const 1048577)))))`);
-    await expect((await cgiGuest(module)).run()).rejects.toMatchObject({ code: 'GUEST_TRAPPED' });
-  });
+      await expect((await cgiGuest(module)).run()).rejects.toMatchObject({
+        code: 'GUEST_TRAPPED',
+        message: expect.stringContaining('1048577 random bytes') as string,
+      });
+    },
+  );
 
   it('end the guest that goes on after its end, whatever it catches', async () => {
     const module = await wat(`(module

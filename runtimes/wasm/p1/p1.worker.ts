@@ -105,6 +105,7 @@ class CgiFunction implements Specialised {
       context.turn.release();
       run?.close();
       state.close();
+      stdin.close();
       request.body?.cancel();
     }
   }

@@ -1,10 +1,17 @@
 /** The guest's standard streams: the request's body in, the answer out. */
 import { FissiumError } from '../../../src/errors.ts';
-import type { GuestBodySource, GuestResponseSink } from '../engine.ts';
+import type { GuestBodySource } from '../engine.ts';
+import { threadMemory } from '../pool/thread.ts';
+import { HOST_BYTES_FREE } from '../wasi/limits.ts';
+import type { GuestState } from '../wasi/state.ts';
 import { CgiHeadReader } from './cgi-response.ts';
 
 /** Output that is collected before it is sent on; what a guest writes line by line would be a message a line. */
 const FLUSH_BYTES = 32 * 1024;
+
+/** So many small writes are put together: each alone costs more than its bytes. */
+const MOST_PENDING = 64;
+const PAGE_BYTES = 65_536;
 
 const EMPTY = new Uint8Array(0);
 
@@ -13,6 +20,11 @@ export class Stdin {
   readonly #body: GuestBodySource | null;
   readonly #limitBytes: number;
   #chunk: Uint8Array = EMPTY;
+  /** What comes behind {@link #chunk}, read ahead. */
+  readonly #kept: Uint8Array[] = [];
+  /** Of the process's memory for guests, for what is kept. */
+  #takenPages = 0;
+  #closed = false;
   #readBytes = 0;
   #ended: boolean;
 
@@ -48,23 +60,54 @@ export class Stdin {
   take(parts: readonly Uint8Array[]): number {
     let total = 0;
     for (const part of parts) {
-      const now = this.#chunk.subarray(0, part.length);
-      part.set(now);
-      this.#chunk = this.#chunk.subarray(now.length);
-      total += now.length;
+      for (let at = 0; at < part.length && this.#chunk.length > 0;) {
+        const now = this.#chunk.subarray(0, part.length - at);
+        part.set(now, at);
+        at += now.length;
+        total += now.length;
+        this.#chunk = this.#chunk.subarray(now.length);
+        if (this.#chunk.length === 0) this.#chunk = this.#kept.pop() ?? EMPTY;
+      }
     }
     return total;
   }
 
-  /** Reads the whole body and keeps it to be taken; gives its length. For bodies that come without one. */
+  /**
+   * Reads the whole body and keeps it to be taken; gives its length. For bodies that come without one.
+   * @throws FissiumError PLATFORM_BUSY where the process has no memory left to keep it; as {@link wait}
+   */
   async buffer(): Promise<number> {
     const chunks: Uint8Array[] = [];
     for (await this.wait(); this.#chunk.length > 0; await this.wait()) {
+      if (this.#closed) return 0;
+      this.#countKept();
       chunks.push(this.#chunk);
       this.#chunk = EMPTY;
     }
-    this.#chunk = new Uint8Array(Buffer.concat(chunks));
-    return this.#chunk.length;
+    this.#kept.push(...chunks.toReversed());
+    this.#chunk = this.#kept.pop() ?? EMPTY;
+    return this.#readBytes;
+  }
+
+  /** The guest is gone: nothing is kept for it any more. */
+  close(): void {
+    this.#closed = true;
+    this.#kept.length = 0;
+    threadMemory.giveBack({ memories: 0, pages: this.#takenPages });
+    this.#takenPages = 0;
+  }
+
+  /** What an invocation may hold in any case is not counted, as with everything else that is held for it. */
+  #countKept(): void {
+    const pages = Math.ceil((this.#readBytes - HOST_BYTES_FREE) / PAGE_BYTES) - this.#takenPages;
+    if (pages <= 0) return;
+    if (!threadMemory.take({ memories: 0, pages })) {
+      throw new FissiumError(
+        'PLATFORM_BUSY',
+        'the platform has no memory left to keep this request body, which came without its length',
+      );
+    }
+    this.#takenPages += pages;
   }
 }
 
@@ -77,7 +120,7 @@ export function bodyTooLarge(limitBytes: number): FissiumError {
 
 /** Turns what the guest writes into an answer. */
 export class Stdout {
-  readonly #response: GuestResponseSink;
+  readonly #state: GuestState;
   readonly #head = new CgiHeadReader();
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
@@ -85,8 +128,8 @@ export class Stdout {
   #announcedBytes: number | null = null;
   #hasHead = false;
 
-  constructor(response: GuestResponseSink) {
-    this.#response = response;
+  constructor(state: GuestState) {
+    this.#state = state;
   }
 
   get hasHead(): boolean {
@@ -99,19 +142,19 @@ export class Stdout {
   }
 
   /**
-   * Takes a copy of the bytes.
+   * Takes a copy of the bytes, which counts as held by the host until it is sent on.
    * @throws FissiumError GUEST_BAD_RESPONSE where the head makes no sense, or the body has more than it announced
    */
   push(bytes: Uint8Array): void {
     if (this.#hasHead) {
-      this.#add(bytes.slice());
+      this.#add(bytes);
       return;
     }
     const head = this.#head.push(bytes);
     if (!head) return;
     this.#hasHead = true;
     this.#announcedBytes = announcedLength(head.headers);
-    this.#response.head(head.status, head.headers);
+    this.#state.context.response.head(head.status, head.headers);
     this.#add(head.rest);
   }
 
@@ -122,7 +165,12 @@ export class Stdout {
     const bytes = this.#pending.length === 1 && only ? only : new Uint8Array(Buffer.concat(this.#pending));
     this.#pending = [];
     this.#pendingBytes = 0;
-    return this.#response.write(bytes);
+    const sent = this.#state.context.response.write(bytes);
+    if (!sent) {
+      this.#state.hold(-bytes.length);
+      return undefined;
+    }
+    return sent.finally(() => this.#state.hold(-bytes.length));
   }
 
   /**
@@ -134,7 +182,7 @@ export class Stdout {
     const flushed = this.flush();
     const finish = (): void => {
       if (this.#announcedBytes !== null && this.#bodyBytes < this.#announcedBytes) throw this.#wrongLength();
-      this.#response.end([]);
+      this.#state.context.response.end([]);
     };
     if (flushed) return flushed.then(finish);
     finish();
@@ -145,8 +193,10 @@ export class Stdout {
     if (bytes.length === 0) return;
     this.#bodyBytes += bytes.length;
     if (this.#announcedBytes !== null && this.#bodyBytes > this.#announcedBytes) throw this.#wrongLength();
-    this.#pending.push(bytes);
+    this.#state.hold(bytes.length);
+    this.#pending.push(bytes.slice());
     this.#pendingBytes += bytes.length;
+    if (this.#pending.length === MOST_PENDING) this.#pending = [new Uint8Array(Buffer.concat(this.#pending))];
   }
 
   #wrongLength(): FissiumError {

@@ -16,9 +16,10 @@ const STAND_IN = Uint8Array.from(
 
 /**
  * What @wasmer/wasi answers. The rest is the same for every command: in @wasmer/wasi it would hold the thread, keep
- * all output in memory, or end in a JavaScript frame below which nothing can be suspended.
+ * all output, or as many random bytes as a guest names, in a memory that all guests of the thread share, or end in a
+ * JavaScript frame below which nothing can be suspended.
  */
-const FUNCTIONS = ['args_get', 'args_sizes_get', 'environ_get', 'environ_sizes_get', 'random_get'] as const;
+const FUNCTIONS = ['args_get', 'args_sizes_get', 'environ_get', 'environ_sizes_get'] as const;
 
 export interface WasmerRun {
   /** Functions of preview 1, by name. */

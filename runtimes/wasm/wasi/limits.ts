@@ -49,10 +49,12 @@ export const FIELD_WEIGHT = 400;
 export const FIELD_TEXT_WEIGHT = 160;
 /** A chunk that waits, beside its bytes. */
 export const CHUNK_WEIGHT = 256;
-/** One of the pollables that a guest waits for. */
+/** One of the pollables, or of the events of `poll_oneoff`, that a guest waits for. */
 export const WAIT_WEIGHT = 192;
 /** A name in `/tmp`. */
 export const TMP_ENTRY_WEIGHT = 1024;
+/** An entry of a folder that `fd_readdir` goes through, beside its name. */
+export const LISTED_ENTRY_WEIGHT = 96;
 /** A line of the log, beside its text: it counts towards {@link LOG_BYTES_CAP}. */
 export const LOG_LINE_WEIGHT = 64;
 
@@ -74,6 +76,8 @@ export const BUFFERED_BYTES_CAP = 8 * MIB;
 export const BLOCKING_WRITE_BYTES_CAP = 4096;
 /** stdout and stderr of one invocation together; what comes after is dropped, with a line that says so. */
 export const LOG_BYTES_CAP = 4 * MIB;
+/** Bytes that one write of a preview 1 command to stdout or stderr takes; it writes the rest again. */
+export const STANDARD_WRITE_BYTES_CAP = MIB;
 /** Random bytes of one call. */
 export const RANDOM_BYTES_CAP = MIB;
 /** Method, scheme and authority of an outbound request, characters each. */

@@ -123,7 +123,7 @@ async function run(
         ended = true;
       },
     },
-    log: (_stream, chunk) => log.push(chunk),
+    log: (_stream, chunk) => log.push(chunk.slice()),
     signal: options.signal ?? new AbortController().signal,
     turn: turns.for(options.life),
     receipt: options.receipt ?? null,

@@ -203,7 +203,8 @@ export class TmpDirectory {
 
   /** Names or unnames an entry. */
   set(name: string, node: TmpFile | TmpDirectory | null): void {
-    if (node) this.entries.set(name, node);
+    // A name is a slice of the path it came in, which would be kept with it, and is up to sixteen times as long.
+    if (node) this.entries.set(Buffer.from(name).toString(), node);
     else this.entries.delete(name);
     this.modified = now();
     this.changed = this.modified;
