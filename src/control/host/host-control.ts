@@ -28,6 +28,7 @@ import type { FunctionTablePort, GuestLogPort, HostPort, PreparerPort } from '..
 import { functionOf } from '../resolutions.ts';
 import { onDataChange, onSpecChange } from '../spec-change.ts';
 import type { HostState } from './deployed.ts';
+import { HostReadiness } from './readiness.ts';
 import { RecordedStatuses } from './recorded-statuses.ts';
 import {
   CONFIG_MAPS,
@@ -57,10 +58,15 @@ export interface HostControlOptions {
   readonly fetcher: ArchiveFetcher;
   readonly logs?: GuestLogPort;
   readonly logger: Logger;
+  /** How long {@link HostControl.synced} waits for what is ready elsewhere. @default 30000 */
+  readonly readinessLimitMs?: number;
 }
 
 export interface HostControl extends HostState {
-  /** Resolves when everything that was there at the start is served, or known not to be. */
+  /**
+   * Resolves when everything that was there at the start is served, or known not to be: neither here nor, as its
+   * status says, elsewhere. What only others serve is waited for within a limit.
+   */
   synced(): Promise<void>;
   close(): Promise<void>;
 }
@@ -82,6 +88,12 @@ export function startHostControl(options: HostControlOptions): HostControl {
   const states = new PackageStates((key) => {
     for (const fn of watched.functions.byIndex('package', key)) functions.add(keyOf(fn));
   });
+  const readiness = new HostReadiness({
+    functions: watched.functions,
+    table: options.functions,
+    logger,
+    limitMs: options.readinessLimitMs,
+  });
   const packageReconciler = new PackageReconciler({
     context,
     states,
@@ -97,7 +109,7 @@ export function startHostControl(options: HostControlOptions): HostControl {
     logs: options.logs,
     table: options.functions,
     patience: new Patience((key) => functions.add(key)),
-    onTableChange: () => undefined,
+    onTableChange: () => readiness.look(),
   });
   const packages = new WorkQueue({
     name: 'package-queue',
@@ -146,11 +158,18 @@ export function startHostControl(options: HostControlOptions): HostControl {
       wantGrants();
       functions.add(keyOf(fn));
     });
-    watched.functions.onChange({ delete: (fn) => statuses.forget(fn) });
+    watched.functions.onChange({
+      update: () => readiness.look(),
+      delete: (fn) => {
+        statuses.forget(fn);
+        readiness.look();
+      },
+    });
     onDataChange(secrets, readersOf('secret'));
     onDataChange(configMaps, readersOf('configMap'));
     await packages.settled(watched.packages.keys());
     await functions.settled(watched.functions.keys());
+    await readiness.served();
   })();
   started.catch(() => {});
   logger.debug({ namespace, environment: options.environment }, 'watching for functions');
@@ -164,6 +183,7 @@ export function startHostControl(options: HostControlOptions): HostControl {
         .filter((fn) => fn !== undefined),
     statusOf: (fn) => statuses.of(fn),
     async close() {
+      readiness.close();
       await Promise.all([...used, secrets, configMaps].map((kind) => kind.close()));
       await Promise.all([packages.close(), functions.close()]);
     },

@@ -1,0 +1,166 @@
+/** What a host that starts beside others waits for before it takes calls: a small API, real archives over HTTP. */
+import { createHash } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import { pino } from 'pino';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+
+import { RESOURCES, type Secret } from '../../kube/index.ts';
+import { eventually } from '../../kube/testing/eventually.ts';
+import { ArchiveFetcher } from '../../packages/index.ts';
+import { environment, fn, pkg, TestPlatform, wasm } from '../testing/platform.ts';
+import { type HostControl, startHostControl } from './host-control.ts';
+
+let platform: TestPlatform;
+let storage: Server;
+let isStorageUp: boolean;
+let asked: number;
+let control: HostControl | undefined;
+
+beforeEach(async () => {
+  platform = await TestPlatform.make();
+  isStorageUp = false;
+  asked = 0;
+  storage = createServer((_request, response) => {
+    asked++;
+    response.writeHead(isStorageUp ? 200 : 503).end(isStorageUp ? wasm('stored') : '');
+  });
+  await new Promise<void>((resolve) => storage.listen(0, '127.0.0.1', resolve));
+});
+afterEach(async () => {
+  await control?.close();
+  control = undefined;
+  await platform.close();
+  await new Promise((resolve) => storage.close(resolve));
+});
+
+/** `ready` becomes true when the host would take calls. */
+function start(readinessLimitMs?: number): { readonly isReady: () => boolean } {
+  const { client, functions, host, preparer, archives } = platform;
+  control = startHostControl({
+    client,
+    namespace: 'default',
+    environment: { namespace: 'default', name: 'wasm' },
+    onlyFunction: null,
+    functions,
+    host,
+    preparer,
+    archives,
+    fetcher: new ArchiveFetcher({ archives, ownHosts: [] }),
+    logger: pino({ level: 'silent' }),
+    ...(readinessLimitMs === undefined ? {} : { readinessLimitMs }),
+  });
+  let ready = false;
+  void control.synced().then(() => (ready = true));
+  return { isReady: () => ready };
+}
+
+/** Of a package that lies in the storage service. */
+async function createStored(isServedElsewhere: boolean): Promise<void> {
+  const { port } = storage.address() as AddressInfo;
+  const sum = createHash('sha256').update(wasm('stored')).digest('hex');
+  const stored = pkg('hello-pkg');
+  const deployment = {
+    type: 'url' as const,
+    url: `http://127.0.0.1:${port}/archive`,
+    checksum: { type: 'sha256' as const, sum },
+  };
+  await platform.create(
+    environment('wasm', 'wasm'),
+    { ...stored, spec: { ...stored.spec, deployment } },
+    fn('hello'),
+  );
+  if (isServedElsewhere) await sayReady('True');
+}
+
+async function sayReady(status: 'True' | 'False' | 'Unknown', reason = 'Deployed'): Promise<void> {
+  const { functions } = RESOURCES;
+  const object = await platform.get(functions, 'hello');
+  const condition = {
+    type: 'Ready',
+    status,
+    reason,
+    message: '',
+    lastTransitionTime: new Date(0).toISOString(),
+  };
+  await platform.client.patchStatus(functions, 'default', 'hello', {
+    metadata: { uid: object.metadata.uid },
+    status: { conditions: [condition] },
+  });
+}
+
+it('waits until it serves what others serve', async () => {
+  await createStored(true);
+  const { isReady } = start();
+  await eventually('a second try', () => Promise.resolve(asked > 1 ? true : undefined));
+  expect(platform.phase('hello')).toBe('refused');
+  expect(isReady()).toBe(false);
+  isStorageUp = true;
+  await eventually('ready', () => Promise.resolve(isReady() ? true : undefined));
+  expect(platform.phase('hello')).toBe('ready');
+});
+
+it('does not wait for what is ready nowhere, from the start or since', async () => {
+  await createStored(false);
+  const first = start();
+  await eventually('ready', () => Promise.resolve(first.isReady() ? true : undefined));
+  expect(platform.phase('hello')).toBe('refused');
+  await control?.close();
+
+  await sayReady('True');
+  const second = start();
+  const before = asked;
+  await eventually('a second try', () => Promise.resolve(asked > before + 1 ? true : undefined));
+  expect(second.isReady()).toBe(false);
+  await sayReady('False');
+  await eventually('ready', () => Promise.resolve(second.isReady() ? true : undefined));
+});
+
+it('waits for a function that waits for a first host, but not for one whose package is being built', async () => {
+  await createStored(false);
+  await sayReady('Unknown', 'HostsStarting');
+  const { isReady } = start();
+  await eventually('a second try', () => Promise.resolve(asked > 1 ? true : undefined));
+  expect(isReady()).toBe(false);
+  await sayReady('Unknown', 'PackagePending');
+  await eventually('ready', () => Promise.resolve(isReady() ? true : undefined));
+});
+
+it('takes calls after a while for the sake of the others', async () => {
+  await createStored(true);
+  const { isReady } = start(50);
+  await eventually('ready', () => Promise.resolve(isReady() ? true : undefined));
+  expect(platform.phase('hello')).toBe('refused');
+});
+
+it('waits for a secret that it may not read yet', async () => {
+  await platform.create(
+    environment('wasm', 'wasm'),
+    pkg('hello-pkg'),
+    fn('hello', { secrets: [{ name: 'late' }] }),
+  );
+  await sayReady('True');
+  const { isReady } = start();
+  await eventually('refused', () =>
+    Promise.resolve(platform.phase('hello') === 'refused' ? true : undefined),
+  );
+  expect(isReady()).toBe(false);
+  await platform.create({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { namespace: 'default', name: 'late' },
+    data: { key: 'dmFsdWU=' },
+  } as Secret);
+  await eventually('ready', () => Promise.resolve(isReady() ? true : undefined));
+  expect(platform.phase('hello')).toBe('ready');
+});
+
+it('does not wait for what no try can mend', async () => {
+  platform.preparer.refused.set(createHash('sha256').update(wasm()).digest('hex'), 'no handler');
+  await platform.create(environment('wasm', 'wasm'), pkg('hello-pkg'), fn('hello'));
+  await sayReady('True');
+  const { isReady } = start();
+  await eventually('ready', () => Promise.resolve(isReady() ? true : undefined));
+  expect(platform.phase('hello')).toBe('refused');
+});
