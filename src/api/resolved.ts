@@ -122,6 +122,8 @@ export interface ResolvedScaling {
   readonly queueThreshold: number;
   /** Most pods of the environment in all. */
   readonly maxPods: number;
+  /** Requests in flight that one Wasm host takes. */
+  readonly requestsPerHost: number;
   /** How long pods that are no longer needed stay. */
   readonly idleTimeoutMs: number;
 }

@@ -17,9 +17,13 @@ describe('spec.scaling', () => {
     ['comes as a block', {}, { idlePercent: 0, idleTimeout: 30 }, { idlePercent: 0, idleTimeoutMs: 30_000 }],
     [
       'comes as annotations',
-      { 'fissium.io/scaling-max-pods': '7', 'fissium.io/scaling-idle-timeout': '1m' },
+      {
+        'fissium.io/scaling-max-pods': '7',
+        'fissium.io/scaling-requests-per-host': '40',
+        'fissium.io/scaling-idle-timeout': '1m',
+      },
       undefined,
-      { maxPods: 7, idleTimeoutMs: 60_000 },
+      { maxPods: 7, requestsPerHost: 40, idleTimeoutMs: 60_000 },
     ],
     ['comes as JSON', { 'fissium.io/scaling': '{"queueThreshold":5}' }, undefined, { queueThreshold: 5 }],
     [
@@ -33,12 +37,19 @@ describe('spec.scaling', () => {
       { idlePercent: 7, queueThreshold: 6, maxPods: 5 },
     ],
   ])('%s', (_, annotations, scaling, expected) => {
-    const defaults = { idlePercent: 20, queueThreshold: 50, maxPods: 1000, idleTimeoutMs: 120_000 };
+    const defaults = {
+      idlePercent: 20,
+      queueThreshold: 50,
+      maxPods: 1000,
+      requestsPerHost: 500,
+      idleTimeoutMs: 120_000,
+    };
     expect(resolveEnvironment(annotated(annotations, scaling)).scaling).toEqual({ ...defaults, ...expected });
   });
 
   it.each<[string, Record<string, string>, Scaling, RegExp]>([
     ['a share that leaves no room', {}, { idlePercent: 100 }, /spec.scaling.idlePercent/],
+    ['a host for nothing', {}, { requestsPerHost: 0 }, /spec.scaling.requestsPerHost/],
     ['a time that is none', {}, { idleTimeout: 'soon' }, /spec.scaling.idleTimeout must be whole seconds/],
     ['a time of nothing', {}, { idleTimeout: 0 }, /spec.scaling.idleTimeout must be over 0/],
     ['words for numbers', { 'fissium.io/scaling-max-pods': 'many' }, undefined, /scaling-max-pods/],

@@ -13,7 +13,14 @@ import { MAX_DURATION_MS, MAX_DURATION_WORDS } from './wasm-settings.ts';
 
 export const SCALING_ANNOTATION = 'fissium.io/scaling';
 
-const DEFAULTS = { idlePercent: 20, queueThreshold: 50, maxPods: 1000, idleTimeoutMs: 120_000 } as const;
+const DEFAULTS = {
+  idlePercent: 20,
+  queueThreshold: 50,
+  maxPods: 1000,
+  // A host has thousands of guests that wait; of a hello it answers this many at once within a tenth of a second.
+  requestsPerHost: 500,
+  idleTimeoutMs: 120_000,
+} as const;
 
 export const scalingBlockSchema = closed(
   {
@@ -32,6 +39,13 @@ export const scalingBlockSchema = closed(
     ),
     maxPods: Type.Optional(
       Type.Integer({ minimum: 1, description: 'Most pods of the environment in all. Default 1000.' }),
+    ),
+    requestsPerHost: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description:
+          'Wasm: requests in flight that one host takes, by which its idle share is told. Default 500.',
+      }),
     ),
     idleTimeout: Type.Optional(
       intOrString({
@@ -68,6 +82,7 @@ export function readScalingAnnotations(
       'idle-percent': { path: 'idlePercent', read: readNumber },
       'queue-threshold': { path: 'queueThreshold', read: readNumber },
       'max-pods': { path: 'maxPods', read: readNumber },
+      'requests-per-host': { path: 'requestsPerHost', read: readNumber },
       'idle-timeout': { path: 'idleTimeout', read: String },
     },
     validate: validateBlock,
@@ -85,7 +100,7 @@ export function resolveScaling(
   block: ScalingBlock | undefined,
   annotations: Readonly<Record<string, string>>,
 ): ResolvedScaling {
-  const { idlePercent, queueThreshold, maxPods, idleTimeout } = mergeBlocks(
+  const { idlePercent, queueThreshold, maxPods, requestsPerHost, idleTimeout } = mergeBlocks(
     block ?? {},
     readScalingAnnotations(annotations).block,
   );
@@ -93,6 +108,7 @@ export function resolveScaling(
     idlePercent: idlePercent ?? DEFAULTS.idlePercent,
     queueThreshold: queueThreshold ?? DEFAULTS.queueThreshold,
     maxPods: maxPods ?? DEFAULTS.maxPods,
+    requestsPerHost: requestsPerHost ?? DEFAULTS.requestsPerHost,
     idleTimeoutMs:
       (idleTimeout === undefined ? null : parseSecondsOrDuration(idleTimeout)) ?? DEFAULTS.idleTimeoutMs,
   };

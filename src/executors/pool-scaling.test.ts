@@ -46,7 +46,8 @@ describe('wantedGenericPods', () => {
 });
 
 describe('wantedHosts', () => {
-  it.each<[string, Partial<HostPool>, Partial<typeof limits>, number]>([
+  const ofHosts = { ...limits, requestsPerHost: 100 };
+  it.each<[string, Partial<HostPool>, Partial<typeof ofHosts>, number]>([
     ['the pool size where nothing runs', { minimum: 2 }, {}, 2],
     ['none where the pool size is 0', {}, {}, 0],
     ['one as soon as a request waits', { queued: 1 }, {}, 1],
@@ -56,9 +57,11 @@ describe('wantedHosts', () => {
     ['a small queue waits', { running: 80, queued: 50 }, {}, 1],
     ['a long queue gets what it needs at once', { running: 80, queued: 320 }, {}, 4],
     ['the maximum holds', { running: 80, queued: 32_000 }, { maxPods: 7 }, 7],
+    ['500 connections want two hosts of the usual capacity', { running: 500 }, { requestsPerHost: 500 }, 2],
+    ['400 leave a fifth of one idle', { running: 400 }, { requestsPerHost: 500 }, 1],
   ])('%s', (_, pool, other, wanted) => {
-    const whole = { minimum: 0, running: 0, queued: 0, capacityPerHost: 100, ...pool };
-    expect(wantedHosts(whole, { ...limits, ...other })).toBe(wanted);
+    const whole = { minimum: 0, running: 0, queued: 0, ...pool };
+    expect(wantedHosts(whole, { ...ofHosts, ...other })).toBe(wanted);
   });
 });
 

@@ -41,19 +41,22 @@ export interface HostPool {
   readonly running: number;
   /** Requests that wait, over all functions and routers. */
   readonly queued: number;
-  /** Requests that one host takes at once. */
-  readonly capacityPerHost: number;
 }
 
 /** Hosts to have of an environment; none only where nothing runs or waits and its pool size is 0. */
 export function wantedHosts(
-  { minimum, running, queued, capacityPerHost }: HostPool,
-  { idlePercent, queueThreshold, maxPods }: Limits,
+  { minimum, running, queued }: HostPool,
+  {
+    idlePercent,
+    queueThreshold,
+    maxPods,
+    requestsPerHost,
+  }: Limits & Pick<ResolvedScaling, 'requestsPerHost'>,
 ): number {
   const active = running + queued > 0 ? 1 : 0;
   // The idle share is 1 − running ÷ capacity.
-  const forShare = Math.ceil(running / (capacityPerHost * (1 - idlePercent / 100)));
-  const forQueue = queued > queueThreshold ? Math.ceil((running + queued) / capacityPerHost) : 0;
+  const forShare = Math.ceil((running * 100) / (requestsPerHost * (100 - idlePercent)));
+  const forQueue = queued > queueThreshold ? Math.ceil((running + queued) / requestsPerHost) : 0;
   return clamp(Math.max(minimum, active, forShare, forQueue), 0, maxPods);
 }
 

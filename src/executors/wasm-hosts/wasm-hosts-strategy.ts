@@ -13,7 +13,6 @@ import { ObjectKeeper } from '../deployments/object-keeper.ts';
 import { type Pod, troubleOf } from '../deployments/pod-troubles.ts';
 import { verdictOf } from '../deployments/refusals.ts';
 import type { Loads } from '../loads.ts';
-import { RecentPeak, wantedHosts } from '../pool-scaling.ts';
 import type { FunctionOnCluster, Strategy, StrategyVerdict } from '../strategy.ts';
 import type { HostAccess } from './host-access-keeper.ts';
 import {
@@ -27,6 +26,7 @@ import {
   hostsName,
 } from './host-objects.ts';
 import { HostReports } from './host-reports.ts';
+import { HostScaling } from './host-scaling.ts';
 import { judgeHosts } from './judge.ts';
 
 export interface WasmHostsOptions {
@@ -44,8 +44,6 @@ export interface WasmHostsOptions {
   readonly controlNamespace: string;
   /** Has a function (`namespace/name`) reconciled again. */
   readonly onChange: (functionKey: string) => void;
-  /** Requests that one host takes at once, for the idle share. @default 100 */
-  readonly capacityPerHost?: number;
 }
 
 /** The hosts of an environment in a namespace, and what runs on them. */
@@ -53,8 +51,7 @@ interface Pool {
   hosts: Hosts;
   /** By uid: their keys. */
   readonly functions: Map<string, string>;
-  readonly peak: RecentPeak;
-  wanted: number;
+  readonly scaling: HostScaling;
 }
 
 const OURS = 'app.kubernetes.io/managed-by=fissium,fissium.io/part=wasm-host';
@@ -109,17 +106,17 @@ export class WasmHostsStrategy implements Strategy {
       return verdict;
     }
     const reports = await this.#reports.of(key, uid);
-    return judgeHosts({ generation, reports, wanted: pool.wanted, trouble: this.#trouble(hosts) });
+    return judgeHosts({ generation, reports, wanted: pool.scaling.wanted, trouble: this.#trouble(hosts) });
   }
 
   /** Hosts for functions in the environment's own namespace, so that the first function finds them running. */
   async reconcileEnvironment(environment: Hosts['environment']): Promise<void> {
     await this.#synced();
     const hosts = { environment, namespace: environment.resolved.namespace };
-    await this.#options.access.ensure(hosts.namespace, environment.resolved);
-    const live = await this.#ensure(hosts);
     const key = `${hosts.namespace}/${hostsName(hosts)}`;
-    await this.#scale(key, this.#pool(key, hosts), live);
+    const pool = this.#pool(key, hosts);
+    await this.#options.access.ensure(hosts.namespace, environment.resolved);
+    await this.#scale(key, pool, await this.#ensure(hosts));
   }
 
   async demand(fn: FunctionOnCluster): Promise<void> {
@@ -166,8 +163,11 @@ export class WasmHostsStrategy implements Strategy {
   #pool(key: string, hosts: Hosts): Pool {
     let pool = this.#pools.get(key);
     if (pool === undefined) {
-      pool = { hosts, functions: new Map(), peak: new RecentPeak(), wanted: 1 };
+      pool = { hosts, functions: new Map(), scaling: new HostScaling() };
       this.#pools.set(key, pool);
+      const live = find(this.#deployments, hosts.namespace, hostsName(hosts));
+      const { scaling } = hosts.environment.resolved;
+      if (live !== undefined) pool.scaling.found(live.spec.replicas ?? 1, scaling, performance.now());
     }
     pool.hosts = hosts;
     return pool;
@@ -186,7 +186,7 @@ export class WasmHostsStrategy implements Strategy {
 
   /** @param least hosts to have whatever the loads say: somebody waits */
   async #scale(key: string, pool: Pool, live: HostDeployment, least = 0): Promise<void> {
-    const { loads, client, capacityPerHost = 100 } = this.#options;
+    const { loads, client } = this.#options;
     const { object, resolved } = pool.hosts.environment;
     let running = 0;
     let queued = 0;
@@ -195,13 +195,21 @@ export class WasmHostsStrategy implements Strategy {
       running += load?.running ?? 0;
       queued += load?.queued ?? 0;
     }
-    // Where the environment says nothing one host is kept: it runs what a hundred of Fission's pods do.
-    const minimum = object.spec.poolsize ?? 1;
-    const now = wantedHosts({ minimum, running, queued, capacityPerHost }, resolved.scaling);
-    const wanted = pool.peak.next(Math.max(now, least), resolved.scaling.idleTimeoutMs, performance.now());
-    pool.wanted = wanted;
-    if (loads.completeAtMs === null && wanted < (live.spec.replicas ?? 1)) return;
-    if (wanted === live.spec.replicas) return;
+    const nowMs = performance.now();
+    const wanted = pool.scaling.next(
+      {
+        // Where the environment says nothing one host is kept: it runs what a hundred of Fission's pods do.
+        minimum: object.spec.poolsize ?? 1,
+        running,
+        queued,
+        loadsAgeMs: loads.completeAtMs === null ? null : nowMs - loads.completeAtMs,
+        least,
+        replicas: live.spec.replicas,
+      },
+      resolved.scaling,
+      nowMs,
+    );
+    if (wanted === null) return;
     const { namespace = '', name } = live.metadata;
     await client.scale(RESOURCES.deployments, namespace, name, wanted, { fieldManager: SCALE_MANAGER });
     this.#logger.info({ hosts: key, from: live.spec.replicas, to: wanted, running, queued }, 'hosts scaled');
