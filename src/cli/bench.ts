@@ -83,7 +83,7 @@ export const bench = defineCommand({
     };
     out.note(`${target.method} ${url} (${how})`);
     const version = await serverInfo(cluster)
-      .then(({ Build }) => Build?.Version ?? 'unknown')
+      .then(({ Fissium }) => Fissium?.Version ?? 'unknown')
       .catch(() => 'unknown');
     const machine = await describeMachine({ fissium: version, commit: '' });
     const warnings = machineWarnings(machine);

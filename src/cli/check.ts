@@ -82,8 +82,10 @@ const CHECKS: readonly Check[] = [
     title: 'router',
     fix: 'see the platform’s log; its router may listen elsewhere: set FISSION_ROUTER_URL',
     async run(cluster) {
-      const { Build } = await serverInfo(cluster);
-      const server = Build?.Version ?? 'unknown';
+      const { Build, Fissium } = await serverInfo(cluster);
+      if (Fissium === undefined)
+        throw new Error(`what answers is not Fissium's router: ${JSON.stringify(Build ?? {})}`);
+      const server = Fissium.Version ?? 'unknown';
       const client = clientVersion();
       const skew = minor(server) !== minor(client) ? ` (this CLI is ${client})` : '';
       return `version ${server}${skew}`;

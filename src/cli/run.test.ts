@@ -107,21 +107,24 @@ describe('version and check', () => {
   test('version shows both sides', async () => {
     expect((await platform.cli(['version', '-o', 'json'])).stdout.replaceAll(process.version, 'NODE'))
       .toMatchInlineSnapshot(`
-      "{
-        "client": {
-          "fissium/core": {
-            "Version": "0.1.0",
-            "Node": "NODE"
-          }
-        },
-        "server": {
-          "fissium/core": {
-            "Version": "0.1.0"
+        "{
+          "client": {
+            "fissium/core": {
+              "Version": "0.1.0",
+              "Node": "NODE"
+            }
+          },
+          "server": {
+            "fissium/core": {
+              "Version": "0.1.0"
+            },
+            "fission/core": {
+              "Version": "v1.27.0"
+            }
           }
         }
-      }
-      "
-    `);
+        "
+      `);
     expect((await run(['version', '--client'])).stdout).toMatch(
       /^client:\n {2}fissium\/core:\n {4}Version: /,
     );

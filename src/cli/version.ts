@@ -7,8 +7,11 @@ import type { Cluster } from './cluster.ts';
 
 const TIMEOUT_MS = 5000;
 
-/** What the router answers to `/_version`, in Fission's form. */
+/** What the router answers to `/_version`. */
 export interface ServerInfo {
+  /** What runs there; not in the answer of Fission's own router. */
+  readonly Fissium?: { readonly Version?: string };
+  /** The Fission whose API it serves. */
   readonly Build?: { readonly Version?: string; readonly GitCommit?: string; readonly BuildDate?: string };
   readonly ServerTime?: { readonly CurrentTime?: string };
 }
@@ -30,8 +33,8 @@ export const version = defineCommand({
     let failure: unknown;
     if (!client) {
       try {
-        const { Build } = await serverInfo(await connect());
-        versions.server = { 'fissium/core': Build ?? {} };
+        const { Build, Fissium } = await serverInfo(await connect());
+        versions.server = { 'fissium/core': Fissium ?? {}, 'fission/core': { Version: Build?.Version } };
       } catch (error) {
         failure = error;
       }

@@ -24,6 +24,12 @@ interface Attribution {
   readonly reason: string;
 }
 
+/**
+ * Whose API and CLI this platform keeps to. Fission's CLI holds its own version against this one: 1.27 takes nothing
+ * else, later ones the minor version before and after.
+ */
+export const FISSION_VERSION = 'v1.27.0';
+
 const COMPONENT_HEADER = 'X-Fission-Component';
 
 const OF_FUNCTION = { component: 'function', reason: 'function_error' } as const;
@@ -110,11 +116,15 @@ export function answerJson(req: IncomingMessage, res: ServerResponse, value: unk
   res.end(req.method === 'HEAD' ? undefined : body);
 }
 
-/** Answers `/_version` as Fission's router does: what runs here, and its clock. */
+/**
+ * Answers `/_version` in the form of Fission's router: the Fission that this stands for, and the clock. What really
+ * runs stands in `Fissium`, and for those who read no more than Fission's form, in the place of the commit.
+ */
 export function answerVersion(req: IncomingMessage, res: ServerResponse, version: string): void {
   const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
   answerJson(req, res, {
-    Build: { Version: version },
+    Build: { Version: FISSION_VERSION, GitCommit: `fissium-${version}` },
+    Fissium: { Version: version },
     ServerTime: { Timezone: timeZone, CurrentTime: new Date().toISOString() },
   });
 }

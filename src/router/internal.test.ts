@@ -63,8 +63,8 @@ describe('health', () => {
   it('answers /_version like the public listener', async () => {
     const { status, text } = await fetchFrom(port, '/_version');
     expect(status).toBe(200);
-    const { Build, ServerTime } = JSON.parse(text) as Record<string, Record<string, string>>;
-    expect(Build).toEqual({ Version: '1.2.3' });
+    const { Fissium, ServerTime } = JSON.parse(text) as Record<string, Record<string, string>>;
+    expect(Fissium).toEqual({ Version: '1.2.3' });
     expect(Date.now() - Date.parse(ServerTime?.['CurrentTime'] ?? '')).toBeLessThan(60_000);
   });
 

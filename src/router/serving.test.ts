@@ -302,8 +302,11 @@ describe('Fission’s own paths', () => {
   it('answers /router-healthz, /readyz and /_version', async () => {
     expect((await harness.ask('/router-healthz')).status).toBe(200);
     expect((await harness.ask('/readyz')).status).toBe(200);
-    const version = (await harness.ask('/_version')).json<{ Build: { Version: string } }>();
-    expect(version.Build.Version).toBe('1.2.3');
+    const version = (await harness.ask('/_version')).json<unknown>();
+    expect(version).toMatchObject({
+      Build: { Version: 'v1.27.0', GitCommit: 'fissium-1.2.3' },
+      Fissium: { Version: '1.2.3' },
+    });
   });
 });
 
