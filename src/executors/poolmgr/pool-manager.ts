@@ -335,33 +335,14 @@ export class PoolManager implements Strategy {
       const before = pods?.isServed === true ? ' The version before still serves.' : '';
       return { ready: false, reason: trouble.reason, message: `${trouble.message}${before}` };
     }
-    return pods?.isServed === true
-      ? {
-          ready: true,
-          reason: 'Deployed',
-          message: 'Pods of its environment serve it, as many as its calls need.',
-        }
-      : this.#poolVerdict(pool);
+    return pods?.isServed === true ? poolServes(pool) : this.#poolVerdict(pool);
   }
 
   #poolVerdict(pool: Pool): StrategyVerdict {
     const { resolved } = pool.environment;
     const trouble = pool.trouble();
     if (trouble !== undefined) return { ready: false, ...trouble };
-    if (resolved.poolSize === 0 && !pool.hasFreePod) {
-      return {
-        ready: true,
-        reason: 'Deployed',
-        message: `Environment ${resolved.name} keeps no pods ready (poolsize 0); the first call starts one.`,
-      };
-    }
-    if (pool.hasFreePod) {
-      return {
-        ready: true,
-        reason: 'Deployed',
-        message: `The pool of environment ${resolved.name} is ready; the first call takes a pod of it.`,
-      };
-    }
+    if (pool.hasFreePod || resolved.poolSize === 0) return poolServes(pool);
     return {
       ready: false,
       passing: true,
@@ -390,6 +371,19 @@ export class PoolManager implements Strategy {
       return { verdict: { ready: false, reason: 'EnvironmentInvalid', message: error.message } };
     }
   }
+}
+
+/**
+ * The same words with and without a pod of the function's: with others, the next look at it would write its status,
+ * and that look comes with a change of its package, between Fission's CLI reading a function and writing it.
+ */
+function poolServes({ environment: { resolved } }: Pool): StrategyVerdict {
+  const waits = resolved.poolSize === 0 ? ' None waits (poolsize 0): a first call starts one.' : '';
+  return {
+    ready: true,
+    reason: 'Deployed',
+    message: `Pods of the pool of environment ${resolved.name} serve it, as many as its calls need.${waits}`,
+  };
 }
 
 /** Pods of a namespace know only its own keys. */
