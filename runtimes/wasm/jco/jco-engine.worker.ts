@@ -18,6 +18,7 @@ import { threadMemory } from '../pool/thread.ts';
 import { ownMemories } from '../prepare/limits.ts';
 import { runGuest } from '../run-guest.worker.ts';
 import { Egress } from '../wasi/index.ts';
+import { liftChecks } from './lift-checks.ts';
 import { loadInstantiate, type CoreImports, type HostCalled, type Instantiate } from './script.ts';
 
 interface IncomingHandler {
@@ -74,6 +75,7 @@ class JcoFunction implements Specialised {
           (module: WebAssembly.Module, imports: CoreImports) =>
             this.#instantiateCore(module, imports, memories),
           {
+            checks: liftChecks(host.state),
             hostCall: (exported: HostCalled | undefined) =>
               exported &&
               ((...args: unknown[]) => {

@@ -2,6 +2,7 @@
 import { Script } from 'node:vm';
 import { FissiumError } from '../../../src/errors.ts';
 import { repairGeneratedCode } from '../wasi/index.ts';
+import { addLiftChecks, type LiftChecks } from './lift-checks.ts';
 
 export type CoreImports = Record<string, Record<string, unknown>>;
 
@@ -17,6 +18,7 @@ export interface InstantiateCore {
   (module: WebAssembly.Module, imports: CoreImports): WebAssembly.Instance;
   /** Gives the function that is called in place of an export that host functions call: an allocator, a post-return. */
   hostCall(exported: HostCalled | undefined): HostCalled | undefined;
+  readonly checks: LiftChecks;
 }
 
 export type HostCalled = (...args: unknown[]) => unknown;
@@ -29,7 +31,7 @@ const HOST_CALLED = /\b((?:realloc|postReturn)\d+) = (exports\d+(?:\.[\w$]+|\['[
  * that sees a hundred deploys a day would keep every one of them.
  */
 export function loadInstantiate(source: string, filename: string): Instantiate {
-  const body = repairGeneratedCode(source)
+  const body = addLiftChecks(repairGeneratedCode(source), 'instantiateCore.checks', filename)
     .replace(/^export function instantiate\(/m, 'function instantiate(')
     .replace(/^export const /gm, 'const ')
     .replace(HOST_CALLED, '$1 = instantiateCore.hostCall($2);')

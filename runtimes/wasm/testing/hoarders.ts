@@ -28,6 +28,12 @@ export const WAYS = {
     (call $check-write (local.get $held) (i32.const 70000))
     (call $write (local.get $held) (i32.const 0) (i32.const 60000) (i32.const 70000))`,
   'one list of many pairs': '(call $from-list (i32.const 100000) (i32.const 400000) (i32.const 70000))',
+  'one list that names the same bytes again and again': `
+    (loop $fill
+      (i32.store offset=100004 (i32.shl (local.get $i) (i32.const 4)) (i32.const 1))
+      (i32.store offset=100012 (i32.shl (local.get $i) (i32.const 4)) (i32.const 6000000))
+      (br_if $fill (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1000))))
+    (call $from-list (i32.const 100000) (i32.const 1000) (i32.const 70000))`,
   'a million handles in one poll': `
     (local.set $held (call $subscribe (i64.const 3600000000000)))
     (loop $fill

@@ -78,6 +78,8 @@ export const BLOCKING_WRITE_BYTES_CAP = 4096;
 export const LOG_BYTES_CAP = 4 * MIB;
 /** Bytes that one write of a preview 1 command to stdout or stderr takes; it writes the rest again. */
 export const STANDARD_WRITE_BYTES_CAP = MIB;
+/** All strings and lists that one call hands over, bytes: a list may name the same string a million times. */
+export const TRANSFER_BYTES_CAP = 64 * MIB;
 /** Random bytes of one call. */
 export const RANDOM_BYTES_CAP = MIB;
 /** Method, scheme and authority of an outbound request, characters each. */

@@ -5,9 +5,8 @@
  */
 import type { CallClock } from '../../pool/index.ts';
 import { GuestTrap, Resource, type GuestState } from '../../wasi/index.ts';
+import { TRANSFER_BYTES_CAP } from '../../wasi/limits.ts';
 
-/** All strings and lists that one call hands over, bytes: a list may name the same string a million times. */
-const MAX_TRANSFER_BYTES = 64 * 1024 * 1024;
 const FIRST_HANDLE = 1;
 const KEPT_HANDLES = 64;
 
@@ -49,7 +48,7 @@ export class GuestStore {
   stopped: unknown = null;
   /** Measures the call that runs; null where nobody asked. */
   clock: CallClock | null = null;
-  #transferLeft = MAX_TRANSFER_BYTES;
+  #transferLeft = TRANSFER_BYTES_CAP;
   /** Handles that the call under way borrows: they cannot be given away in the same call. */
   readonly #lent: number[] = [];
   /** Resource kinds of the handles by number; -1 where there is none. Kept from life to life, as the next two. */
@@ -110,7 +109,7 @@ export class GuestStore {
     if (this.stopped !== null) throw this.stop(this.stopped);
     if (!this.mayLeave)
       throw this.stop(new GuestTrap('the function called its host from within an allocation'));
-    this.#transferLeft = MAX_TRANSFER_BYTES;
+    this.#transferLeft = TRANSFER_BYTES_CAP;
     this.refresh();
     if (this.clock !== null) this.clock.enterHost();
   }
@@ -135,7 +134,7 @@ export class GuestStore {
   }
 
   realloc(realloc: Realloc | null, align: number, bytes: number): number {
-    if (bytes > MAX_TRANSFER_BYTES) this.trap(`a value of ${bytes} bytes is too large to hand over`);
+    if (bytes > TRANSFER_BYTES_CAP) this.trap(`a value of ${bytes} bytes is too large to hand over`);
     if (!realloc) this.trap('the function has no allocator for what it asks for');
     this.mayLeave = false;
     const pointer = realloc(0, 0, align, bytes);
