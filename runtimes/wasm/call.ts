@@ -117,6 +117,10 @@ export class Call {
       case 'started':
         this.life = message.life;
         return;
+      case 'clock':
+        if (message.startingMs === null) this.#request.clock?.started();
+        else this.#request.clock?.starting(message.startingMs);
+        return;
       case 'want':
         this.#credit += message.bytes;
         void this.#sendBody();

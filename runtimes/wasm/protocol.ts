@@ -71,6 +71,8 @@ export type FromExecutor =
   | { readonly type: 'specialise-failed'; readonly key: string; readonly error: ErrorData }
   /** The guest was entered: the call has begun. `life` names it in the control block. */
   | { readonly type: 'started'; readonly call: number; readonly life: number }
+  /** See `StartClock`: its function is being started, within so many ms; null: it is there, and its time begins. */
+  | { readonly type: 'clock'; readonly call: number; readonly startingMs: number | null }
   /** The guest can take this many more bytes of the request body. */
   | { readonly type: 'want'; readonly call: number; readonly bytes: number }
   /** The guest reads no more of the request body. */

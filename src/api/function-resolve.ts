@@ -193,14 +193,12 @@ function notServed(spec: FunctionSpec, { instance = {} }: WasmBlock): string[] {
   const path = 'spec.InvokeStrategy.ExecutionStrategy';
   const { limits = {}, requests = {} } = spec.resources ?? {};
   const otherLimits = Object.keys(limits).filter((name) => name !== 'memory');
-  const usualTimeout = strategy.SpecializationTimeout === USUAL_SPECIALIZATION_TIMEOUT_S;
   return setFields({
     [`${path}.ExecutorType`]: scaled,
     // Without meaning, in Fission too, for poolmgr, where its CLI writes them all the same.
     [`${path}.MinScale`]: scaled && strategy.MinScale,
     [`${path}.MaxScale`]: scaled && strategy.MaxScale,
     [`${path}.TargetCPUPercent`]: scaled && strategy.TargetCPUPercent,
-    [`${path}.SpecializationTimeout`]: !usualTimeout && strategy.SpecializationTimeout,
     [`${path}.hpaMetrics`]: strategy.hpaMetrics,
     [`${path}.hpaBehavior`]: strategy.hpaBehavior,
     'spec.environment.version': spec.environment.version,

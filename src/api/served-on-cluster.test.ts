@@ -43,7 +43,6 @@ const SCALE = [
   `${STRATEGY}.MaxScale`,
   `${STRATEGY}.TargetCPUPercent`,
 ];
-const SPECIALIZATION = `${STRATEGY}.SpecializationTimeout`;
 const RESOURCES = ['spec.resources.limits.cpu', 'spec.resources.requests.cpu'];
 
 test.each([
@@ -58,7 +57,6 @@ test.each([
   const inOneProcess = functionFieldsNotServed(resolved, 'one-process', isWasm);
   expect(inOneProcess).toEqual([
     ...(executor === 'poolmgr' ? [] : SCALE),
-    SPECIALIZATION,
     ...(isWasm ? ['spec.resources.limits.cpu'] : RESOURCES),
     'spec.retainPods',
     'spec.tool',

@@ -7,9 +7,6 @@ export type Platform = 'one-process' | 'cluster';
 
 const STRATEGY = 'spec.InvokeStrategy.ExecutionStrategy';
 
-/** Routers keep to it, wherever a call finds nothing that runs its function. */
-const START_TIMEOUT = `${STRATEGY}.SpecializationTimeout`;
-
 /** WebSockets, to container functions alone. */
 const UPGRADES = 'spec.streaming.protocol';
 
@@ -63,11 +60,11 @@ export function functionFieldsNotServed(
 function servedOfFunction(strategy: ResolvedFunction['strategy'], isWasm: boolean): readonly string[] {
   switch (strategy) {
     case 'poolmgr':
-      return isWasm ? [START_TIMEOUT] : [...RESOURCES, 'spec.retainPods', START_TIMEOUT];
+      return isWasm ? [] : [...RESOURCES, 'spec.retainPods'];
     case 'newdeploy':
-      return [...SCALE, START_TIMEOUT, ...(isWasm ? ['spec.resources.requests'] : RESOURCES)];
+      return [...SCALE, ...(isWasm ? ['spec.resources.requests'] : RESOURCES)];
     case 'container':
-      return [...SCALE, START_TIMEOUT, ...RESOURCES, 'spec.podspec'];
+      return [...SCALE, ...RESOURCES, 'spec.podspec'];
   }
 }
 

@@ -183,7 +183,10 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
       let settled = functions.get(namespace, name);
       if (settled?.state.phase === 'preparing') {
         this.#waited = true;
+        const { startTimeoutMs } = settled;
+        if (startTimeoutMs !== undefined) this.#deadlines?.starting(startTimeoutMs);
         settled = await functions.whenSettled(namespace, name, this.#abort);
+        if (startTimeoutMs !== undefined) this.#deadlines?.started();
       }
       if (this.#over) return;
       if (settled === undefined) throw notFound(namespace, name);

@@ -15,6 +15,8 @@ export interface FunctionEntry {
   /** For `X-Fission-Function-ResourceVersion`; the header is not sent without it. */
   readonly resourceVersion?: string;
   readonly limits: ResolvedFunction['limits'];
+  /** How long calls wait while it is being prepared. @default that counts in `firstByteTimeoutMs` */
+  readonly startTimeoutMs?: number;
   readonly state: FunctionState;
 }
 

@@ -168,6 +168,26 @@ describe('a function that is being prepared', () => {
   });
 });
 
+describe('a function that is being started', () => {
+  it('has its own time from when it is there, and SpecializationTimeout until then', async () => {
+    const limits = { firstByteTimeoutMs: 200 };
+    harness.deploy('f', { phase: 'preparing' }, { limits, startTimeoutMs: 20_000 });
+    const asked = harness.ask('/f');
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    harness.deploy('f', () => answer({ body: 'ready' }), { limits });
+    expect((await asked).text).toBe('ready');
+    harness.deploy(
+      'g',
+      { phase: 'preparing' },
+      { limits: { firstByteTimeoutMs: 20_000 }, startTimeoutMs: 50 },
+    );
+    expect((await harness.ask('/g')).json()).toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      message: expect.stringContaining('SpecializationTimeout') as string,
+    });
+  });
+});
+
 describe('admission', () => {
   it('queues what is over the concurrency, refuses what is over the queue with 429', async () => {
     const turns: (() => void)[] = [];

@@ -39,6 +39,7 @@ export function processSpec(parts: ProcessParts): { spec: ProcessSpec; deployKey
     concurrency: concurrency === 0 ? DEFAULT_CONCURRENCY : concurrency,
     requestsPerPod: requestsPerPod === 0 ? 1 : requestsPerPod,
     idleTimeoutMs: resolved.wasm.instance.idleTimeoutMs,
+    startTimeoutMs: resolved.startTimeoutMs,
   };
   return {
     spec: {

@@ -232,13 +232,14 @@ export class FunctionReconciler {
 
   #setEntry(fn: ResolvedFunction, object: FissionFunction, state: FunctionState): void {
     const { table, onTableChange } = this.#parts;
-    const { namespace, name, uid, limits } = fn;
+    const { namespace, name, uid, limits, startTimeoutMs } = fn;
     const before = table.get(namespace, name);
     const entry: FunctionEntry = {
       namespace,
       name,
       uid,
       limits,
+      startTimeoutMs,
       state,
       ...(object.metadata.resourceVersion === undefined
         ? {}
@@ -275,7 +276,12 @@ function stillServed(verdict: Verdict, { generation }: LiveDeployment): Verdict 
 
 /** Entries that answer calls alike; the version of the object alone is no reason to set another. */
 function isSameEntry(a: FunctionEntry, b: FunctionEntry): boolean {
-  return a.uid === b.uid && isSameState(a.state, b.state) && isDeepStrictEqual(a.limits, b.limits);
+  return (
+    a.uid === b.uid &&
+    a.startTimeoutMs === b.startTimeoutMs &&
+    isSameState(a.state, b.state) &&
+    isDeepStrictEqual(a.limits, b.limits)
+  );
 }
 
 function isSameState(a: FunctionState, b: FunctionState): boolean {

@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 
 import { FissiumError, toErrorData } from '../../errors.ts';
-import type { CallSignal, InvokeRequest, InvokeResponse, Invoker } from '../executor.ts';
+import type { InvokeRequest, InvokeResponse, Invoker } from '../executor.ts';
 import { proxy } from '../http-proxy.ts';
 import type { RuntimeProcess } from './runtime-process.ts';
 
@@ -12,6 +12,8 @@ export interface FunctionProcessesOptions {
   readonly requestsPerPod: number;
   readonly maxProcesses: number;
   readonly idleTimeoutMs: number;
+  /** How long a call waits for a process where there is none, before its own time begins. */
+  readonly startTimeoutMs: number;
   /** How long a call that nobody waits for may keep its place before its process is ended. */
   readonly abandonedMs: number;
   /** Starts and specialises one; null where the platform has no room for another now. */
@@ -64,7 +66,7 @@ export class FunctionProcesses implements Invoker {
 
   async invoke(request: InvokeRequest): Promise<InvokeResponse> {
     const askedMs = performance.now();
-    const slot = this.#take() ?? (await this.#wait(request.signal));
+    const slot = this.#take() ?? (await this.#wait(request));
     const coldStart = !slot.used;
     slot.used = true;
     const takenMs = performance.now();
@@ -160,8 +162,10 @@ export class FunctionProcesses implements Invoker {
     slot.idleTimer = null;
   }
 
-  async #wait(signal: CallSignal): Promise<Slot> {
+  async #wait({ signal, clock }: InvokeRequest): Promise<Slot> {
     if (signal.aborted) throw signal.reason;
+    const isCold = ![...this.#slots].some(({ retired, process }) => !retired && process.isAlive);
+    if (isCold) clock?.starting(this.#options.startTimeoutMs);
     const { promise, resolve, reject } = Promise.withResolvers<Slot>();
     const waiter: Waiter = { take: resolve, fail: reject };
     const onAbort = (): void => {
@@ -175,7 +179,9 @@ export class FunctionProcesses implements Invoker {
     signal.addEventListener('abort', onAbort, { once: true });
     this.#startMissing();
     try {
-      return await promise;
+      const slot = await promise;
+      if (isCold) clock?.started();
+      return slot;
     } finally {
       signal.removeEventListener('abort', onAbort);
     }

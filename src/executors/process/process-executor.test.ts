@@ -172,11 +172,20 @@ describe('a Node function', () => {
       await executor()
     ).deploy(NODE, `module.exports = async () => ({ status: 200, body: String(process.pid) });`, {
       idleTimeoutMs: 100,
+      startTimeoutMs: 70_000,
     });
-    const first = Number((await call(fn, '/')).text);
+    const told: (number | 'started')[] = [];
+    const clock = {
+      starting: (withinMs: number) => told.push(withinMs),
+      started: () => told.push('started'),
+    };
+    const first = Number((await call(fn, '/', { clock })).text);
+    expect(told).toEqual([]);
     await vi.waitFor(() => expect(isRunning(first)).toBe(false), 20_000);
-    const { text, coldStart } = await call(fn, '/');
+    const { text, coldStart } = await call(fn, '/', { clock });
     expect([Number(text) === first, coldStart]).toEqual([false, true]);
+    // Its own time begins when its process is there.
+    expect(told).toEqual([70_000, 'started']);
   });
 
   it('that goes on when nobody waits any more loses its process', async () => {

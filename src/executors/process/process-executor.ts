@@ -64,8 +64,8 @@ export interface ProcessSpec {
   readonly concurrency: number;
   readonly requestsPerPod: number;
   readonly idleTimeoutMs: number;
-  /** Longest loading of the user's code. @default 120000 */
-  readonly specializationTimeoutMs?: number;
+  /** Longest start of a process, the loading of the user's code included (`SpecializationTimeout`). @default 120000 */
+  readonly startTimeoutMs?: number;
   readonly onLog: (line: {
     readonly requestId: string;
     readonly stream: 'stdout' | 'stderr' | 'platform';
@@ -161,6 +161,7 @@ export class ProcessExecutor {
       requestsPerPod: spec.requestsPerPod,
       maxProcesses: Math.min(spec.concurrency, maxProcessesPerFunction),
       idleTimeoutMs: spec.idleTimeoutMs,
+      startTimeoutMs: spec.startTimeoutMs ?? SPECIALIZATION_TIMEOUT_MS,
       abandonedMs,
       start: () => (this.#hasRoom() ? start() : null),
       logger: this.#logger,
@@ -348,7 +349,7 @@ function specializationOf(spec: ProcessSpec, codePath: string, env: ProcessSpec[
     env,
     memoryBytes,
     requestsPerPod,
-    timeoutMs: spec.specializationTimeoutMs ?? SPECIALIZATION_TIMEOUT_MS,
+    timeoutMs: spec.startTimeoutMs ?? SPECIALIZATION_TIMEOUT_MS,
     onLine: (stream, { requestId, line }) => spec.onLog({ requestId, stream, line }),
   };
 }

@@ -115,6 +115,7 @@ export interface Harness {
 
 export interface DeployParts {
   readonly limits?: Partial<ResolvedFunction['limits']>;
+  readonly startTimeoutMs?: number;
   readonly route?: Partial<ResolvedTrigger>;
 }
 
@@ -134,7 +135,15 @@ export async function startRouter(options: Partial<RouterOptions> = {}): Promise
     deploy: (name, handle, parts = {}) => {
       const state: FunctionState =
         typeof handle === 'function' ? { phase: 'ready', invoker: invoker(handle) } : handle;
-      functions.set({ namespace: 'default', name, uid: `uid-${name}`, limits: limits(parts.limits), state });
+      const { startTimeoutMs } = parts;
+      functions.set({
+        namespace: 'default',
+        name,
+        uid: `uid-${name}`,
+        limits: limits(parts.limits),
+        ...(startTimeoutMs === undefined ? {} : { startTimeoutMs }),
+        state,
+      });
       routes.upsert(trigger(name, { functions: [{ name, weight: 100 }], ...parts.route }));
     },
     ask: (path, ask) => fetchFrom(port, path, ask),

@@ -1,9 +1,12 @@
 /** Listener threads with real sockets and real guests. */
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { Agent } from 'node:http';
 import { connect, createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { TestExecutor } from '../../executors/process/testing/executor.ts';
 import { TestHost } from '../../../runtimes/wasm/testing/host.ts';
 import type { PlatformMetrics } from '../../observe/measurements.ts';
 import { createMetrics } from '../../observe/metrics.ts';
@@ -81,6 +84,14 @@ async function start(threads = 2): Promise<Platform> {
   return platform;
 }
 
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 /** Keeps asking until it is told to stop; gives what was not answered with 200. */
 function load(platform: Platform, path: string, clients: number): { stop(): Promise<unknown[]> } {
   let stopping = false;
@@ -156,6 +167,38 @@ describe('listener threads', () => {
     await platform.deploy('cgi', 'cgi.wasm');
     const { status, text } = await platform.ask('/cgi/hello', { method: 'POST', body: 'x'.repeat(200_000) });
     expect(status, text).toBe(200);
+  });
+
+  it.each([
+    { startTimeoutMs: 30_000, says: 'loaded' },
+    { startTimeoutMs: 300, says: 'SpecializationTimeout' },
+  ])('give the start of a process $startTimeoutMs ms before the call has its own time', async (given) => {
+    const platform = await start(1);
+    const processes = await TestExecutor.start();
+    try {
+      const { startTimeoutMs, says } = given;
+      const marker = join(processes.folder, 'first');
+      // The first process, of the deployment, loads at once; the next takes longer than a call may.
+      const code = `const { existsSync, writeFileSync } = require('node:fs');
+        if (existsSync(${JSON.stringify(marker)})) for (const end = Date.now() + 1500; Date.now() < end;);
+        else writeFileSync(${JSON.stringify(marker)}, String(process.pid));
+        module.exports = async () => ({ status: 200, body: 'loaded' });`;
+      const invoker = await processes.deploy('node', code, { idleTimeoutMs: 1, startTimeoutMs });
+      const first = Number(await readFile(marker, 'utf8'));
+      await expect.poll(() => isRunning(first), { timeout: 20_000 }).toBe(false);
+      platform.functions.set({
+        namespace: 'default',
+        name: 'slow',
+        uid: 'uid-slow',
+        limits: limits({ firstByteTimeoutMs: 1000 }),
+        state: { phase: 'ready', invoker },
+      });
+      platform.routes.upsert(trigger('slow'));
+      await platform.router.settled();
+      expect((await platform.ask('/slow')).text).toContain(says);
+    } finally {
+      await processes.close();
+    }
   });
 
   it('stream bodies both ways', async () => {

@@ -247,13 +247,15 @@ export class ListenerThreads implements ListenerHooks {
     for (const thread of this.#threads.values()) post(thread, message);
   }
 
-  #replica({ namespace, name, uid, resourceVersion, limits, state }: FunctionEntry): FunctionReplica {
+  #replica(entry: FunctionEntry): FunctionReplica {
+    const { namespace, name, uid, resourceVersion, limits, startTimeoutMs, state } = entry;
     return {
       namespace,
       name,
       uid,
       ...(resourceVersion === undefined ? {} : { resourceVersion }),
       limits,
+      ...(startTimeoutMs === undefined ? {} : { startTimeoutMs }),
       slot: this.slots.of(`${namespace}/${name}`),
       state:
         state.phase === 'ready'

@@ -12,6 +12,7 @@ export interface FunctionReplica {
   readonly uid: string;
   readonly resourceVersion?: string;
   readonly limits: ResolvedFunction['limits'];
+  readonly startTimeoutMs?: number;
   /** In the shared counts. */
   readonly slot: number;
   readonly state:

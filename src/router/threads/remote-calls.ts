@@ -121,6 +121,10 @@ export class RemoteCallServer {
         ...head,
         ...(source ? readableOf(source) : { body: null }),
         signal,
+        clock: {
+          starting: (startingMs) => this.#send({ type: 'clock', call: number, startingMs }),
+          started: () => this.#send({ type: 'clock', call: number, startingMs: null }),
+        },
         ...(wantsReceipt ? { onReceipt: (made: InvokeReceipt | null) => (receipt = made) } : {}),
       };
       const response = await this.#invokerOf(key).invoke(request);
