@@ -42,16 +42,38 @@ describe('closing', () => {
     await closed;
   });
 
-  it('refuses new connections, and new requests on those that clients kept', async () => {
+  it('refuses new connections, and closes those that clients kept with the answer to what is on its way', async () => {
     harness.deploy('f', describing);
-    const client = await harness.socket();
-    client.send(GET);
-    await client.until(/200 OK[^]*\r\n0\r\n\r\n/);
+    const [client, idle] = [await harness.socket(), await harness.socket()];
+    for (const each of [client, idle]) {
+      each.send(GET);
+      await each.until(/200 OK[^]*\r\n0\r\n\r\n/);
+    }
     const closed = harness.router.close({ graceMs: 10_000 });
     client.send(GET);
-    const text = await client.untilClosed();
-    expect(text).toMatch(/HTTP\/1.1 503 [^]*Connection: close[^]*SHUTTING_DOWN/);
+    expect(await client.untilClosed()).toMatch(/HTTP\/1.1 200 [^]*HTTP\/1.1 200 [^]*Connection: close/);
     await expect(harness.socket()).rejects.toThrow(/ECONNREFUSED/);
+    expect((await idle.untilClosed()).match(/HTTP\/1.1/g)).toHaveLength(1);
+    await closed;
+  });
+
+  it('refuses what comes later all the same, behind a request that is under way', async () => {
+    const held = Promise.withResolvers<InvokeResponse>();
+    let calls = 0;
+    harness.deploy('f', () => {
+      calls++;
+      return held.promise;
+    });
+    const client = await harness.socket();
+    client.send(GET);
+    await requests(1);
+    const closed = harness.router.close({ graceMs: 10_000 });
+    // Longer than those that clients kept may still send something.
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    client.send(GET);
+    held.resolve(answer({ body: 'finished' }));
+    expect(await client.untilClosed()).toMatch(/^HTTP\/1.1 200 [^]*Connection: close[^]*finished/);
+    expect(calls).toBe(1);
     await closed;
   });
 

@@ -35,7 +35,7 @@ const KEEP_ALIVE_MS = 75_000;
 const HEADERS_TIMEOUT_MS = 30_000;
 /** How often connections are looked at for how long they have been idle. */
 const TICK_MS = 5_000;
-/** How long connections kept by clients may still send a request, to be told to go elsewhere. */
+/** How long connections kept by clients may still send a request, with whose answer they are told to go elsewhere. */
 const LINGER_MS = 250;
 
 export class HttpListener {
@@ -52,7 +52,10 @@ export class HttpListener {
   /** Requests of all connections. */
   #inFlight = 0;
   readonly #hooks: QuickHooks;
+  #ends = false;
+  /** Nothing more is served. */
   #closing = false;
+  /** The answer to a connection's next request is its last. */
   #retiring = false;
   #tracking = false;
   #ticks: NodeJS.Timeout | null = null;
@@ -127,20 +130,22 @@ export class HttpListener {
   }
 
   /**
-   * Stops accepting connections at once. Requests in flight have `graceMs` to finish, and are failed with
-   * SHUTTING_DOWN after that; new ones on connections that clients kept are answered 503 and the connection
-   * closed. Resolves when no connection is left.
+   * Stops accepting connections at once. What comes within the next moment on connections that clients kept is
+   * served, and the connection closed behind it; those that are idle then are closed, and a request that comes later
+   * all the same is answered 503. Requests in flight have `graceMs` to finish, and are failed with SHUTTING_DOWN
+   * after that. Resolves when no connection is left.
    */
   async close({ graceMs }: { graceMs: number }): Promise<void> {
-    if (this.#closing) return;
-    this.#closing = true;
-    this.#sendUpgradedAway();
+    if (this.#ends) return;
+    this.#ends = true;
+    this.retire();
     const closed = Promise.withResolvers<void>();
     // http.Server's own close would cut connections on which a request may be on its way.
     if (this.#listening.listening) NetServer.prototype.close.call(this.#listening, () => closed.resolve());
     else closed.resolve();
     const endMs = performance.now() + graceMs;
     await this.#idle(Math.min(LINGER_MS, graceMs), false);
+    this.#closing = true;
     this.#closeIdle();
     await this.#idle(Math.max(0, endMs - performance.now()), true);
     const over = new FissiumError(
@@ -206,7 +211,7 @@ export class HttpListener {
     this.#exchanges.add(exchange);
     this.#inFlight++;
     res.once('close', () => {
-      if (this.#closing) req.socket.destroySoon();
+      if (this.#ends) req.socket.destroySoon();
       this.#exchanges.delete(exchange);
       this.#ended();
     });
@@ -232,7 +237,7 @@ export class HttpListener {
     if (this.#inFlight === 0) this.#whenIdle?.();
   };
 
-  readonly #isClosing = (): boolean => this.#closing || this.#retiring;
+  readonly #isClosing = (): boolean => this.#retiring;
 
   #run(exchange: Exchange): void {
     try {
@@ -284,7 +289,7 @@ export class HttpListener {
   }
 
   #refusalOf({ rawHeaders, headers }: IncomingMessage): FissiumError | null {
-    if (this.#closing) return new FissiumError('SHUTTING_DOWN', 'The platform is shutting down.');
+    if (this.#ends) return new FissiumError('SHUTTING_DOWN', 'The platform is shutting down.');
     if (countHosts(rawHeaders) > 1)
       return new FissiumError('BAD_REQUEST', 'The request has more than one Host.');
     const { 'content-length': length = '0', 'transfer-encoding': coding } = headers;

@@ -50,3 +50,7 @@ export function spinsInStart(): Promise<Uint8Array> {
     '(func (export "handle") (param i32 i32))',
   );
 }
+
+export function spinner(): Promise<Uint8Array> {
+  return component(`${MEMORY} ${REALLOC} (i32.const 0))`, `(func (export "handle") (param i32 i32) ${SPIN})`);
+}

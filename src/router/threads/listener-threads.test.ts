@@ -7,82 +7,13 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { TestExecutor } from '../../executors/process/testing/executor.ts';
-import { TestHost } from '../../../runtimes/wasm/testing/host.ts';
-import type { PlatformMetrics } from '../../observe/measurements.ts';
-import { createMetrics } from '../../observe/metrics.ts';
-import { FunctionTable } from '../function-table.ts';
-import { RouteTable } from '../route-table.ts';
-import { SharedCounts } from '../shared-counts.ts';
-import { fetchFrom, type Answer, type Ask } from '../testing/harness.ts';
 import { limits, trigger } from '../testing/resources.ts';
 import { Acceptor } from './acceptor.ts';
-import { ListenerThreads } from './listener-threads.ts';
+import { closePlatforms, startPlatform, type Platform } from './testing/platform.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
-interface Platform {
-  readonly host: TestHost;
-  readonly router: ListenerThreads;
-  readonly functions: FunctionTable;
-  readonly routes: RouteTable;
-  readonly metrics: PlatformMetrics;
-  readonly lines: string[];
-  readonly port: number;
-  /** Deploys a guest of `test/guests/built` below `/NAME`. */
-  deploy(name: string, guest: string, parts?: Parameters<typeof limits>[0]): Promise<void>;
-  ask(path: string, ask?: Ask): Promise<Answer>;
-}
-
-const platforms: Platform[] = [];
-afterEach(async () => {
-  for (const { router, host, metrics } of platforms.splice(0)) {
-    await router.close({ graceMs: 0 });
-    await host.close();
-    metrics.close();
-  }
-});
-
-async function start(threads = 2): Promise<Platform> {
-  const functions = new FunctionTable();
-  const routes = new RouteTable();
-  const metrics = createMetrics({ processMetrics: false });
-  const lines: string[] = [];
-  const router = new ListenerThreads({
-    functions,
-    routes,
-    counts: new SharedCounts(),
-    metrics,
-    logs: { append: ({ line }) => lines.push(line) },
-    logger: pino({ level: 'silent' }),
-    version: '1',
-  });
-  const host = await TestHost.start(threads, { listeners: router });
-  const port = await router.listen('127.0.0.1', 0);
-  const platform: Platform = {
-    host,
-    router,
-    functions,
-    routes,
-    metrics,
-    lines,
-    port,
-    deploy: async (name, guest, parts = {}) => {
-      const invoker = await host.deploy(guest, { onLog: ({ line }) => lines.push(line) });
-      functions.set({
-        namespace: 'default',
-        name,
-        uid: `uid-${name}`,
-        limits: limits(parts),
-        state: { phase: 'ready', invoker },
-      });
-      routes.upsert(trigger(name, { prefix: true, methods: ['GET', 'POST'] }));
-      await router.settled();
-    },
-    ask: (path, ask) => fetchFrom(port, path, ask),
-  };
-  platforms.push(platform);
-  return platform;
-}
+afterEach(closePlatforms);
 
 function isRunning(pid: number): boolean {
   try {
@@ -120,7 +51,7 @@ function load(platform: Platform, path: string, clients: number): { stop(): Prom
 
 describe('listener threads', () => {
   it('answer beside guests that spin, also where these come first, one to each thread, and nobody watches yet', async () => {
-    const platform = await start();
+    const platform = await startPlatform();
     await platform.deploy('spinner', 'torture.wasm');
     await platform.deploy('f', 'torture.wasm');
     const ended: string[] = [];
@@ -134,7 +65,7 @@ describe('listener threads', () => {
   });
 
   it('run a function that nobody can call before their first connection, and count nothing of it', async () => {
-    const platform = await start();
+    const platform = await startPlatform();
     const warm = await platform.host.deploy('torture.wasm', {
       onLog: ({ line }) => platform.lines.push(line),
     });
@@ -149,7 +80,7 @@ describe('listener threads', () => {
   });
 
   it('answer in the thread that has the connection, whichever that is', async () => {
-    const platform = await start();
+    const platform = await startPlatform();
     await platform.deploy('hello', 'hello.wasm');
     const answers = await Promise.all(Array.from({ length: 8 }, () => platform.ask('/hello')));
     expect(new Set(answers.map(({ text }) => text))).toEqual(new Set(['Hello, world!\n']));
@@ -163,7 +94,7 @@ describe('listener threads', () => {
   });
 
   it('have functions called elsewhere that they cannot interrupt', async () => {
-    const platform = await start();
+    const platform = await startPlatform();
     await platform.deploy('cgi', 'cgi.wasm');
     const { status, text } = await platform.ask('/cgi/hello', { method: 'POST', body: 'x'.repeat(200_000) });
     expect(status, text).toBe(200);
@@ -173,7 +104,7 @@ describe('listener threads', () => {
     { startTimeoutMs: 30_000, says: 'loaded' },
     { startTimeoutMs: 300, says: 'SpecializationTimeout' },
   ])('give the start of a process $startTimeoutMs ms before the call has its own time', async (given) => {
-    const platform = await start(1);
+    const platform = await startPlatform(1);
     const processes = await TestExecutor.start();
     try {
       const { startTimeoutMs, says } = given;
@@ -202,7 +133,7 @@ describe('listener threads', () => {
   });
 
   it('stream bodies both ways', async () => {
-    const platform = await start();
+    const platform = await startPlatform();
     await platform.deploy('torture', 'torture.wasm');
     const body = 'abcdefgh'.repeat(400_000);
     const answer = await platform.ask('/torture/echo', { method: 'POST', body });
@@ -211,7 +142,7 @@ describe('listener threads', () => {
   });
 
   it('take over routes, functions and limits that change under load, without a failed request', async () => {
-    const platform = await start();
+    const platform = await startPlatform();
     await platform.deploy('hello', 'hello.wasm');
     const running = load(platform, '/hello', 4);
     for (let i = 0; i < 5; i++) {
@@ -226,7 +157,7 @@ describe('listener threads', () => {
   });
 
   it('drain: requests that are under way are answered, new connections refused', async () => {
-    const platform = await start();
+    const platform = await startPlatform();
     await platform.deploy('torture', 'torture.wasm');
     const slow = platform.ask('/torture/sleep?ms=300');
     await vi.waitFor(async () =>
@@ -242,7 +173,7 @@ describe('listener threads', () => {
   });
 
   it('that must be ended lose only their own connections, and are replaced', async () => {
-    const platform = await start(1);
+    const platform = await startPlatform(1);
     await platform.deploy('torture', 'torture.wasm');
     const socket = connect(platform.port, '127.0.0.1');
     await once(socket, 'connect');
@@ -263,7 +194,7 @@ describe('listener threads', () => {
   });
 
   it('hold the limits of a function over all of them', async () => {
-    const platform = await start(2);
+    const platform = await startPlatform(2);
     await platform.deploy('torture', 'torture.wasm', { concurrency: 2, queue: 0 });
     const answers = Promise.all(Array.from({ length: 6 }, () => platform.ask('/torture/sleep?ms=500')));
     const statuses = (await answers).map(({ status }) => status).sort((a, b) => a - b);
@@ -272,14 +203,14 @@ describe('listener threads', () => {
   });
 
   it("bring a guest's output, and why it failed, to its log", async () => {
-    const platform = await start();
+    const platform = await startPlatform();
     await platform.deploy('torture', 'torture.wasm');
     expect((await platform.ask('/torture/trap')).status).toBe(502);
     await vi.waitFor(() => expect(platform.lines.join('\n')).toMatch(/GUEST_TRAPPED/));
   });
 
   it('end a guest that computes for longer than it may, while its neighbours are answered', async () => {
-    const platform = await start(1);
+    const platform = await startPlatform(1);
     await platform.deploy('torture', 'torture.wasm');
     const spinning = platform.ask('/torture/spin?ms=1500');
     for (let i = 0; i < 5; i++) expect((await platform.ask('/torture/hello')).status).toBe(200);
@@ -304,7 +235,7 @@ describe('a receipt', () => {
     /^queue=[\d.]+; specialise=[\d.]+; instantiate=[\d.]+; guest=[\d.]+; host=[\d.]+; wait=[\d.]+; /;
 
   it('is a header where the guest had ended before its answer began, and says what the call found', async () => {
-    const platform = await start(1);
+    const platform = await startPlatform(1);
     await platform.deploy('hello', 'hello.wasm');
     const asked = { headers: { 'X-Fissium-Receipt': '1' } };
     const answer = await platform.ask('/hello', asked);
@@ -318,7 +249,7 @@ describe('a receipt', () => {
   });
 
   it('is a trailer where the answer began before; waiting is no computing', async () => {
-    const platform = await start(1);
+    const platform = await startPlatform(1);
     await platform.deploy('torture', 'torture.wasm');
     const body = 'x'.repeat(500_000);
     const answer = await platform.ask('/torture/echo', {
