@@ -215,7 +215,9 @@ describe('a body', () => {
     expect(calls).toBe(1);
   });
 
-  it('that is half there when the listener closes is served, and its connection closed', async ({ expect }) => {
+  it('that is half there when the listener closes is served, and its connection closed', async ({
+    expect,
+  }) => {
     const harness = await start();
     deployEcho(harness);
     const client = await harness.socket();
@@ -224,7 +226,9 @@ describe('a body', () => {
     client.send(post('body').slice(0, -2));
     const closed = harness.router.close({ graceMs: 5000 });
     client.send('dy');
-    expect(await client.untilClosed()).toMatch(/HTTP\/1\.1 200 [^]*HTTP\/1\.1 200 [^]*Connection: close[^]*body/);
+    expect(await client.untilClosed()).toMatch(
+      /HTTP\/1\.1 200 [^]*HTTP\/1\.1 200 [^]*Connection: close[^]*body/,
+    );
     await closed;
   });
 });
