@@ -21,6 +21,7 @@ import { planPoolFunction, type PoolFunction } from './pool-function.ts';
 import { USUAL_CLASS } from './pool-labels.ts';
 import type { PoolEnvironment, ResourceClass } from './pool-objects.ts';
 import { functionUidOf, poolKey, poolKeyOf, type PoolPod, stageOf } from './pool-pod.ts';
+import { functionVerdict, poolVerdict } from './pool-verdicts.ts';
 import { PodView } from './pod-view.ts';
 import { Resizing } from './resizing.ts';
 import { Specialiser } from './specialiser.ts';
@@ -126,7 +127,7 @@ export class PoolManager implements Strategy {
     await this.#access.ensure(pool.value.namespace);
     await this.#scale();
     const refusal = await this.#sync(pool.value);
-    return refusal ?? this.#poolVerdict(pool.value);
+    return refusal ?? poolVerdict(pool.value);
   }
 
   /** Its Deployments and pods go with it, since it owns them. */
@@ -152,7 +153,7 @@ export class PoolManager implements Strategy {
     else pods.update(plan);
     await this.#scale();
     const refusal = await this.#sync(pool);
-    return refusal ?? this.#verdict(fn.resolved.uid, pool);
+    return refusal ?? functionVerdict(this.#functions.get(fn.resolved.uid), pool);
   }
 
   async demand(fn: FunctionOnCluster, demand: Demand): Promise<void> {
@@ -328,29 +329,6 @@ export class PoolManager implements Strategy {
     }
   }
 
-  #verdict(uid: string, pool: Pool): StrategyVerdict {
-    const pods = this.#functions.get(uid);
-    const trouble = pods?.failure ?? (pods?.isServed === true ? undefined : pool.trouble());
-    if (trouble !== undefined) {
-      const before = pods?.isServed === true ? ' The version before still serves.' : '';
-      return { ready: false, reason: trouble.reason, message: `${trouble.message}${before}` };
-    }
-    return pods?.isServed === true ? poolServes(pool) : this.#poolVerdict(pool);
-  }
-
-  #poolVerdict(pool: Pool): StrategyVerdict {
-    const { resolved } = pool.environment;
-    const trouble = pool.trouble();
-    if (trouble !== undefined) return { ready: false, ...trouble };
-    if (pool.hasFreePod || resolved.poolSize === 0) return poolServes(pool);
-    return {
-      ready: false,
-      passing: true,
-      reason: 'PoolStarting',
-      message: `The pods of environment ${resolved.name} are starting.`,
-    };
-  }
-
   /** What the API server has against the pool, if it is not only for the time being. */
   async #sync(pool: Pool): Promise<StrategyVerdict | undefined> {
     try {
@@ -371,19 +349,6 @@ export class PoolManager implements Strategy {
       return { verdict: { ready: false, reason: 'EnvironmentInvalid', message: error.message } };
     }
   }
-}
-
-/**
- * The same words with and without a pod of the function's: with others, the next look at it would write its status,
- * and that look comes with a change of its package, between Fission's CLI reading a function and writing it.
- */
-function poolServes({ environment: { resolved } }: Pool): StrategyVerdict {
-  const waits = resolved.poolSize === 0 ? ' None waits (poolsize 0): a first call starts one.' : '';
-  return {
-    ready: true,
-    reason: 'Deployed',
-    message: `Pods of the pool of environment ${resolved.name} serve it, as many as its calls need.${waits}`,
-  };
 }
 
 /** Pods of a namespace know only its own keys. */
