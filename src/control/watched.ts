@@ -13,8 +13,8 @@ import type {
 } from '../api/index.ts';
 import {
   type ConfigMap,
-  Informer,
   type InformerHandler,
+  Informers,
   type InformerOptions,
   type KubeClient,
   type KubeMetadata,
@@ -23,7 +23,6 @@ import {
   RESOURCES,
   type ResourceType,
   type Secret,
-  splitKey,
 } from '../kube/index.ts';
 import { slimPackage, viewOf } from './package/slim.ts';
 import { functionOf, triggerOf } from './resolutions.ts';
@@ -61,63 +60,17 @@ export interface WatchedKind<T extends KubeObject> {
   close(): Promise<void>;
 }
 
-/** One kind in all namespaces, or in those that are named: then one watch for each. */
-export class InformedKind<T extends KubeObject> implements WatchedKind<T> {
+/** One kind in all namespaces, or in those that are named. */
+export class InformedKind<T extends KubeObject> extends Informers<T> implements WatchedKind<T> {
   readonly type: ResourceType;
-  readonly #informers: readonly Informer<T>[];
-  readonly #byNamespace: ReadonlyMap<string, Informer<T>>;
 
+  /** @param namespaces undefined for all */
   constructor(
     options: KindOptions<T> & { client: KubeClient; logger: Logger },
     namespaces: readonly string[] | undefined,
   ) {
+    super({ ...options, namespaces: namespaces ?? [] });
     this.type = options.type;
-    const byNamespace = new Map(
-      (namespaces ?? []).map((namespace) => [namespace, new Informer<T>({ ...options, namespace })]),
-    );
-    this.#byNamespace = byNamespace;
-    this.#informers = namespaces === undefined ? [new Informer<T>(options)] : [...byNamespace.values()];
-  }
-
-  covers(namespace: string): boolean {
-    return this.#of(namespace) !== undefined;
-  }
-
-  get(namespace: string, name: string): T | undefined {
-    return this.#of(namespace)?.get(namespace, name);
-  }
-
-  getByKey(key: string): T | undefined {
-    const { namespace, name } = splitKey(key);
-    return this.get(namespace, name);
-  }
-
-  byIndex(index: string, key: string): T[] {
-    return this.#informers.flatMap((informer) => informer.byIndex(index, key));
-  }
-
-  keys(): string[] {
-    return this.#informers.flatMap((informer) => [...informer.store.keys()]);
-  }
-
-  onChange(handler: InformerHandler<T>): void {
-    for (const informer of this.#informers) informer.onChange(handler);
-  }
-
-  start(): void {
-    for (const informer of this.#informers) informer.start();
-  }
-
-  async synced(): Promise<void> {
-    await Promise.all(this.#informers.map((informer) => informer.synced()));
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#informers.map((informer) => informer.close()));
-  }
-
-  #of(namespace: string): Informer<T> | undefined {
-    return this.#byNamespace.size === 0 ? this.#informers[0] : this.#byNamespace.get(namespace);
   }
 }
 

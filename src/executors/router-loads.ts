@@ -37,7 +37,7 @@ export class RouterLoads implements Loads {
     this.#watch = new SliceWatch({
       client,
       logger,
-      namespace,
+      namespaces: [namespace],
       labelSelector: `kubernetes.io/service-name=${service}`,
       port: 'internal',
       groupOf: () => service,

@@ -11,6 +11,7 @@ export type {
 export { KubeClient } from './client.ts';
 export { EventRecorder, type Events, SILENT_EVENTS } from './events.ts';
 export { Informer, type InformerHandler, type InformerOptions } from './informer.ts';
+export { Informers, type InformersOptions } from './informers.ts';
 export { LEADER_ADDRESS, LEADER_LEASE, LeaderElection, type LeaderOptions } from './leader.ts';
 export { inClusterConnection } from './in-cluster.ts';
 export { type KubeConnection, loadKubeConfig, type LoadOptions, tokenConnection } from './kube-config.ts';

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 
 import type { Loads } from '../executors/loads.ts';
-import { Informer, type KubeClient, type KubeObject, RESOURCES } from '../kube/index.ts';
+import { Informers, type KubeClient, type KubeObject, RESOURCES } from '../kube/index.ts';
 import type { MetricsService } from './api-service.ts';
 import { MetricsApi } from './metrics-api.ts';
 
@@ -30,24 +30,19 @@ const BY_NAMESPACE = 'namespace';
 
 /** The server of custom metrics over the functions that the cluster has. Rejects where no certificate can be had. */
 export async function startMetricsApi(options: StartMetricsApiOptions): Promise<StartedMetricsApi> {
-  const { namespaces } = options;
-  const scopes = namespaces.length === 0 ? [{}] : namespaces.map((namespace) => ({ namespace }));
-  const informers = scopes.map((scope) =>
-    new Informer<KubeObject>({
-      ...options,
-      ...scope,
-      type: RESOURCES.functions,
-      indexes: { [BY_NAMESPACE]: ({ metadata }) => [metadata.namespace ?? ''] },
-      transform: nameAndLabels,
-    }).start(),
-  );
+  const functions = new Informers<KubeObject>({
+    ...options,
+    type: RESOURCES.functions,
+    indexes: { [BY_NAMESPACE]: ({ metadata }) => [metadata.namespace ?? ''] },
+    transform: nameAndLabels,
+  }).start();
   const api = new MetricsApi({
     ...options,
-    functions: (namespace) => informers.flatMap((informer) => informer.byIndex(BY_NAMESPACE, namespace)),
+    functions: (namespace) => functions.byIndex(BY_NAMESPACE, namespace),
   });
   const close = async (): Promise<void> => {
     await api.close();
-    await Promise.all(informers.map((informer) => informer.close()));
+    await functions.close();
   };
   try {
     return { api, port: await api.start(), close };

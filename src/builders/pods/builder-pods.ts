@@ -6,7 +6,7 @@ import { FissiumError } from '../../errors.ts';
 import { FIELD_MANAGER, ObjectKeeper } from '../../executors/deployments/object-keeper.ts';
 import { isReady, type Pod, type Trouble, troubleOf } from '../../executors/deployments/pod-troubles.ts';
 import {
-  Informer,
+  Informers,
   isNotFound,
   type KubeClient,
   type KubeObject,
@@ -50,8 +50,8 @@ const BY_ENVIRONMENT = 'environment';
 export class BuilderPods {
   readonly #options: BuilderPodsOptions;
   readonly #keeper: ObjectKeeper;
-  readonly #deployments: readonly Informer<BuilderDeployment>[];
-  readonly #pods: readonly Informer<BuilderPod>[];
+  readonly #deployments: Informers<BuilderDeployment>;
+  readonly #pods: Informers<BuilderPod>;
 
   constructor(options: BuilderPodsOptions) {
     this.#options = options;
@@ -61,11 +61,11 @@ export class BuilderPods {
   }
 
   async synced(): Promise<void> {
-    await Promise.all([...this.#deployments, ...this.#pods].map((informer) => informer.synced()));
+    await Promise.all([this.#deployments.synced(), this.#pods.synced()]);
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#deployments, ...this.#pods].map((informer) => informer.close()));
+    await Promise.all([this.#deployments.close(), this.#pods.close()]);
   }
 
   /**
@@ -144,7 +144,7 @@ export class BuilderPods {
     const { metadata } = before;
     const startMs = performance.now();
     for (;;) {
-      const now = this.#find(this.#pods, metadata.namespace ?? 'default', metadata.name);
+      const now = this.#pods.get(metadata.namespace ?? 'default', metadata.name);
       if (now === undefined || now.metadata.deletionTimestamp !== undefined) {
         return `Its pod ${metadata.name} was deleted.`;
       }
@@ -170,7 +170,7 @@ export class BuilderPods {
 
   #podsOf({ metadata }: Environment, template: string): BuilderPod[] {
     return this.#pods
-      .flatMap((informer) => informer.byIndex(BY_ENVIRONMENT, metadata.uid ?? ''))
+      .byIndex(BY_ENVIRONMENT, metadata.uid ?? '')
       .filter(
         ({ metadata: { annotations, deletionTimestamp } }) =>
           annotations?.[TEMPLATE_ANNOTATION] === template && deletionTimestamp === undefined,
@@ -178,15 +178,7 @@ export class BuilderPods {
   }
 
   #deployment(namespace: string, name: string): BuilderDeployment | undefined {
-    return this.#find(this.#deployments, namespace, name);
-  }
-
-  #find<T extends KubeObject>(
-    informers: readonly Informer<T>[],
-    namespace: string,
-    name: string,
-  ): T | undefined {
-    return informers.map((informer) => informer.get(namespace, name)).find((found) => found !== undefined);
+    return this.#deployments.get(namespace, name);
   }
 
   /** Resolves when something of a builder changed, or the time is over; rejects with what the signal was aborted with. */
@@ -200,10 +192,7 @@ export class BuilderPods {
       if (told) resolve();
     };
     const handler = { add: tell, update: tell, delete: tell };
-    const undo = [
-      ...this.#pods.map((informer) => informer.onChange(handler)),
-      ...this.#deployments.map((informer) => informer.onChange(handler)),
-    ];
+    const undo = [this.#pods.onChange(handler), this.#deployments.onChange(handler)];
     // What was there already is told at once, and no change.
     told = true;
     await promise;
@@ -213,18 +202,16 @@ export class BuilderPods {
     signal.throwIfAborted();
   }
 
-  #watch<T extends KubeObject>(type: ResourceType): Informer<T>[] {
+  #watch<T extends KubeObject>(type: ResourceType): Informers<T> {
     const { client, logger, namespaces } = this.#options;
-    const options = {
+    return new Informers<T>({
       client,
       logger,
+      namespaces,
       type,
       labelSelector: `${PART_LABEL}=${BUILDER_PART}`,
       indexes: { [BY_ENVIRONMENT]: ({ metadata }: T) => [metadata.labels?.[ENVIRONMENT_UID_LABEL] ?? ''] },
-    };
-    return namespaces.length === 0
-      ? [new Informer<T>(options).start()]
-      : namespaces.map((namespace) => new Informer<T>({ ...options, namespace }).start());
+    }).start();
   }
 }
 

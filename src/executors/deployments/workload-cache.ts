@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 
 import {
-  Informer,
+  Informers,
   type KubeClient,
   type KubeObject,
   objectKey,
@@ -38,7 +38,10 @@ export class WorkloadCache {
 
   /** Calls with the function's `namespace/name` when something of it changed. */
   onChange(tell: (functionKey: string) => void): void {
-    for (const kept of this.#all()) kept.onChange(tell);
+    const told = ({ metadata: { labels = {} } }: KubeObject): void => {
+      tell(objectKey(labels['functionNamespace'], labels['functionName'] ?? ''));
+    };
+    for (const kept of this.#all()) kept.onChange({ add: told, update: told, delete: told });
   }
 
   async synced(): Promise<void> {
@@ -54,58 +57,21 @@ export class WorkloadCache {
   }
 }
 
-/** Objects of one kind, over all namespaces that are watched. */
-class Kept<T extends KubeObject> {
-  readonly #informers: readonly Informer<T>[];
-
-  constructor(
-    { client, logger, namespaces }: WorkloadCacheOptions,
-    type: ResourceType,
-    transform?: (object: T) => T,
-  ) {
-    const options = {
-      client,
-      logger,
+/** Objects of one kind, by function. */
+class Kept<T extends KubeObject> extends Informers<T> {
+  constructor(options: WorkloadCacheOptions, type: ResourceType, transform?: (object: T) => T) {
+    super({
+      ...options,
       type,
       labelSelector: OURS,
       indexes: { [BY_FUNCTION]: (object: T) => [object.metadata.labels?.['functionUid'] ?? ''] },
       ...(transform === undefined ? {} : { transform }),
-    };
-    this.#informers =
-      namespaces.length === 0
-        ? [new Informer<T>(options).start()]
-        : namespaces.map((namespace) => new Informer<T>({ ...options, namespace }).start());
-  }
-
-  get(namespace: string, name: string): T | undefined {
-    for (const informer of this.#informers) {
-      const found = informer.get(namespace, name);
-      if (found !== undefined) return found;
-    }
-    return undefined;
+    });
+    this.start();
   }
 
   of(functionUid: string): T[] {
-    return this.#informers.flatMap((informer) => informer.byIndex(BY_FUNCTION, functionUid));
-  }
-
-  *values(): Generator<T> {
-    for (const informer of this.#informers) yield* informer.store.values();
-  }
-
-  onChange(tell: (functionKey: string) => void): void {
-    const told = ({ metadata: { labels = {} } }: T): void => {
-      tell(objectKey(labels['functionNamespace'], labels['functionName'] ?? ''));
-    };
-    for (const informer of this.#informers) informer.onChange({ add: told, update: told, delete: told });
-  }
-
-  async synced(): Promise<void> {
-    await Promise.all(this.#informers.map((informer) => informer.synced()));
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#informers.map((informer) => informer.close()));
+    return this.byIndex(BY_FUNCTION, functionUid);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 
-import { Informer, type KubeClient, keyOf, RESOURCES } from '../../kube/index.ts';
+import { Informers, type KubeClient, keyOf, RESOURCES } from '../../kube/index.ts';
 import { PART_LABEL, POOL_PART } from './pool-labels.ts';
 import { functionUidOf, poolKeyOf, type PoolPod } from './pool-pod.ts';
 
@@ -19,7 +19,7 @@ const REMEMBERED = 2000;
  * the watch to catch up with what this process has just written.
  */
 export class PodView {
-  readonly #informers: readonly Informer<PoolPod>[];
+  readonly #informers: Informers<PoolPod>;
   readonly #pods = new Map<string, PoolPod>();
   readonly #byFunction = new Map<string, Set<string>>();
   readonly #byPool = new Map<string, Set<string>>();
@@ -29,36 +29,32 @@ export class PodView {
   /** @param onChange called with each pod that came, changed or went */
   constructor({ client, logger, namespaces }: PodViewOptions, onChange: (pod: PoolPod) => void) {
     this.#onChange = onChange;
-    const scopes = namespaces.length === 0 ? [undefined] : namespaces;
-    this.#informers = scopes.map((namespace) => {
-      const informer = new Informer<PoolPod>({
-        client,
-        logger,
-        type: RESOURCES.pods,
-        ...(namespace === undefined ? {} : { namespace }),
-        labelSelector: `${PART_LABEL}=${POOL_PART}`,
-        keep: ({ metadata }) => metadata.labels?.[PART_LABEL] === POOL_PART,
-        transform: slim,
-      });
-      informer.onChange({
-        add: (pod) => this.put(pod),
-        update: (pod) => this.put(pod),
-        delete: (pod) => this.remove(pod),
-      });
-      return informer;
+    this.#informers = new Informers<PoolPod>({
+      client,
+      logger,
+      namespaces,
+      type: RESOURCES.pods,
+      labelSelector: `${PART_LABEL}=${POOL_PART}`,
+      keep: ({ metadata }) => metadata.labels?.[PART_LABEL] === POOL_PART,
+      transform: slim,
+    });
+    this.#informers.onChange({
+      add: (pod) => this.put(pod),
+      update: (pod) => this.put(pod),
+      delete: (pod) => this.remove(pod),
     });
   }
 
   start(): void {
-    for (const informer of this.#informers) informer.start();
+    this.#informers.start();
   }
 
-  async synced(): Promise<void> {
-    await Promise.all(this.#informers.map((informer) => informer.synced()));
+  synced(): Promise<void> {
+    return this.#informers.synced();
   }
 
-  async close(): Promise<void> {
-    await Promise.all(this.#informers.map((informer) => informer.close()));
+  close(): Promise<void> {
+    return this.#informers.close();
   }
 
   get(key: string): PoolPod | undefined {

@@ -18,41 +18,37 @@ export interface HostReportsOptions {
 const TIMEOUT_MS = 3_000;
 
 export class HostReports {
-  readonly #watches: readonly SliceWatch[];
+  readonly #watch: SliceWatch;
   readonly #agent = new Agent({ connections: 2, keepAliveTimeout: 3_000 });
   /** Origins of ready hosts' internal listeners, by Service. */
   readonly #hosts = new Map<string, readonly string[]>();
 
   constructor({ client, logger, namespaces, onChange }: HostReportsOptions) {
-    const scopes = namespaces.length === 0 ? [{}] : namespaces.map((namespace) => ({ namespace }));
-    this.#watches = scopes.map(
-      (scope) =>
-        new SliceWatch({
-          client,
-          logger,
-          ...scope,
-          labelSelector: 'fissium.io/part=wasm-host',
-          port: 'internal',
-          groupOf: ({ metadata: { namespace = '', labels = {} } }) =>
-            `${namespace}/${labels['kubernetes.io/service-name'] ?? ''}`,
-          onChange: (service, ready) => {
-            this.#hosts.set(
-              service,
-              ready.map(({ origin }) => origin),
-            );
-            onChange(service);
-          },
-        }),
-    );
-    for (const watch of this.#watches) watch.start();
+    this.#watch = new SliceWatch({
+      client,
+      logger,
+      namespaces,
+      labelSelector: 'fissium.io/part=wasm-host',
+      port: 'internal',
+      groupOf: ({ metadata: { namespace = '', labels = {} } }) =>
+        `${namespace}/${labels['kubernetes.io/service-name'] ?? ''}`,
+      onChange: (service, ready) => {
+        this.#hosts.set(
+          service,
+          ready.map(({ origin }) => origin),
+        );
+        onChange(service);
+      },
+    });
+    this.#watch.start();
   }
 
   async synced(): Promise<void> {
-    await Promise.all(this.#watches.map((watch) => watch.synced()));
+    await this.#watch.synced();
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#watches.map((watch) => watch.close()));
+    await this.#watch.close();
     await this.#agent.destroy();
   }
 

@@ -3,11 +3,12 @@ import type { Logger } from 'pino';
 import { FissiumError } from '../../errors.ts';
 import {
   type EnvVar,
-  Informer,
+  Informers,
   isNotFound,
   type KubeClient,
   type KubeObject,
   RESOURCES,
+  type ResourceType,
 } from '../../kube/index.ts';
 import { ObjectKeeper } from '../deployments/object-keeper.ts';
 import { type Pod, troubleOf } from '../deployments/pod-troubles.ts';
@@ -63,10 +64,10 @@ export class WasmHostsStrategy implements Strategy {
   readonly #logger: Logger;
   readonly #keeper: ObjectKeeper;
   readonly #reports: HostReports;
-  readonly #deployments: readonly Informer<HostDeployment>[];
-  readonly #services: readonly Informer<HostService>[];
-  readonly #policies: readonly Informer<HostNetworkPolicy>[];
-  readonly #pods: readonly Informer<Pod>[];
+  readonly #deployments: Informers<HostDeployment>;
+  readonly #services: Informers<HostService>;
+  readonly #policies: Informers<HostNetworkPolicy>;
+  readonly #pods: Informers<Pod>;
   /** By `namespace/name` of their Deployment and Service. */
   readonly #pools = new Map<string, Pool>();
 
@@ -76,11 +77,8 @@ export class WasmHostsStrategy implements Strategy {
     this.#logger = options.logger.child({ component: 'wasm-hosts' });
     this.#keeper = new ObjectKeeper(client);
     this.#reports = new HostReports({ ...options, onChange: (service) => this.#changed(service) });
-    const scopes = namespaces.length === 0 ? [{}] : namespaces.map((namespace) => ({ namespace }));
-    const watch = <T extends KubeObject>(type: (typeof RESOURCES)[keyof typeof RESOURCES]): Informer<T>[] =>
-      scopes.map((scope) =>
-        new Informer<T>({ client, logger: this.#logger, type, labelSelector: OURS, ...scope }).start(),
-      );
+    const watch = <T extends KubeObject>(type: ResourceType): Informers<T> =>
+      new Informers<T>({ client, logger: this.#logger, namespaces, type, labelSelector: OURS }).start();
     this.#deployments = watch<HostDeployment>(RESOURCES.deployments);
     this.#services = watch<HostService>(RESOURCES.services);
     this.#policies = watch<HostNetworkPolicy>(RESOURCES.networkpolicies);
@@ -124,7 +122,7 @@ export class WasmHostsStrategy implements Strategy {
     const key = `${hosts.namespace}/${hostsName(hosts)}`;
     if (!this.#pools.has(key)) await this.reconcile(fn);
     const pool = this.#pools.get(key);
-    const live = find(this.#deployments, hosts.namespace, hostsName(hosts));
+    const live = this.#deployments.get(hosts.namespace, hostsName(hosts));
     if (pool === undefined || live === undefined) return;
     await this.#scale(key, pool, live, 1);
   }
@@ -141,7 +139,7 @@ export class WasmHostsStrategy implements Strategy {
   async tick(): Promise<void> {
     for (const [key, pool] of this.#pools) {
       const { namespace } = pool.hosts;
-      const live = find(this.#deployments, namespace, hostsName(pool.hosts));
+      const live = this.#deployments.get(namespace, hostsName(pool.hosts));
       if (live !== undefined) await this.#scale(key, pool, live);
     }
   }
@@ -151,8 +149,8 @@ export class WasmHostsStrategy implements Strategy {
     await Promise.all([this.#reports.close(), ...informers.map((informer) => informer.close())]);
   }
 
-  #informers(): Pick<Informer<KubeObject>, 'synced' | 'close'>[] {
-    return [...this.#deployments, ...this.#services, ...this.#policies, ...this.#pods];
+  #informers(): Pick<Informers<KubeObject>, 'synced' | 'close'>[] {
+    return [this.#deployments, this.#services, this.#policies, this.#pods];
   }
 
   async #synced(): Promise<void> {
@@ -165,7 +163,7 @@ export class WasmHostsStrategy implements Strategy {
     if (pool === undefined) {
       pool = { hosts, functions: new Map(), scaling: new HostScaling() };
       this.#pools.set(key, pool);
-      const live = find(this.#deployments, hosts.namespace, hostsName(hosts));
+      const live = this.#deployments.get(hosts.namespace, hostsName(hosts));
       const { scaling } = hosts.environment.resolved;
       if (live !== undefined) pool.scaling.found(live.spec.replicas ?? 1, scaling, performance.now());
     }
@@ -178,10 +176,10 @@ export class WasmHostsStrategy implements Strategy {
     const name = hostsName(hosts);
     const { deployments, services, networkpolicies } = RESOURCES;
     const policy = hostNetworkPolicy(hosts, this.#options.controlNamespace);
-    await this.#keeper.ensure(networkpolicies, policy, find(this.#policies, namespace, name));
-    await this.#keeper.ensure(services, hostService(hosts), find(this.#services, namespace, name));
+    await this.#keeper.ensure(networkpolicies, policy, this.#policies.get(namespace, name));
+    await this.#keeper.ensure(services, hostService(hosts), this.#services.get(namespace, name));
     const deployment = hostDeployment(hosts, this.#options.image, this.#options.hostEnv);
-    return this.#keeper.ensure(deployments, deployment, find(this.#deployments, namespace, name));
+    return this.#keeper.ensure(deployments, deployment, this.#deployments.get(namespace, name));
   }
 
   /** @param least hosts to have whatever the loads say: somebody waits */
@@ -221,12 +219,10 @@ export class WasmHostsStrategy implements Strategy {
 
   #trouble({ environment, namespace }: Hosts): StrategyVerdict | undefined {
     const { uid } = environment.object.metadata;
-    for (const informer of this.#pods) {
-      for (const pod of informer.store.values()) {
-        if (pod.metadata.namespace !== namespace || pod.metadata.labels?.['environmentUid'] !== uid) continue;
-        const trouble = troubleOf(pod);
-        if (trouble !== undefined) return { ready: false, ...trouble };
-      }
+    for (const pod of this.#pods.values()) {
+      if (pod.metadata.namespace !== namespace || pod.metadata.labels?.['environmentUid'] !== uid) continue;
+      const trouble = troubleOf(pod);
+      if (trouble !== undefined) return { ready: false, ...trouble };
     }
     return undefined;
   }
@@ -248,16 +244,4 @@ export class WasmHostsStrategy implements Strategy {
 function hostsOf({ environment, resolved }: FunctionOnCluster): Hosts {
   if (environment === null) throw new Error('a Wasm function has an environment');
   return { environment, namespace: resolved.namespace };
-}
-
-function find<T extends KubeObject>(
-  informers: readonly Informer<T>[],
-  namespace: string,
-  name: string,
-): T | undefined {
-  for (const informer of informers) {
-    const found = informer.get(namespace, name);
-    if (found !== undefined) return found;
-  }
-  return undefined;
 }

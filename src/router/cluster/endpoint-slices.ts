@@ -1,5 +1,5 @@
 /** EndpointSlices (discovery.k8s.io/v1), read for the addresses that are ready. */
-import { Informer, type KubeClient, keyOf, type KubeObject, RESOURCES } from '../../kube/index.ts';
+import { Informers, type KubeClient, keyOf, type KubeObject, RESOURCES } from '../../kube/index.ts';
 import type { Logger } from 'pino';
 
 export interface EndpointSlice extends KubeObject {
@@ -30,8 +30,8 @@ export interface ReadyAddress {
 export interface SliceWatchOptions {
   readonly client: KubeClient;
   readonly logger: Logger;
-  /** @default all namespaces */
-  readonly namespace?: string;
+  /** Empty for all. */
+  readonly namespaces: readonly string[];
   readonly labelSelector: string;
   /** The port's name; where there is none of it, the first is taken. @default 'http' */
   readonly port?: string;
@@ -43,18 +43,18 @@ export interface SliceWatchOptions {
 
 /** Watches slices; a service's addresses may be spread over several of them. */
 export class SliceWatch {
-  readonly #informer: Informer<EndpointSlice>;
+  readonly #informers: Informers<EndpointSlice>;
   readonly #options: SliceWatchOptions;
 
   constructor(options: SliceWatchOptions) {
     this.#options = options;
-    const { client, logger, namespace, labelSelector, groupOf } = options;
-    this.#informer = new Informer<EndpointSlice>({
+    const { client, logger, namespaces, labelSelector, groupOf } = options;
+    this.#informers = new Informers<EndpointSlice>({
       client,
       logger,
       type: RESOURCES.endpointslices,
       labelSelector,
-      ...(namespace === undefined ? {} : { namespace }),
+      namespaces,
       indexes: {
         group: (slice) => {
           const group = groupOf(slice);
@@ -66,23 +66,23 @@ export class SliceWatch {
       const group = groupOf(slice);
       if (group !== null) this.#tell(group);
     };
-    this.#informer.onChange({ add: changed, update: changed, delete: changed });
+    this.#informers.onChange({ add: changed, update: changed, delete: changed });
   }
 
   start(): void {
-    this.#informer.start();
+    this.#informers.start();
   }
 
   synced(): Promise<void> {
-    return this.#informer.synced();
+    return this.#informers.synced();
   }
 
   close(): Promise<void> {
-    return this.#informer.close();
+    return this.#informers.close();
   }
 
   #tell(group: string): void {
-    const ready = this.#informer
+    const ready = this.#informers
       .byIndex('group', group)
       .toSorted((a, b) => keyOf(a).localeCompare(keyOf(b)))
       .flatMap((slice) => readyAddresses(slice, this.#options.port));

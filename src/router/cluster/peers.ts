@@ -75,7 +75,7 @@ export class Peers {
     this.#watch = new SliceWatch({
       client,
       logger,
-      namespace,
+      namespaces: [namespace],
       labelSelector: `kubernetes.io/service-name=${service}`,
       groupOf: () => service,
       onChange: (_group, ready) => this.#set(ready),

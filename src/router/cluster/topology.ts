@@ -1,7 +1,7 @@
 /** Where functions run now: groups of endpoints, kept by watches of EndpointSlices and of specialised pods. */
 import type { Logger } from 'pino';
 
-import { Informer, type KubeClient, type KubeObject, RESOURCES } from '../../kube/index.ts';
+import { Informers, type KubeClient, type KubeObject, RESOURCES } from '../../kube/index.ts';
 import { EndpointGroup, type GroupOptions } from './endpoint-group.ts';
 import { type EndpointSlice, type ReadyAddress, SliceWatch } from './endpoint-slices.ts';
 
@@ -31,36 +31,29 @@ export function functionGroup(uid: string): string {
 
 export class Topology {
   readonly #groups = new Map<string, EndpointGroup>();
-  readonly #slices: SliceWatch[];
-  readonly #pods: Informer<Pod>[];
+  readonly #slices: SliceWatch;
+  readonly #pods: Informers<Pod>;
 
   constructor({ client, logger, namespaces }: TopologyOptions) {
-    const scopes = namespaces.length === 0 ? [{}] : namespaces.map((namespace) => ({ namespace }));
-    this.#slices = scopes.map(
-      (scope) =>
-        new SliceWatch({
-          client,
-          logger,
-          ...scope,
-          labelSelector: 'app.kubernetes.io/managed-by=fissium',
-          groupOf: groupOfSlice,
-          onChange: (group, ready) => this.#setReady(group, ready),
-        }),
-    );
-    this.#pods = scopes.map((scope) => {
-      const informer = new Informer<Pod>({
-        client,
-        logger,
-        ...scope,
-        type: RESOURCES.pods,
-        labelSelector: 'executorType=poolmgr,functionUid',
-      });
-      informer.onChange({
-        add: (pod) => this.#setPod(pod),
-        update: (pod) => this.#setPod(pod),
-        delete: (pod) => this.#dropPod(pod),
-      });
-      return informer;
+    this.#slices = new SliceWatch({
+      client,
+      logger,
+      namespaces,
+      labelSelector: 'app.kubernetes.io/managed-by=fissium',
+      groupOf: groupOfSlice,
+      onChange: (group, ready) => this.#setReady(group, ready),
+    });
+    this.#pods = new Informers<Pod>({
+      client,
+      logger,
+      namespaces,
+      type: RESOURCES.pods,
+      labelSelector: 'executorType=poolmgr,functionUid',
+    });
+    this.#pods.onChange({
+      add: (pod) => this.#setPod(pod),
+      update: (pod) => this.#setPod(pod),
+      delete: (pod) => this.#dropPod(pod),
     });
   }
 
@@ -91,8 +84,8 @@ export class Topology {
     for (const group of this.#groups.values()) group.clear();
   }
 
-  #watches(): (SliceWatch | Informer<Pod>)[] {
-    return [...this.#slices, ...this.#pods];
+  #watches(): (SliceWatch | Informers<Pod>)[] {
+    return [this.#slices, this.#pods];
   }
 
   #setReady(name: string, ready: readonly ReadyAddress[]): void {
