@@ -1,9 +1,10 @@
 /** `fissium up`: the options of the platform's process; the platform itself is src/roles/up.ts. */
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
+import { REWRITE_STEPS } from '../../runtimes/wasm/prepare/steps.ts';
 import { authSecrets } from '../auth/request-signer.ts';
 import { defineCommand } from './command.ts';
-import { flag, integer, text, withDefault } from './options.ts';
+import { flag, integer, text, texts, withDefault } from './options.ts';
 
 const port = { min: 0, max: 65_535, placeholder: 'port' };
 
@@ -45,19 +46,25 @@ export const up = defineCommand({
       }),
       'component',
     ),
-    noSnapshot: withDefault(
-      flag('no-snapshot', 'Initialise each new instance, instead of once when its package is prepared'),
-      false,
+    noSnapshot: withDefault(flag('no-snapshot', 'The same as --without snapshot'), false),
+    without: withDefault(
+      texts('without', 'Leave steps out when packages are prepared, to see what each is worth', {
+        choices: REWRITE_STEPS,
+        placeholder: 'step,…',
+        split: true,
+      }),
+      [],
     ),
     example: withDefault(flag('example', 'Deploy an example function and its route'), false),
   },
   async handler(values, { io, out }) {
-    const { data, workers, engine, ...rest } = values;
+    const { data, workers, engine, noSnapshot, without, ...rest } = values;
     const { up: start } = await import('../roles/up.ts');
     await start({
       ...rest,
       dataDir: resolve(io.cwd, data),
       engine: engine === 'jco' ? 'jco' : 'component',
+      without: REWRITE_STEPS.filter((step) => without.includes(step) || (noSnapshot && step === 'snapshot')),
       workers: workers ?? availableParallelism(),
       verbose: out.verbose,
       auth: authSecrets(io.env),

@@ -58,7 +58,7 @@ export async function runPlatform(options: UpOptions, starting: Starting): Promi
     cacheDir: join(dataDir, 'cache'),
     logger,
     componentEngine: options.engine,
-    snapshots: !options.noSnapshot,
+    without: options.without ?? [],
   });
   parts.defer(() => preparer.close());
   const functions = new FunctionTable();

@@ -3,6 +3,7 @@
  * thread of the API, which starts while this one loads the rest (`platform.ts`).
  */
 import { pino } from 'pino';
+import type { RewriteStep } from '../../runtimes/wasm/prepare/index.ts';
 import type { AuthSecrets } from '../auth/request-signer.ts';
 import { startApiServerThread } from '../apiserver/index.ts';
 import { clientVersion } from '../cli/client-version.ts';
@@ -22,8 +23,8 @@ export interface UpOptions {
   readonly workers: number;
   /** Which engine runs components: `component` gives what it declines to jco's; `jco` is there to compare. */
   readonly engine: 'component' | 'jco';
-  /** Whether packages that initialise themselves do so in each new instance, instead of once. @default false */
-  readonly noSnapshot?: boolean;
+  /** What is not done to core modules when packages are prepared. @default none */
+  readonly without?: readonly RewriteStep[];
   /** Deploy the example function and its route. */
   readonly example: boolean;
   /** Fission's internal authentication, for the internal listener. */

@@ -162,6 +162,57 @@ describe('a guest that catches everything', () => {
   });
 });
 
+/**
+ * A guest that hides something past the size that its memory has in this request, and looks for it in the next: with
+ * the path `/g` it grows to where that is first, as it may. It traps where it finds something.
+ */
+function hider(): Promise<Uint8Array> {
+  return wat(`(component
+    (import "wasi:http/types@0.2.0" (instance $types
+      (export "incoming-request" (type $r (sub resource)))
+      (export "response-outparam" (type (sub resource)))
+      (export "[method]incoming-request.path-with-query" (func (param "self" (borrow $r)) (result (option string))))))
+    (alias export $types "incoming-request" (type $request))
+    (alias export $types "response-outparam" (type $outparam))
+    (core module $libc
+      (memory (export "memory") 2)
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024)))
+    (core instance $libc (instantiate $libc))
+    (alias core export $libc "memory" (core memory $memory))
+    (alias core export $libc "realloc" (core func $realloc))
+    (core func $path (canon lower (func $types "[method]incoming-request.path-with-query")
+      (memory $memory) (realloc $realloc)))
+    (core module $main
+      (import "host" "memory" (memory 2))
+      (import "host" "path" (func $path (param i32 i32)))
+      (func (export "handle") (param i32 i32)
+        (call $path (local.get 0) (i32.const 16))
+        (if (i32.ne (memory.size) (i32.const 2)) (then (unreachable)))
+        (if (i32.eq (i32.load8_u (i32.const 1025)) (i32.const 103))
+          (then (if (i32.ne (memory.grow (i32.const 6)) (i32.const 2)) (then (unreachable)))))
+        (if (i32.load (i32.const 400000)) (then (unreachable)))
+        (if (i64.ne (i64.load (i32.const 524280)) (i64.const 0)) (then (unreachable)))
+        (i32.store (i32.const 400000) (i32.const 42))
+        (memory.fill (i32.const 524280) (i32.const 7) (i32.const 8))))
+    (core instance $main (instantiate $main (with "host" (instance
+      (export "memory" (memory $memory)) (export "path" (func $path))))))
+    (func $handle (param "request" (own $request)) (param "response-out" (own $outparam))
+      (canon lift (core func $main "handle")))
+    (instance $handler (export "handle" (func $handle)))
+    (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))`);
+}
+
+describe('a guest that writes past its virtual memory', () => {
+  it('finds nothing of it in the next request, whether it grows there or not', async () => {
+    const guest = new GuestFunction(await hider());
+    expect(guest.blocker).toBeNull();
+    const ends = new Set<string | null>();
+    for (const path of ['/g', '/w', '/w', '/g', '/w', '/g', '/g']) ends.add((await guest.call(path)).error);
+    expect(ends).toEqual(new Set(['the function returned without an answer']));
+    expect([guest.made, guest.last?.state]).toEqual([1, 'clean']);
+  });
+});
+
 describe('what a guest calls its imports', () => {
   it('__proto__ takes nothing of ours', async () => {
     const bytes = await wat(

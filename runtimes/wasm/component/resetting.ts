@@ -48,7 +48,7 @@ export function makeComponentResettable(
 }
 
 /** For a component that is not reset: new instances over memories of the host's. */
-function importMemories(
+export function importMemories(
   plan: LinkPlan,
   cores: readonly Uint8Array[],
   { memoryImport = true }: ResetSteps,

@@ -241,6 +241,34 @@ describe('a reset instance', () => {
     );
   });
 
+  it('holds nothing that a program hid past its virtual memory in the request before', async () => {
+    // With `g` as its body it grows to where that is first, as it may.
+    const guest = await cgiGuest(
+      await wat(`(module
+        (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+        (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 2)
+        (data (i32.const 0) "A: b\\0a\\0aclean")
+        (data (i32.const 64) "\\00\\00\\00\\00\\0b\\00\\00\\00\\50\\00\\00\\00\\01\\00\\00\\00")
+        (func (export "_start")
+          (drop (call $read (i32.const 0) (i32.const 72) (i32.const 1) (i32.const 88)))
+          (if (i32.ne (memory.size) (i32.const 2)) (then (unreachable)))
+          (if (i32.eq (i32.load8_u (i32.const 80)) (i32.const 103))
+            (then (if (i32.ne (memory.grow (i32.const 6)) (i32.const 2)) (then (unreachable)))))
+          (if (i32.load (i32.const 400000)) (then (unreachable)))
+          (i32.store (i32.const 400000) (i32.const 42))
+          (drop (call $write (i32.const 1) (i32.const 64) (i32.const 1) (i32.const 88)))))`),
+    );
+    expect(guest.manifest.resetBlocker).toBeNull();
+    const found: unknown[] = [];
+    for (const what of ['g', 'w', 'w', 'g', 'w', 'g', 'g']) {
+      const taken = { ...receipt() };
+      expect((await guest.run({ body: bodyOf([what]) }, { receipt: taken })).body).toBe('clean');
+      found.push(taken.instance);
+    }
+    expect(found.slice(1)).toEqual(Array.from({ length: 6 }, () => 'ready'));
+  });
+
   it('is there before the first request, and again after each that came to its end', async () => {
     const guest = await cgiGuest('cgi.wasm');
     const found: unknown[] = [];

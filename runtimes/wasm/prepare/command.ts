@@ -10,6 +10,7 @@ import {
 import { coalesceData } from '../rewrite/coalesce-data.ts';
 import { ModuleEdit } from '../rewrite/module-edit.ts';
 import { guessWindow } from '../rewrite/reset.ts';
+import { ALL_STEPS, TOLD_SO, type PrepareSteps } from './steps.ts';
 import { inspectCommand, UNSTABLE, validationError, type PREVIEW1 } from './preview1.ts';
 
 export interface LinkedCommand {
@@ -39,17 +40,17 @@ const WASMERS = 'a command for the WASI of 2019 (wasi_unstable), run as a CGI pr
  * The command as it is run.
  * @throws FissiumError PACKAGE_REFUSED where it is none that can be served
  */
-export function linkCommand(wasm: Uint8Array): LinkedCommand {
+export function linkCommand(wasm: Uint8Array, steps: PrepareSteps = ALL_STEPS): LinkedCommand {
   const { wasi } = inspectCommand(wasm);
   if (wasi === UNSTABLE) {
     const blocker = '@wasmer/wasi keeps the state of a run';
-    return { wasi, reason: `${WASMERS}, a new instance for each request`, blocker, ...notReset(wasm) };
+    return { wasi, reason: `${WASMERS}, a new instance for each request`, blocker, ...notReset(wasm, steps) };
   }
-  const made = resettable(wasm);
+  const made = steps.reset ? resettable(wasm, steps) : { blocker: TOLD_SO };
   if ('blocker' in made) {
     const { blocker } = made;
     const reason = `${OURS}, a new instance for each request because it cannot be reset (${blocker})`;
-    return { wasi, reason, blocker, ...notReset(wasm) };
+    return { wasi, reason, blocker, ...notReset(wasm, steps) };
   }
   const reason = `${OURS}, its instances reset in place between requests`;
   const { window, memory } = made;
@@ -57,18 +58,21 @@ export function linkCommand(wasm: Uint8Array): LinkedCommand {
 }
 
 /** Its memory is the host's where it may be, which then uses it again. */
-function notReset(wasm: Uint8Array): Pick<LinkedCommand, 'wasm' | 'plan'> {
-  const made = importMemory(wasm);
+function notReset(
+  wasm: Uint8Array,
+  { memoryImport = true }: PrepareSteps,
+): Pick<LinkedCommand, 'wasm' | 'plan'> {
+  const made = memoryImport ? importMemory(wasm) : null;
   if (!made || validationError(made.wasm) !== null) return { wasm, plan: { window: null, memory: null } };
   return { wasm: made.wasm, plan: { window: null, memory: made.memory } };
 }
 
-function resettable(wasm: Uint8Array): Resettable | { readonly blocker: string } {
+function resettable(wasm: Uint8Array, steps: PrepareSteps): Resettable | { readonly blocker: string } {
   try {
     const joined = coalesceData(wasm);
     const { from } = guessWindow(new ModuleEdit(joined), WINDOW);
-    const writeCheck = from >= WORTH_A_WINDOW_BYTES;
-    const made = makeResettable(joined, { writeCheck, window: WINDOW });
+    const writeCheck = steps.writeCheck !== false && from >= WORTH_A_WINDOW_BYTES;
+    const made = makeResettable(joined, { ...steps, writeCheck, window: WINDOW });
     if ('blocker' in made || validationError(made.wasm) === null) return made;
     return { blocker: 'rewriting it made it invalid' };
   } catch (error) {

@@ -17,10 +17,10 @@ import { checkBounds } from './bounds.ts';
 import { writeEntry, type EntryFile } from './cache.ts';
 import { readComponent, withoutCustomSections } from './component-binary.ts';
 import { checkImports, findHandler } from './interfaces.ts';
-import type { LinkSteps } from './link.ts';
 import { validationError } from './preview1.ts';
 import { quoted, refusal } from './refusal.ts';
 import { sniff, SNIFF_BYTES } from './sniff.ts';
+import { ALL_STEPS, TOLD_SO, type PrepareSteps } from './steps.ts';
 import { PREPARE_VERSION } from './version.ts';
 
 export interface PrepareJob {
@@ -32,7 +32,7 @@ export interface PrepareJob {
   /** @default 'component' */
   readonly componentEngine?: ComponentEngine;
   /** Steps left out to compare. They are not part of the cache's key: such a job has a folder of its own. */
-  readonly steps?: LinkSteps;
+  readonly steps?: Partial<PrepareSteps>;
 }
 
 /** Which engine components go to: `component` falls back to jco's where it declines. */
@@ -79,12 +79,13 @@ async function load(source: Uint8Array | string): Promise<{ wasm: Uint8Array; ki
   }
 }
 
-async function prepareCommand(wasm: Uint8Array, { steps = {} }: PrepareJob): Promise<Prepared> {
+async function prepareCommand(wasm: Uint8Array, job: PrepareJob): Promise<Prepared> {
+  const steps = { ...ALL_STEPS, ...job.steps };
   const { linkCommand } = await import('./command.ts');
   const { snapshotCommand } = await import('./snapshot.ts');
-  const begun = steps.snapshot === false ? { wasm, reason: '' } : await snapshotCommand(wasm);
-  const { wasi, wasm: linked, reason, blocker, plan } = linkCommand(begun.wasm);
-  const { module, bytes, declined } = prepareModule('main', 'main.wasm', linked);
+  const begun = steps.snapshot ? await snapshotCommand(wasm) : { wasm, reason: '' };
+  const { wasi, wasm: linked, reason, blocker, plan } = linkCommand(begun.wasm, steps);
+  const { module, bytes, declined } = prepareModule('main', 'main.wasm', linked, steps);
   return {
     manifest: {
       engine: 'p1',
@@ -101,8 +102,9 @@ async function prepareCommand(wasm: Uint8Array, { steps = {} }: PrepareJob): Pro
 
 async function prepareComponent(
   wasm: Uint8Array,
-  { componentEngine, steps = {} }: PrepareJob,
+  { componentEngine, steps: given }: PrepareJob,
 ): Promise<Prepared> {
+  const steps = { ...ALL_STEPS, ...given };
   const { imports, exports } = readComponent(wasm);
   const entry = findHandler(exports);
   checkImports(imports);
@@ -113,7 +115,7 @@ async function prepareComponent(
       ? { declined: 'the platform was told to use it' }
       : await tryLink(wasm, entry, steps);
   if (!('declined' in linked)) {
-    const prepared = linked.cores.map(({ name, bytes }) => prepareCore(name, `${name}.wasm`, bytes));
+    const prepared = linked.cores.map(({ name, bytes }) => prepareCore(name, `${name}.wasm`, bytes, steps));
     return {
       manifest: {
         engine: 'component',
@@ -132,7 +134,7 @@ async function prepareComponent(
   const { transpileComponent } = await import('./transpile.ts');
   const { script, cores } = await transpileComponent(withoutCustomSections(wasm), entry);
   for (const { bytes } of cores) checkReserved(bytes);
-  const prepared = cores.map(({ name, bytes }) => prepareCore(name, name, bytes));
+  const prepared = cores.map(({ name, bytes }) => prepareCore(name, name, bytes, steps));
   const why = `run by jco's engine because ${linked.declined}`;
   return {
     manifest: {
@@ -156,11 +158,16 @@ function resetReason(blocker: string | null): string {
   return `, a new instance for each request because it cannot be reset (${blocker})`;
 }
 
-function prepareCore(name: string, file: string, bytes: Uint8Array): ReturnType<typeof prepareModule> {
+function prepareCore(
+  name: string,
+  file: string,
+  bytes: Uint8Array,
+  steps: PrepareSteps,
+): ReturnType<typeof prepareModule> {
   const problem = validationError(bytes);
   if (problem !== null) throw refusal(`a core module of the component is not valid: ${problem}`);
   checkBounds(bytes, 'a core module of the component');
-  return prepareModule(name, file, bytes);
+  return prepareModule(name, file, bytes, steps);
 }
 
 /** Writes the check into one core module; where the rewriter declines, the module stays as it is and says so. */
@@ -168,8 +175,15 @@ function prepareModule(
   name: string,
   file: string,
   wasm: Uint8Array,
+  { interruption }: PrepareSteps,
 ): { module: PreparedModule; bytes: Uint8Array; declined: string } {
   const memory = memoryOf(wasm);
+  const unchecked = (reason: string): ReturnType<typeof prepareModule> => ({
+    module: { name, file, bytes: wasm.length, ...memory, interruptible: false },
+    bytes: wasm,
+    declined: `; ${quoted(name)} runs without the interruption check: ${reason}`,
+  });
+  if (!interruption) return unchecked(TOLD_SO);
   try {
     const bytes = addInterruptionCheck(wasm);
     const problem = validationError(bytes);
@@ -182,12 +196,7 @@ function prepareModule(
     };
   } catch (error) {
     if (!(error instanceof RewriteDeclined)) throw error;
-    const declined = `; ${quoted(name)} runs without the interruption check: ${error.message}`;
-    return {
-      module: { name, file, bytes: wasm.length, ...memory, interruptible: false },
-      bytes: wasm,
-      declined,
-    };
+    return unchecked(error.message);
   }
 }
 

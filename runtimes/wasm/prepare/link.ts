@@ -6,6 +6,7 @@ import {
   compileTrampolines,
   DecodeError,
   findEntry,
+  importMemories,
   linkComponent,
   LinkDeclined,
   LinkRefused,
@@ -21,6 +22,7 @@ import { ASYNC_IMPORTS } from '../wasi/index.ts';
 import { checkBounds } from './bounds.ts';
 import { refusal } from './refusal.ts';
 import { snapshotComponent } from './snapshot.ts';
+import { ALL_STEPS, TOLD_SO, type PrepareSteps } from './steps.ts';
 
 export interface LinkedComponent {
   readonly plan: { readonly name: string; readonly bytes: Uint8Array };
@@ -33,14 +35,6 @@ export interface LinkedComponent {
   readonly startReason: string;
 }
 
-/** Steps that can be left out. */
-export interface LinkSteps {
-  /** @default true */
-  readonly merge?: boolean;
-  /** Begin where the package's initialiser left it, instead of running that. @default true */
-  readonly snapshot?: boolean;
-}
-
 /**
  * The linked component, or the reason why the component engine does not take it.
  * @throws FissiumError PACKAGE_REFUSED where it imports a function that WASI does not have like that
@@ -48,8 +42,9 @@ export interface LinkSteps {
 export async function tryLink(
   wasm: Uint8Array,
   entry: string,
-  steps: LinkSteps = {},
+  given: Partial<PrepareSteps> = {},
 ): Promise<LinkedComponent | { readonly declined: string }> {
+  const steps = { ...ALL_STEPS, ...given };
   try {
     const linked = linkComponent(wasm);
     findEntry(linked, entry);
@@ -61,9 +56,12 @@ export async function tryLink(
       linked.modules.map(({ offset, length }) => wasm.slice(offset, offset + length)),
       steps,
     );
-    const begun =
-      steps.snapshot === false ? { ...whole, reason: '' } : await snapshotComponent(whole.plan, whole.cores);
-    const { plan, cores, blocker } = makeComponentResettable(begun.plan, begun.cores);
+    const begun = steps.snapshot
+      ? await snapshotComponent(whole.plan, whole.cores)
+      : { ...whole, reason: '' };
+    const { plan, cores, blocker } = steps.reset
+      ? makeComponentResettable(begun.plan, begun.cores, steps)
+      : { ...importMemories(begun.plan, begun.cores, steps), blocker: TOLD_SO };
     const ahead = blocker === null || (plan.start === undefined && !cores.some(startsItself));
     return {
       plan: { name: PLAN_FILE, bytes: new TextEncoder().encode(JSON.stringify({ ...plan, ahead })) },
@@ -91,9 +89,9 @@ function startsItself(core: Uint8Array): boolean {
 }
 
 /** Merges the core modules, unless that makes one that holds more than a module may, where each of them does not. */
-function mergeWithin(plan: LinkPlan, cores: readonly Uint8Array[], steps: LinkSteps): MergedComponent {
+function mergeWithin(plan: LinkPlan, cores: readonly Uint8Array[], { merge }: PrepareSteps): MergedComponent {
   const apart = (declined: string): MergedComponent => ({ plan, cores, declined });
-  if (steps.merge === false) return apart('the platform was told so');
+  if (!merge) return apart(TOLD_SO);
   const merged = mergeComponent(plan, cores);
   if (merged.declined !== null || merged.cores === cores) return merged;
   try {

@@ -7,6 +7,7 @@ import type { PreparedManifest } from '../engine.ts';
 import { entryFolder, readEntry, removeLeftovers } from './cache.ts';
 import type { ComponentEngine, PrepareJob } from './job.ts';
 import type { PrepareOutcome } from './prepare.worker.ts';
+import { stepsWithout, type RewriteStep } from './steps.ts';
 
 export interface PreparerOptions {
   /** Where prepared packages are kept; made if it is not there. One process at a time may own it. */
@@ -14,8 +15,8 @@ export interface PreparerOptions {
   readonly logger: Logger;
   /** Which engine components go to: ours where it takes them, or always jco's, to compare. @default 'component' */
   readonly componentEngine?: ComponentEngine;
-  /** Whether packages begin where their initialiser left them (see `rewrite/snapshot/`). @default true */
-  readonly snapshots?: boolean;
+  /** What is not done to core modules, to compare or to do without it. @default none */
+  readonly without?: readonly RewriteStep[];
   /** How long one package may take, its thread's start included, ms. @default 60_000 */
   readonly timeoutMs?: number;
   /** Heap of the prepare thread, MiB. @default 1024 */
@@ -35,7 +36,7 @@ const DIGEST = /^[0-9a-f]{64}$/;
 export class Preparer {
   readonly #cacheDir: string;
   readonly #componentEngine: ComponentEngine;
-  readonly #snapshots: boolean;
+  readonly #without: readonly RewriteStep[];
   readonly #logger: Logger;
   readonly #timeoutMs: number;
   readonly #memoryMb: number;
@@ -49,10 +50,13 @@ export class Preparer {
 
   constructor(options: PreparerOptions) {
     this.#componentEngine = options.componentEngine ?? 'component';
-    this.#snapshots = options.snapshots ?? true;
+    this.#without = [...new Set(options.without)].toSorted();
     // What one engine was given is not what the other can use, and so with the rest that is told here.
-    const kind = `${this.#componentEngine === 'jco' ? 'jco' : ''}${this.#snapshots ? '' : 'no-snapshots'}`;
-    this.#cacheDir = join(options.cacheDir, kind);
+    const kind = [
+      ...(this.#componentEngine === 'jco' ? ['jco'] : []),
+      ...this.#without.map((step) => `no-${step}`),
+    ];
+    this.#cacheDir = join(options.cacheDir, kind.join('-'));
     this.#logger = options.logger.child({ component: 'prepare' });
     this.#timeoutMs = options.timeoutMs ?? 60_000;
     this.#memoryMb = options.memoryMb ?? 1024;
@@ -106,7 +110,7 @@ export class Preparer {
         digest,
         cacheDir: this.#cacheDir,
         componentEngine: this.#componentEngine,
-        steps: { snapshot: this.#snapshots },
+        steps: stepsWithout(this.#without),
       }),
     );
     this.#queue = turn.catch(() => undefined);

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { wat } from '../rewrite/testing/wat.ts';
-import type { LinkSteps } from './link.ts';
+import type { PrepareSteps } from './steps.ts';
 import { PreparedGuest } from './testing/prepared-guest.ts';
 
 const GUESTS = join(import.meta.dirname, '../../../test/guests/built');
@@ -15,7 +15,10 @@ afterEach(async () => {
   await Promise.all(open.splice(0).map((guest) => guest.close()));
 });
 
-async function prepared(guest: string | Uint8Array, steps: LinkSteps = {}): Promise<PreparedGuest> {
+async function prepared(
+  guest: string | Uint8Array,
+  steps: Partial<PrepareSteps> = {},
+): Promise<PreparedGuest> {
   const source = typeof guest === 'string' ? await readFile(join(GUESTS, guest)) : guest;
   const made = await PreparedGuest.of(source, steps);
   open.push(made);

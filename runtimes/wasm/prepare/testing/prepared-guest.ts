@@ -10,7 +10,7 @@ import { ModuleCache } from '../../module-cache.ts';
 import { Turns } from '../../turns.worker.ts';
 import { LIMITS, MemorySink } from '../../wasi/testing/memory-invocation.ts';
 import { runPrepareJob } from '../job.ts';
-import type { LinkSteps } from '../link.ts';
+import type { PrepareSteps } from '../steps.ts';
 
 export class PreparedGuest {
   readonly manifest: PreparedManifest;
@@ -21,7 +21,7 @@ export class PreparedGuest {
   #life = 0;
 
   /** Prepares a component, with some steps left out. */
-  static async of(source: Uint8Array, steps: LinkSteps = {}): Promise<PreparedGuest> {
+  static async of(source: Uint8Array, steps: Partial<PrepareSteps> = {}): Promise<PreparedGuest> {
     const digest = createHash('sha256').update(source).digest('hex');
     const cacheDir = await mkdtemp(join(tmpdir(), 'fissium-guest-'));
     const manifest = await runPrepareJob({ source, digest, cacheDir, steps });
