@@ -1,6 +1,6 @@
 /**
- * What the inserted checks cost guests that compute: each program as it is, with the interruption check alone, and
- * with all that is inserted for a reset as well (write check, virtual memory size). Short runs that take turns, in
+ * What the inserted checks cost guests that compute: each program as it is, with the interruption check alone, with
+ * the virtual memory size of a reset, with that and its write check, and with all of them. Short runs that take turns, in
  * several processes since the compiler places code by chance; the lower quartile of each, which a busy machine moves
  * least, and the median over the processes. The program as it is runs twice: that difference is the measure's own.
  * And what it costs to give way once.
@@ -117,24 +117,36 @@ function instantiate(bytes: Uint8Array): Run {
   return new WebAssembly.Instance(module, { fissium: { ...fissium, memory } }).exports['run'] as Run;
 }
 
-const VARIANTS = ['again', 'interruption', 'all'] as const;
+const VARIANTS = ['again', 'interruption', 'virtual-memory', 'write-check', 'all'] as const;
 type Variant = (typeof VARIANTS)[number];
 type Costs = Readonly<Record<Variant, number>>;
 
-/** The module as prepare leaves it: with the interruption check, and with everything. */
-function rewritten(source: Uint8Array): { interruption: Uint8Array; all: Uint8Array } {
-  const reset = makeResettable(source);
+/** The reset inserts nothing into code but these two, of which the second needs the first. */
+function resettable(source: Uint8Array, writeCheck: boolean): Uint8Array {
+  const reset = makeResettable(source, { writeCheck });
   if ('blocker' in reset) throw new Error(reset.blocker);
+  return reset.wasm;
+}
+
+/** The module with each step, and as prepare leaves it. */
+function rewritten(source: Uint8Array): Record<Variant, Uint8Array> {
   return {
+    again: source,
     interruption: addInterruptionCheck(importMemory(source)?.wasm ?? source),
-    all: addInterruptionCheck(reset.wasm),
+    'virtual-memory': resettable(source, false),
+    'write-check': resettable(source, true),
+    all: addInterruptionCheck(resettable(source, true)),
   };
+}
+
+function ofEach(cost: (variant: Variant) => number): Costs {
+  return Object.fromEntries(VARIANTS.map((variant) => [variant, cost(variant)])) as Costs;
 }
 
 async function measure(text: string, argument: number): Promise<{ plainMs: number; costs: Costs }> {
   const source = await wat(`(module ${text})`);
-  const { interruption, all } = rewritten(source);
-  const runs: readonly Run[] = [source, source, interruption, all].map(instantiate);
+  const variants = rewritten(source);
+  const runs: readonly Run[] = [source, ...VARIANTS.map((variant) => variants[variant])].map(instantiate);
   const times: number[][] = runs.map(() => []);
   // Until all run in the better compiler's code.
   for (const until = performance.now() + WARM_UP_MS; performance.now() < until;) {
@@ -151,8 +163,8 @@ async function measure(text: string, argument: number): Promise<{ plainMs: numbe
     }
   }
   const [plainMs = NaN, ...others] = times.map((list) => quantile(list, 0.25));
-  const [again, checked, whole] = others.map((ms) => (ms / plainMs - 1) * 100) as [number, number, number];
-  return { plainMs, costs: { again, interruption: checked, all: whole } };
+  const costs = ofEach((variant) => ((others[VARIANTS.indexOf(variant)] ?? NaN) / plainMs - 1) * 100);
+  return { plainMs, costs };
 }
 
 interface Result {
@@ -211,15 +223,13 @@ if (first === MEASURE) {
   const over = (program: string, of: (result: Result) => number): number =>
     median(parts.flatMap((part) => part.filter((result) => result.program === program).map(of)));
   const results = Object.keys(PROGRAMS).map((program): Result => {
-    const cost = (variant: Variant): number => over(program, ({ costPercent }) => costPercent[variant]);
-    const costPercent = { again: cost('again'), interruption: cost('interruption'), all: cost('all') };
+    const costPercent = ofEach((variant) => over(program, (result) => result.costPercent[variant]));
     return { program, plainMs: over(program, ({ plainMs }) => plainMs), costPercent };
   });
-  const meanOf = (variant: Variant): number => mean(results.map(({ costPercent }) => costPercent[variant]));
-  const meanPercent = { again: meanOf('again'), interruption: meanOf('interruption'), all: meanOf('all') };
+  const meanPercent = ofEach((variant) => mean(results.map(({ costPercent }) => costPercent[variant])));
   const giveWayUs = await yieldCostUs();
   const line = (name: string, ms: string, costs: readonly string[]): string =>
-    `${name.padEnd(32)}${ms.padStart(10)}${costs.map((cost) => cost.padStart(14)).join('')}\n`;
+    `${name.padEnd(32)}${ms.padStart(10)}${costs.map((cost) => cost.padStart(16)).join('')}\n`;
   const percent = (costs: Costs): string[] => VARIANTS.map((variant) => `${costs[variant].toFixed(1)} %`);
   process.stderr.write(line('', 'plain ms', VARIANTS));
   for (const { program, plainMs, costPercent } of results) {
