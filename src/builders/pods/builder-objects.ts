@@ -1,18 +1,17 @@
 /** The Deployment of an environment's builder: the builder, and the fetcher beside it. Pure. */
 import { createHash } from 'node:crypto';
 
-import { API_VERSION, type Environment } from '../../api/index.ts';
-import { deriveServiceKey } from '../../auth/internal-auth.ts';
-import { keysMark } from '../../executors/pods/auth-keys.ts';
+import type { Environment } from '../../api/index.ts';
+import { keysMark, type KeysSecret, keysSecret, keyVariable } from '../../executors/pods/auth-keys.ts';
 import {
-  FETCHER_PORT,
   httpProbe,
   PLATFORM_SECURITY,
   POD_SECURITY,
   TELLS_WHY,
   USER_SECURITY,
 } from '../../executors/pods/containers.ts';
-import { MANAGED_BY } from '../../executors/pods/labels.ts';
+import { FETCHER, fetcherContainer } from '../../executors/pods/fetcher-container.ts';
+import { MANAGED_BY, ownedBy, PART_LABEL, TEMPLATE_ANNOTATION } from '../../executors/pods/labels.ts';
 import { mergeContainer, mergePodSpec } from '../../executors/pods/merge-pod.ts';
 import type { Container, DeploymentSpec, EnvVar, KubeObject, PodSpec } from '../../kube/index.ts';
 
@@ -38,12 +37,8 @@ export interface BuilderObjectOptions {
 export const BUILDER_PORT = 8001;
 const SHARED_FOLDER = '/packages';
 const BUILDER = 'builder';
-const FETCHER = 'fetcher';
-export const PART_LABEL = 'fissium.io/part';
 export const BUILDER_PART = 'builder';
 export const ENVIRONMENT_UID_LABEL = 'environmentUid';
-/** What a pod is made from: one of another template is not asked to build. */
-export const TEMPLATE_ANNOTATION = 'fissium.io/template';
 /** The Secret with the keys of a namespace's builders, and its keys, which are Fission's variables. */
 export const BUILDER_KEYS = 'fissium-builder-keys';
 const KEYS = {
@@ -89,16 +84,7 @@ export function builderDeployment(
       name: builderName(environment),
       labels,
       annotations: { [TEMPLATE_ANNOTATION]: template },
-      ownerReferences: [
-        {
-          apiVersion: API_VERSION,
-          kind: 'Environment',
-          name: metadata.name,
-          uid: metadata.uid ?? '',
-          controller: true,
-          blockOwnerDeletion: false,
-        },
-      ],
+      ownerReferences: [ownedBy(environment)],
     },
     spec: {
       replicas: 1,
@@ -116,22 +102,12 @@ function fissionLabels({ metadata }: Environment): Record<string, string> {
 }
 
 /** Keys of the namespace's own, from which the installation's secret cannot be had. */
-export function builderKeys(
-  namespace: string,
-  authSecret: string,
-): KubeObject & { data: Record<string, string> } {
-  const data = Object.entries(KEYS).map(([name, service]) => {
-    const key = deriveServiceKey(authSecret, service, namespace).toString('hex');
-    return [name, Buffer.from(key).toString('base64')];
-  });
-  return {
-    metadata: { namespace, name: BUILDER_KEYS, labels: { ...MANAGED_BY } },
-    data: Object.fromEntries(data) as Record<string, string>,
-  };
+export function builderKeys(namespace: string, authSecret: string): KeysSecret {
+  return keysSecret(namespace, BUILDER_KEYS, KEYS, authSecret);
 }
 
 function keyEnv(...names: (keyof typeof KEYS)[]): EnvVar[] {
-  return names.map((name) => ({ name, valueFrom: { secretKeyRef: { name: BUILDER_KEYS, key: name } } }));
+  return names.map((name) => keyVariable(BUILDER_KEYS, name));
 }
 
 function podSpecOf({ spec }: Environment, options: BuilderObjectOptions): PodSpec {
@@ -153,7 +129,7 @@ function podSpecOf({ spec }: Environment, options: BuilderObjectOptions): PodSpe
       { name: 'fissium-tmp', emptyDir: {} },
     ],
     // By its name the fetcher's requests, and changes of users, find it.
-    containers: [{ ...own, name: BUILDER }, fetcherContainer(options)],
+    containers: [{ ...own, name: BUILDER }, fetcherOf(options)],
   };
   return mergePodSpec(base, builder?.podspec ?? null, 'spec.builder.podspec');
 }
@@ -187,29 +163,20 @@ function builderContainer(image: string, { image: platform, authSecret }: Builde
   };
 }
 
-function fetcherContainer({ image, authSecret }: BuilderObjectOptions): Container {
-  return {
-    name: FETCHER,
+function fetcherOf({ image, authSecret }: BuilderObjectOptions): Container {
+  return fetcherContainer({
     image,
-    imagePullPolicy: 'IfNotPresent',
-    args: ['fetcher', '-secret-dir', '/tmp/secrets', '-cfgmap-dir', '/tmp/configs', SHARED_FOLDER],
+    args: ['-secret-dir', '/tmp/secrets', '-cfgmap-dir', '/tmp/configs', SHARED_FOLDER],
     env: [
       { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
       ...(authSecret === null ? [] : keyEnv('FISSION_FETCHER_KEY', 'FISSION_STORAGE_KEY')),
     ],
-    ports: [{ name: 'http-fetcher', containerPort: FETCHER_PORT, protocol: 'TCP' }],
-    readinessProbe: httpProbe('/readiness-healthz', FETCHER_PORT, {
-      timeoutSeconds: 10,
-      failureThreshold: 30,
-    }),
-    resources: { requests: { cpu: '10m', memory: '32Mi' } },
-    securityContext: PLATFORM_SECURITY,
+    readiness: { timeoutSeconds: 10 },
     volumeMounts: [
       { name: 'packages', mountPath: SHARED_FOLDER },
       { name: 'fissium-tmp', mountPath: '/tmp', subPath: FETCHER },
     ],
-    ...TELLS_WHY,
-  };
+  });
 }
 
 /** By the last part of the image's name: `registry:5000/team/fissium-python-builder:3.13`. */

@@ -5,6 +5,7 @@ import type { Environment } from '../../api/index.ts';
 import { FissiumError } from '../../errors.ts';
 import { FIELD_MANAGER, ObjectKeeper } from '../../executors/deployments/object-keeper.ts';
 import { isReady, type Pod, type Trouble, troubleOf } from '../../executors/deployments/pod-troubles.ts';
+import { PART_LABEL, TEMPLATE_ANNOTATION } from '../../executors/pods/labels.ts';
 import {
   Informers,
   isNotFound,
@@ -20,8 +21,6 @@ import {
   builderKeys,
   builderName,
   ENVIRONMENT_UID_LABEL,
-  PART_LABEL,
-  TEMPLATE_ANNOTATION,
 } from './builder-objects.ts';
 
 export type BuilderPod = Pod & { readonly status?: { readonly podIP?: string } };

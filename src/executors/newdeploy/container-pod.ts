@@ -9,13 +9,13 @@ import {
   FETCHER_PORT,
   httpProbe,
   mergeResources,
-  PLATFORM_SECURITY,
   POD_SECURITY,
   podResources,
   RUNTIME_PORT,
   TELLS_WHY,
   USER_SECURITY,
 } from '../pods/containers.ts';
+import { fetcherContainer } from '../pods/fetcher-container.ts';
 import { mergeContainer, mergePodSpec } from '../pods/merge-pod.ts';
 import type { FunctionOnCluster } from '../strategy.ts';
 import { SHARED_FOLDER, specialiseRequest } from './specialise-request.ts';
@@ -50,7 +50,7 @@ export function containerPod(fn: FunctionOnCluster, options: ContainerPodOptions
       { name: FETCHER_FOLDER_VOLUME, emptyDir: {} },
       ...mounts.volumes,
     ],
-    containers: [{ ...runtime, name: mainName }, fetcherContainer(fn, options)],
+    containers: [{ ...runtime, name: mainName }, fetcherOf(fn, options)],
   };
   const merged = mergePodSpec(base, runs.podSpec, 'spec.runtime.podspec');
   return {
@@ -108,31 +108,26 @@ function withFunction(
 }
 
 /** Ready when the runtime has loaded the function: the pod is then as well, and not before. */
-function fetcherContainer(fn: FunctionOnCluster, { image, fetcherEnv = [] }: ContainerPodOptions): Container {
+function fetcherOf(fn: FunctionOnCluster, { image, fetcherEnv = [] }: ContainerPodOptions): Container {
   return {
-    name: 'fetcher',
-    image,
-    args: [
-      'fetcher',
-      '-specialize-on-startup',
-      // It makes these; its own root is read-only, and secrets are volumes of the runtime's here.
-      '-secret-dir',
-      '/tmp/secrets',
-      '-cfgmap-dir',
-      '/tmp/configs',
-      SHARED_FOLDER,
-    ],
-    env: [...fetcherEnv, ...requestVariables(specialiseRequest(fn))],
-    ports: [{ name: 'http-fetcher', containerPort: FETCHER_PORT, protocol: 'TCP' }],
-    readinessProbe: httpProbe('/readiness-healthz', FETCHER_PORT, { failureThreshold: 30 }),
-    livenessProbe: httpProbe('/healthz', FETCHER_PORT, { initialDelaySeconds: 1, periodSeconds: 5 }),
-    resources: { requests: { cpu: '10m', memory: '32Mi' } },
-    securityContext: PLATFORM_SECURITY,
-    volumeMounts: [
-      { name: SHARED_VOLUME, mountPath: SHARED_FOLDER },
-      { name: FETCHER_FOLDER_VOLUME, mountPath: '/tmp' },
-    ],
+    ...fetcherContainer({
+      image,
+      args: [
+        '-specialize-on-startup',
+        // It makes these; its own root is read-only, and secrets are volumes of the runtime's here.
+        '-secret-dir',
+        '/tmp/secrets',
+        '-cfgmap-dir',
+        '/tmp/configs',
+        SHARED_FOLDER,
+      ],
+      env: [...fetcherEnv, ...requestVariables(specialiseRequest(fn))],
+      livenessProbe: httpProbe('/healthz', FETCHER_PORT, { initialDelaySeconds: 1, periodSeconds: 5 }),
+      volumeMounts: [
+        { name: SHARED_VOLUME, mountPath: SHARED_FOLDER },
+        { name: FETCHER_FOLDER_VOLUME, mountPath: '/tmp' },
+      ],
+    }),
     ...DRAIN,
-    ...TELLS_WHY,
   };
 }

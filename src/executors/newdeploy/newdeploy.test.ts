@@ -130,6 +130,7 @@ describe('a function in a container environment', () => {
               {
                 name: 'fetcher',
                 image: 'fissium:1',
+                imagePullPolicy: 'IfNotPresent',
                 args: [
                   'fetcher',
                   '-specialize-on-startup',
@@ -265,6 +266,7 @@ describe('a function in a Wasm environment', () => {
     expect(pod.containers[0]).toMatchObject({
       name: 'python',
       image: 'fissium:1',
+      imagePullPolicy: 'IfNotPresent',
       args: ['wasm-host'],
       resources: { requests: { memory: '256Mi' } },
       readinessProbe: { httpGet: { path: '/readyz', port: 8889 } },

@@ -10,27 +10,45 @@ const FETCHER_KEYS = 'fissium-fetcher-keys';
 const FETCHER_KEY = 'FISSION_FETCHER_KEY';
 const STORAGE_KEY = 'FISSION_STORAGE_KEY';
 
-/** Keys of the namespace's own for its fetchers, from which the installation's secret cannot be had. */
-export function fetcherKeys(
+/** A namespace's keys, by the variables in which its pods get them. */
+export type KeysSecret = KubeObject & { readonly data: Readonly<Record<string, string>> };
+
+/** @param services by variable: whose key is in it */
+export function keysSecret(
   namespace: string,
+  name: string,
+  services: Readonly<Record<string, Parameters<typeof deriveServiceKey>[1]>>,
   authSecret: string,
-): KubeObject & { data: Record<string, string> } {
-  const key = (service: 'fetcher' | 'storagesvc'): string =>
-    Buffer.from(deriveServiceKey(authSecret, service, namespace).toString('hex')).toString('base64');
-  return {
-    metadata: { namespace, name: FETCHER_KEYS, labels: { ...MANAGED_BY } },
-    data: { [FETCHER_KEY]: key('fetcher'), [STORAGE_KEY]: key('storagesvc') },
-  };
+): KeysSecret {
+  const data = Object.entries(services).map(([variable, service]) => {
+    const key = deriveServiceKey(authSecret, service, namespace).toString('hex');
+    return [variable, Buffer.from(key).toString('base64')] as const;
+  });
+  return { metadata: { namespace, name, labels: { ...MANAGED_BY } }, data: Object.fromEntries(data) };
+}
+
+export function keyVariable(secret: string, key: string): EnvVar {
+  return { name: key, valueFrom: { secretKeyRef: { name: secret, key } } };
+}
+
+/** Keys of the namespace's own for its fetchers, from which the installation's secret cannot be had. */
+export function fetcherKeys(namespace: string, authSecret: string): KeysSecret {
+  const services = { [FETCHER_KEY]: 'fetcher', [STORAGE_KEY]: 'storagesvc' } as const;
+  return keysSecret(namespace, FETCHER_KEYS, services, authSecret);
 }
 
 /** The keys as a fetcher's variables. */
 export function fetcherKeyEnv(authSecret: string): EnvVar[] {
-  return [...[FETCHER_KEY, STORAGE_KEY].map(variable), keysMark(authSecret)];
+  return [
+    keyVariable(FETCHER_KEYS, FETCHER_KEY),
+    keyVariable(FETCHER_KEYS, STORAGE_KEY),
+    keysMark(authSecret),
+  ];
 }
 
 /** What a Wasm host signs with when it asks for archives. */
 export function storageKeyEnv(authSecret: string): EnvVar[] {
-  return [variable(STORAGE_KEY), keysMark(authSecret)];
+  return [keyVariable(FETCHER_KEYS, STORAGE_KEY), keysMark(authSecret)];
 }
 
 /** Tells secrets apart without telling them: pods read their keys at their start, and another secret needs other pods. */
@@ -44,7 +62,3 @@ export const POD_NAMESPACE_ENV: EnvVar = {
   name: 'POD_NAMESPACE',
   valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } },
 };
-
-function variable(key: string): EnvVar {
-  return { name: key, valueFrom: { secretKeyRef: { name: FETCHER_KEYS, key } } };
-}

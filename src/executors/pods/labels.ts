@@ -1,9 +1,19 @@
 /** Labels of what is made for functions: Fission's, by which its users and CLI find pods, and ours. */
-import type { Environment, FissionFunction, ResolvedFunction } from '../../api/index.ts';
+import {
+  API_VERSION,
+  type Environment,
+  type FissionFunction,
+  type ResolvedFunction,
+} from '../../api/index.ts';
+import type { OwnerReference } from '../../kube/index.ts';
 
 /** On everything that the platform makes. */
 export const MANAGED_BY: Readonly<Record<string, string>> = { 'app.kubernetes.io/managed-by': 'fissium' };
 
+/** What of the platform an object is: `wasm-host`, `pool`, `function` or `builder`. */
+export const PART_LABEL = 'fissium.io/part';
+/** Which pods are as their environment wants them now. */
+export const TEMPLATE_ANNOTATION = 'fissium.io/template';
 /** What of a function a pod runs; changes when another pod is needed for it. */
 export const VERSION_ANNOTATION = 'fissium.io/version';
 
@@ -32,11 +42,23 @@ export function functionLabels(
     functionNamespace: namespace,
     ...functionSelector(uid, strategy),
     ...MANAGED_BY,
-    'fissium.io/part': 'function',
+    [PART_LABEL]: 'function',
   };
 }
 
 export function environmentLabels({ metadata }: Environment): Record<string, string> {
   const { namespace = 'default', name, uid = '' } = metadata;
   return { environmentName: name, environmentNamespace: namespace, environmentUid: uid };
+}
+
+/** What an environment owns goes with it. */
+export function ownedBy({ metadata }: Environment): OwnerReference {
+  return {
+    apiVersion: API_VERSION,
+    kind: 'Environment',
+    name: metadata.name,
+    uid: metadata.uid ?? '',
+    controller: true,
+    blockOwnerDeletion: false,
+  };
 }

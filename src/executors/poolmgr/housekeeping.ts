@@ -6,7 +6,8 @@ import { isNotFound, type KubeClient, keyOf, type KubeObject, RESOURCES } from '
 import type { FetcherAccess } from './fetcher-access.ts';
 import type { FunctionPods } from './function-pods.ts';
 import type { Pool } from './pool.ts';
-import { CLASS_LABEL, PART_LABEL, POOL_PART, USUAL_CLASS } from './pool-labels.ts';
+import { PART_LABEL } from '../pods/labels.ts';
+import { CLASS_LABEL, POOL_PART, USUAL_CLASS } from './pool-labels.ts';
 import { functionUidOf, poolKeyOf, type PoolPod, stageOf } from './pool-pod.ts';
 import type { PodView } from './pod-view.ts';
 import type { Specialiser } from './specialiser.ts';

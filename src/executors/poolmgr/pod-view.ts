@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 
 import { Informers, type KubeClient, keyOf, RESOURCES } from '../../kube/index.ts';
-import { PART_LABEL, POOL_PART } from './pool-labels.ts';
+import { PART_LABEL } from '../pods/labels.ts';
+import { POOL_PART } from './pool-labels.ts';
 import { functionUidOf, poolKeyOf, type PoolPod } from './pool-pod.ts';
 
 export interface PodViewOptions {

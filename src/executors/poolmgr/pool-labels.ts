@@ -1,8 +1,7 @@
 /** What pods of a pool say of themselves: the whole state of the strategy, which a new leader finds there. */
 import type { Environment, FissionFunction } from '../../api/index.ts';
-import { environmentLabels, MANAGED_BY } from '../pods/labels.ts';
+import { environmentLabels, MANAGED_BY, PART_LABEL } from '../pods/labels.ts';
 
-export const PART_LABEL = 'fissium.io/part';
 export const POOL_PART = 'pool';
 /** Fission's: on pods that no function has taken yet; it goes when one does, so that the pool makes another. */
 export const GENERIC_LABEL = 'managed';
@@ -16,8 +15,6 @@ export const ENDPOINT_ANNOTATION = 'fissium.io/endpoint';
 export const ENDPOINT_READY = 'ready';
 /** No new calls; ended when idle. */
 export const ENDPOINT_RETIRING = 'retiring';
-/** Which pods of a pool are as the environment wants them now. */
-export const TEMPLATE_ANNOTATION = 'fissium.io/template';
 
 /** The labels by which a pool's Deployment knows its pods; never to change. */
 export function poolSelector(environment: Environment, resourceClass: string): Record<string, string> {

@@ -1,19 +1,13 @@
 /** The Deployment of an environment's generic pods: the runtime, and the fetcher beside it. Pure. */
 import { createHash } from 'node:crypto';
 
-import {
-  API_VERSION,
-  type Environment,
-  type ResolvedEnvironment,
-  type ResolvedResources,
-} from '../../api/index.ts';
+import type { Environment, ResolvedEnvironment, ResolvedResources } from '../../api/index.ts';
 import { FissiumError } from '../../errors.ts';
 import type {
   Container,
   DeploymentSpec,
   EnvVar,
   KubeObject,
-  OwnerReference,
   PodSpec,
   Volume,
   VolumeMount,
@@ -31,10 +25,12 @@ import {
   TELLS_WHY,
   USER_SECURITY,
 } from '../pods/containers.ts';
+import { FETCHER, fetcherContainer } from '../pods/fetcher-container.ts';
+import { ownedBy, TEMPLATE_ANNOTATION } from '../pods/labels.ts';
 import { mergeContainer, mergePodSpec } from '../pods/merge-pod.ts';
 import { FETCHER_ACCOUNT } from './fetcher-access.ts';
 import { isOwnRuntime } from './own-images.ts';
-import { poolLabels, poolSelector, TEMPLATE_ANNOTATION, USUAL_CLASS } from './pool-labels.ts';
+import { poolLabels, poolSelector, USUAL_CLASS } from './pool-labels.ts';
 
 export type PoolDeployment = KubeObject & { readonly spec: DeploymentSpec };
 
@@ -58,7 +54,6 @@ export interface PoolObjectOptions {
   readonly resourceClass: ResourceClass | null;
 }
 
-const FETCHER = 'fetcher';
 /** Fission's paths and names. */
 export const CODE_FOLDER = '/userfunc';
 const SHARED: readonly VolumeMount[] = [
@@ -113,7 +108,7 @@ export function poolDeployment(environment: PoolEnvironment, options: PoolObject
       name: poolName(object, resourceClass),
       labels,
       annotations,
-      ownerReferences: [ownerOf(object)],
+      ownerReferences: [ownedBy(object)],
     },
     spec: {
       selector: { matchLabels: poolSelector(object, resourceClass) },
@@ -138,18 +133,6 @@ export function environmentStamp({ metadata, spec }: Environment): string {
     imagepullsecret,
     isOwnRuntime({ ...({ metadata, spec } as Environment) }),
   ]);
-}
-
-/** The environment owns its pods, so that none is left when it goes. */
-export function ownerOf({ metadata }: Environment): OwnerReference {
-  return {
-    apiVersion: API_VERSION,
-    kind: 'Environment',
-    name: metadata.name,
-    uid: metadata.uid ?? '',
-    controller: true,
-    blockOwnerDeletion: false,
-  };
 }
 
 /** The environment's name, or that of its runtime container where the pod spec has one of that name (Fission's rule). */
@@ -199,7 +182,7 @@ function podSpecOf(environment: PoolEnvironment, options: PoolObjectOptions): Po
     terminationGracePeriodSeconds: graceSeconds(resolved),
     ...(resolved.imagePullSecret === '' ? {} : { imagePullSecrets: [{ name: resolved.imagePullSecret }] }),
     volumes: volumes(),
-    containers: [{ ...runtime, name: mainName }, fetcherContainer(options)],
+    containers: [{ ...runtime, name: mainName }, fetcherOf(options)],
   };
   return mergePodSpec(base, resolved.podSpec, 'spec.runtime.podspec');
 }
@@ -234,29 +217,22 @@ function runtimeContainer(
   };
 }
 
-function fetcherContainer({ image, fetcherEnv = [] }: PoolObjectOptions): Container {
-  return {
-    name: FETCHER,
+function fetcherOf({ image, fetcherEnv = [] }: PoolObjectOptions): Container {
+  return fetcherContainer({
     image,
-    imagePullPolicy: 'IfNotPresent',
-    args: ['fetcher', '-secret-dir', '/secrets', '-cfgmap-dir', '/configs', CODE_FOLDER],
+    args: ['-secret-dir', '/secrets', '-cfgmap-dir', '/configs', CODE_FOLDER],
     env: [
       { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
       ...fetcherEnv,
     ],
-    ports: [{ name: 'http-fetcher', containerPort: FETCHER_PORT, protocol: 'TCP' }],
-    readinessProbe: httpProbe('/readiness-healthz', FETCHER_PORT, { failureThreshold: 30 }),
     // A machine that is busy is slow to start it; only a fetcher that hangs for good is to end.
     livenessProbe: httpProbe('/healthz', FETCHER_PORT, { periodSeconds: 10, failureThreshold: 6 }),
-    resources: { requests: { cpu: '10m', memory: '32Mi' } },
-    securityContext: PLATFORM_SECURITY,
     volumeMounts: [
       ...SHARED,
       { name: TMP_VOLUME, mountPath: '/tmp', subPath: FETCHER },
       { name: TOKEN_VOLUME, mountPath: TOKEN_FOLDER, readOnly: true },
     ],
-    ...TELLS_WHY,
-  };
+  });
 }
 
 function volumes(): Volume[] {

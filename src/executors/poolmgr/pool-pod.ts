@@ -8,9 +8,9 @@ import {
   ENDPOINT_READY,
   ENDPOINT_RETIRING,
   GENERIC_LABEL,
-  TEMPLATE_ANNOTATION,
   USUAL_CLASS,
 } from './pool-labels.ts';
+import { TEMPLATE_ANNOTATION } from '../pods/labels.ts';
 
 export type PoolPod = Pod & { readonly status?: { readonly podIP?: string } };
 

@@ -3,7 +3,8 @@ import type { Logger } from 'pino';
 import { Backoff, type KubeClient, keyOf, RESOURCES } from '../../kube/index.ts';
 import { type Trouble, troubleOf } from '../deployments/pod-troubles.ts';
 import { RecentPeak, reserveOf, wantedGenericPods } from '../pool-scaling.ts';
-import { TEMPLATE_ANNOTATION, USUAL_CLASS } from './pool-labels.ts';
+import { TEMPLATE_ANNOTATION } from '../pods/labels.ts';
+import { USUAL_CLASS } from './pool-labels.ts';
 import {
   type PoolDeployment,
   type PoolEnvironment,

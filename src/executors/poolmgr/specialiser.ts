@@ -9,7 +9,7 @@ import { type FetcherClient, SpecialiseFailure } from './fetcher-client.ts';
 import type { Pool } from './pool.ts';
 import type { PoolFunction } from './pool-function.ts';
 import { ENDPOINT_ANNOTATION, ENDPOINT_READY, ENDPOINT_RETIRING, functionLabelsOf } from './pool-labels.ts';
-import { ownerOf } from './pool-objects.ts';
+import { ownedBy } from '../pods/labels.ts';
 import { type PoolPod, stageOf } from './pool-pod.ts';
 import type { PodView } from './pod-view.ts';
 import type { Resizing } from './resizing.ts';
@@ -123,7 +123,7 @@ export class Specialiser {
         resourceVersion,
         labels: functionLabelsOf(fn.object),
         annotations: { [VERSION_ANNOTATION]: version, [ENDPOINT_ANNOTATION]: null },
-        ownerReferences: [ownerOf(environment.object)],
+        ownerReferences: [ownedBy(environment.object)],
       },
     };
     try {

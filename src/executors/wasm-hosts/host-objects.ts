@@ -5,7 +5,7 @@ import type { Environment, ResolvedEnvironment } from '../../api/index.ts';
 import type { DeploymentSpec, EnvVar, KubeMetadata, KubeObject, ServiceSpec } from '../../kube/index.ts';
 import { environmentHostPod } from '../newdeploy/host-pod.ts';
 import { HOST_INTERNAL_PORT, RUNTIME_PORT } from '../pods/containers.ts';
-import { environmentLabels, MANAGED_BY } from '../pods/labels.ts';
+import { environmentLabels, MANAGED_BY, ownedBy, PART_LABEL } from '../pods/labels.ts';
 import { HOST_SERVICE_ACCOUNT } from './host-access.ts';
 
 export type HostDeployment = KubeObject & {
@@ -95,7 +95,7 @@ export function hostNetworkPolicy(hosts: Hosts, controlNamespace: string): HostN
 
 function selector({ environment, namespace }: Hosts): Record<string, string> {
   return {
-    'fissium.io/part': 'wasm-host',
+    [PART_LABEL]: 'wasm-host',
     environmentUid: environment.object.metadata.uid ?? '',
     'fissium.io/functions-of': namespace,
   };
@@ -110,19 +110,6 @@ function metadataOf(hosts: Hosts): KubeMetadata {
     namespace,
     labels: { ...environmentLabels(object), ...MANAGED_BY, ...selector(hosts) },
     // An owner must be in the same namespace; hosts of others are taken away by name.
-    ...(isHere
-      ? {
-          ownerReferences: [
-            {
-              apiVersion: 'fission.io/v1',
-              kind: 'Environment',
-              name: object.metadata.name,
-              uid: object.metadata.uid ?? '',
-              controller: true,
-              blockOwnerDeletion: true,
-            },
-          ],
-        }
-      : {}),
+    ...(isHere ? { ownerReferences: [ownedBy(object)] } : {}),
   };
 }
