@@ -10,6 +10,7 @@ import { type ArchiveStore, archiveUrl, extractArchive, packArtifact } from '../
 import { BuildError, type Builder, type BuildRequest, type BuildResult } from '../builder.ts';
 import { toolchainOf } from '../images.ts';
 import { runBuildCommand } from '../run-command.ts';
+import { RunningBuilds } from '../running-builds.ts';
 import { buildEnvironment } from './environment.ts';
 import { createReadStream } from 'node:fs';
 import { FissiumError } from '../../errors.ts';
@@ -30,8 +31,7 @@ const TIMEOUT_MS = 15 * 60_000;
 export class LocalBuilder implements Builder {
   readonly #options: LocalBuilderOptions;
   readonly #logger: Logger;
-  readonly #stop = new AbortController();
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #running = new RunningBuilds();
   #emptied: Promise<void> | null = null;
 
   constructor(options: LocalBuilderOptions) {
@@ -39,23 +39,16 @@ export class LocalBuilder implements Builder {
     this.#logger = options.logger.child({ component: 'local-builder' });
   }
 
-  async build(request: BuildRequest): Promise<BuildResult> {
-    const running = this.#build(request);
-    this.#running.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#running.delete(running);
-    }
+  build(request: BuildRequest): Promise<BuildResult> {
+    return this.#running.run(request.signal, (signal) => this.#build(request, signal));
   }
 
   /** Ends every build. */
-  async close(): Promise<void> {
-    this.#stop.abort(new FissiumError('SHUTTING_DOWN', 'The platform is shutting down.'));
-    await Promise.allSettled(this.#running);
+  close(): Promise<void> {
+    return this.#running.close();
   }
 
-  async #build(request: BuildRequest): Promise<BuildResult> {
+  async #build(request: BuildRequest, signal: AbortSignal): Promise<BuildResult> {
     const { archives, cacheFolder, timeoutMs = TIMEOUT_MS } = this.#options;
     const { image } = request.environment.builder;
     const toolchain = toolchainOf(image);
@@ -73,7 +66,7 @@ export class LocalBuilder implements Builder {
         deployPath,
         timeoutMs,
         wrap,
-        signal: AbortSignal.any([request.signal, this.#stop.signal]),
+        signal,
         env: buildEnvironment({
           home,
           cacheFolder,

@@ -9,6 +9,7 @@ import { FissiumError } from '../../errors.ts';
 import type { Archive } from '../../fetcher/contract.ts';
 import { isApiError, isNotFound, RESOURCES } from '../../kube/index.ts';
 import { BuildError, type Builder, type BuildRequest, type BuildResult } from '../builder.ts';
+import { RunningBuilds } from '../running-builds.ts';
 import { BuilderClient, type BuilderClientOptions, BuilderGoneError } from './builder-client.ts';
 import { type BuilderPod, BuilderPods, type BuilderPodsOptions } from './builder-pods.ts';
 
@@ -30,8 +31,7 @@ export class PodBuilder implements Builder {
   readonly #pods: BuilderPods;
   readonly #client: BuilderClient;
   readonly #agent = new Agent();
-  readonly #stop = new AbortController();
-  readonly #running = new Set<Promise<unknown>>();
+  readonly #running = new RunningBuilds();
   /** By environment, the end of the build that was asked for last. */
   readonly #turns = new Map<string, Promise<void>>();
 
@@ -60,20 +60,13 @@ export class PodBuilder implements Builder {
     else await this.#pods.ensure(environment);
   }
 
-  async build(request: BuildRequest): Promise<BuildResult> {
-    const running = this.#build(request, AbortSignal.any([request.signal, this.#stop.signal]));
-    this.#running.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#running.delete(running);
-    }
+  build(request: BuildRequest): Promise<BuildResult> {
+    return this.#running.run(request.signal, (signal) => this.#build(request, signal));
   }
 
   /** Ends every build. */
   async close(): Promise<void> {
-    this.#stop.abort(new FissiumError('SHUTTING_DOWN', 'The platform is shutting down.'));
-    await Promise.allSettled(this.#running);
+    await this.#running.close();
     await this.#pods.close();
     await this.#agent.destroy();
   }
@@ -216,12 +209,12 @@ export class PodBuilder implements Builder {
 
   /** What is left in the volume. Builders of old know no such request; their pods' volumes end with them. */
   #cleanSoon(address: { ip: string; namespace: string }, filename: string): void {
-    const cleaning = this.#client
-      .clean(address, filename)
-      .catch((error: unknown) =>
-        this.#logger.debug({ err: error, filename }, 'the builder does not clean up'),
-      )
-      .finally(() => this.#running.delete(cleaning));
-    this.#running.add(cleaning);
+    this.#running.add(
+      this.#client
+        .clean(address, filename)
+        .catch((error: unknown) =>
+          this.#logger.debug({ err: error, filename }, 'the builder does not clean up'),
+        ),
+    );
   }
 }

@@ -266,7 +266,6 @@ describe('a function in a Wasm environment', () => {
     expect(pod.containers[0]).toMatchObject({
       name: 'python',
       image: 'fissium:1',
-      imagePullPolicy: 'IfNotPresent',
       args: ['wasm-host'],
       resources: { requests: { memory: '256Mi' } },
       readinessProbe: { httpGet: { path: '/readyz', port: 8889 } },
