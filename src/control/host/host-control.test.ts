@@ -127,6 +127,52 @@ it('waits for a function that waits for a first host, but not for one whose pack
   await eventually('ready', () => Promise.resolve(isReady() ? true : undefined));
 });
 
+it('refuses a function whose package could not be built, with the end of its log, until it is built again', async () => {
+  const source = { type: 'literal' as const, literal: Buffer.from('no zip').toString('base64') };
+  const given = pkg('hello-pkg');
+  const wasmEnvironment = environment('wasm', 'wasm');
+  await platform.create(
+    { ...wasmEnvironment, spec: { ...wasmEnvironment.spec, builder: { image: 'wasm' } } },
+    { ...given, spec: { environment: given.spec.environment, source } },
+    fn('hello'),
+  );
+  const { isReady } = start();
+  await eventually('ready', () => Promise.resolve(isReady() ? true : undefined));
+  const phase = (wanted: string) => () =>
+    Promise.resolve(platform.phase('hello') === wanted ? true : undefined);
+  await eventually('waits for the build', phase('preparing'));
+  await sayBuilt('failed', 'BuildFailed', 'The build failed: no hello.c');
+  await eventually('refused', phase('refused'));
+  const state = platform.functions.get('default', 'hello')?.state;
+  expect(state?.phase === 'refused' && state.error.message).toContain('no hello.c');
+  await sayBuilt('running', 'BuildRunning', 'The source is being built.');
+  await eventually('waits again', phase('preparing'));
+});
+
+/** What the controller says of a build of the package. */
+async function sayBuilt(buildstatus: 'failed' | 'running', reason: string, message: string): Promise<void> {
+  const { packages } = RESOURCES;
+  const { metadata } = await platform.get(packages, 'hello-pkg');
+  const { uid, generation } = metadata;
+  const status = buildstatus === 'failed' ? 'False' : 'Unknown';
+  const said = {
+    reason,
+    message,
+    observedGeneration: generation,
+    lastTransitionTime: new Date(0).toISOString(),
+  };
+  await platform.client.patchStatus(packages, 'default', 'hello-pkg', {
+    metadata: { uid },
+    status: {
+      buildstatus,
+      conditions: [
+        { type: 'Ready', status: 'False', ...said },
+        { type: 'BuildSucceeded', status, ...said },
+      ],
+    },
+  });
+}
+
 it('takes calls after a while for the sake of the others', async () => {
   await createStored(true);
   const { isReady } = start(50);

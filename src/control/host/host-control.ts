@@ -20,6 +20,7 @@ import type { ReconcilerContext } from '../context.ts';
 import { Deployments } from '../function/deployments.ts';
 import { FunctionReconciler } from '../function/reconciler.ts';
 import { NamedKind } from '../named-kind.ts';
+import { onPackageChange } from '../package/on-change.ts';
 import { PackageStates } from '../package/package-states.ts';
 import { PackageReconciler } from '../package/reconciler.ts';
 import { viewOf } from '../package/slim.ts';
@@ -153,7 +154,7 @@ export function startHostControl(options: HostControlOptions): HostControl {
       for (const key of watched.packages.keys()) packages.add(key);
       for (const key of watched.functions.keys()) functions.add(key);
     });
-    onSpecChange(watched.packages, (pkg) => packages.add(keyOf(pkg)));
+    onPackageChange(watched.packages, (pkg) => packages.add(keyOf(pkg)));
     onSpecChange(watched.functions, (fn) => {
       wantGrants();
       functions.add(keyOf(fn));

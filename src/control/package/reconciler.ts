@@ -106,8 +106,7 @@ export class PackageReconciler {
     const { builds, states } = this.#parts;
     const view = viewOf(pkg);
     states.set(pkg, { phase: 'pending' });
-    // Another process builds it; its result comes by the watch.
-    if (builds === undefined || !view.ok) return;
+    if (!view.ok) return;
     const current = this.#latest(pkg);
     const failed = hasBuildFailed(current) && !isRebuildAsked(current);
     if (failed) {
@@ -115,6 +114,8 @@ export class PackageReconciler {
       states.set(pkg, { phase: 'failed', error: new FissiumError('BUILD_FAILED', message) });
       return;
     }
+    // Another process builds it; its result comes by the watch.
+    if (builds === undefined) return;
     const key = keyOf(pkg);
     const { namespace = '', name, uid = '' } = pkg.metadata;
     const { source, sourceLiteralDigest, buildCommand } = view.value;
