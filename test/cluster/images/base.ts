@@ -53,6 +53,19 @@ export function busyboxLayer(): Promise<Layer> {
   });
 }
 
+/** Libraries that prebuilt native addons of npm packages expect on a Debian. */
+export function nativeAddonLayer(): Promise<Layer> {
+  return layer('native-addons', keyOf(part('node'), process.arch), async (tar) => {
+    const { stdout } = await run('ldconfig', ['-p']);
+    for (const name of ['libgcc_s.so.1', 'librt.so.1', 'libstdc++.so.6']) {
+      const line = stdout.split('\n').find((each) => each.includes(`${name} `) && each.includes('64'));
+      const library = line?.split('=> ')[1];
+      if (library === undefined) throw new Error(`there is no ${name} on this machine`);
+      await tar.file(library, await readFile(library), 0o755);
+    }
+  });
+}
+
 /** The Node of this checkout, at /usr/bin/node, and a shell. */
 export async function nodeLayer(): Promise<Layer> {
   const node = await realpath(join(import.meta.dirname, '../../../node_modules/.bin/node'));

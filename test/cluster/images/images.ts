@@ -1,7 +1,8 @@
 /** The images that a cluster gets. */
 import { buildPart } from '../parts/part.ts';
-import { busyboxLayer, nodeLayer, pauseLayer } from './base.ts';
+import { busyboxLayer, nativeAddonLayer, nodeLayer, pauseLayer } from './base.ts';
 import type { Layer } from './layers.ts';
+import { packagesLayer } from './node-modules.ts';
 import type { Image, ImageConfig } from './oci.ts';
 import { dependenciesLayer, packageLayer } from './packed.ts';
 import {
@@ -22,6 +23,24 @@ interface Recipe {
 }
 
 const USER = '10001:10001';
+
+/** What `npm install` in wasm-envs/js brings, less what a build does not load: compilers for other ends. */
+const COMPONENTIZE_JS = {
+  name: 'componentize-js',
+  packages: ['@bytecodealliance/componentize-js', '@bytecodealliance/jco'],
+  without: new Set([
+    '@bytecodealliance/componentize-js-0-19-3',
+    '@bytecodealliance/jco-std',
+    '@bytecodealliance/jco-transpile',
+    '@bytecodealliance/preview3-shim',
+    'binaryen',
+    'rolldown',
+    'terser',
+    'typescript',
+    'typescript-compiler-api',
+  ]),
+  at: '/app/wasm-envs/js',
+};
 
 const RECIPES = {
   pause: {
@@ -75,6 +94,24 @@ const RECIPES = {
       await builderLayer('python'),
     ],
   },
+  wasmBuilder: {
+    name: 'localhost/fissium-wasm-builder:dev',
+    config: {
+      entrypoint: ['/builder', '/packages'],
+      env: ['NODE_ENV=production'],
+      workingDir: '/app',
+      user: USER,
+    },
+    parts: [],
+    layers: async () => [
+      await nodeLayer(),
+      await nativeAddonLayer(),
+      await packagesLayer(COMPONENTIZE_JS),
+      await dependenciesLayer(),
+      await packageLayer(),
+      await builderLayer('wasm'),
+    ],
+  },
   node: {
     name: 'localhost/fissium-node:dev',
     config: {
@@ -102,6 +139,7 @@ export const IMAGE_VARIABLES: Readonly<Record<string, string>> = {
   FISSIUM_IMAGE: imageReference('fissium'),
   FISSIUM_PYTHON_IMAGE: imageReference('python'),
   FISSIUM_PYTHON_BUILDER_IMAGE: imageReference('pythonBuilder'),
+  FISSIUM_WASM_BUILDER_IMAGE: imageReference('wasmBuilder'),
   FISSIUM_NODE_IMAGE: imageReference('node'),
 };
 

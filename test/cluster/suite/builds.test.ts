@@ -132,6 +132,66 @@ test(
   },
 );
 
+test(
+  'JavaScript becomes a component, which answers; what cannot be one is told of in each call',
+  { timeout: SLOW_MS },
+  async () => {
+    const namespace = await newNamespace();
+    const js = { name: 'js', namespace };
+    const ofJs = (object: object): object => {
+      const { spec, ...rest } = object as { spec: object };
+      return { ...rest, spec: { ...spec, environment: js } };
+    };
+    const greets = (word: string): string =>
+      `addEventListener('fetch', (event) => event.respondWith(new Response('built ${word}')));\n`;
+    await apply([
+      {
+        apiVersion: 'fission.io/v1',
+        kind: 'Environment',
+        metadata: js,
+        spec: { version: 3, runtime: { image: 'wasm' }, builder: { image: images.wasmBuilder }, poolsize: 1 },
+      },
+      ofJs(await packageOf(namespace, { 'index.js': greets('one') })),
+      ...functionOf(namespace).map((object, index) => (index === 0 ? ofJs(object) : object)),
+    ]);
+    await condition('function', 'hello', namespace, { type: 'Ready', status: 'True' }, 150_000);
+    const url = `${await routerUrl()}${pathOf(namespace, 'hello')}`;
+    const ask = async (): Promise<string> => {
+      const answer = await fetch(url, { signal: AbortSignal.timeout(60_000) });
+      return `${answer.status} ${await answer.text()}`;
+    };
+    await eventually('what was built answers', async () => (await ask()) === '200 built one', 30_000);
+
+    await apply([ofJs(await packageOf(namespace, { 'index.js': 'no javascript' }))]);
+    const failed = { type: 'BuildSucceeded', status: 'False', reason: 'BuildFailed' } as const;
+    await condition('package', 'hello', namespace, failed, 120_000);
+    // What is deployed serves on; a new function of the package has nothing that could.
+    expect(await ask()).toBe('200 built one');
+    const [other = {}] = functionOf(namespace).map((object) => ofJs(object));
+    const spec = (other as { spec: { package: { packageref: object } } }).spec;
+    await apply([{ ...other, metadata: { namespace, name: 'other' }, spec }]);
+    await condition('function', 'other', namespace, { type: 'Ready', status: 'False' }, 30_000);
+    const route = { relativeurl: pathOf(namespace, 'other'), methods: ['GET'] };
+    await apply([
+      {
+        apiVersion: 'fission.io/v1',
+        kind: 'HTTPTrigger',
+        metadata: { namespace, name: 'other' },
+        spec: { ...route, functionref: { type: 'name', name: 'other' } },
+      },
+    ]);
+    const otherUrl = `${await routerUrl()}${pathOf(namespace, 'other')}`;
+    await eventually(
+      'a refusal with the reason',
+      async () => {
+        const answer = await fetch(otherUrl, { signal: AbortSignal.timeout(20_000) });
+        return answer.status === 502 && (await answer.text()).includes('The build failed');
+      },
+      60_000,
+    );
+  },
+);
+
 test('a build that fails says so, with the end of its log', { timeout: SLOW_MS }, async () => {
   const namespace = await newNamespace();
   await apply([

@@ -14,6 +14,7 @@ export const images = {
   fissium: process.env['FISSIUM_IMAGE'] ?? 'localhost/fissium:dev',
   python: process.env['FISSIUM_PYTHON_IMAGE'] ?? 'localhost/fissium-python:dev',
   pythonBuilder: process.env['FISSIUM_PYTHON_BUILDER_IMAGE'] ?? 'localhost/fissium-python-builder:dev',
+  wasmBuilder: process.env['FISSIUM_WASM_BUILDER_IMAGE'] ?? 'localhost/fissium-wasm-builder:dev',
   node: process.env['FISSIUM_NODE_IMAGE'] ?? 'localhost/fissium-node:dev',
 } as const;
 
