@@ -72,6 +72,10 @@ export const burst: Scenario = {
           collector.skip(rival.name, 'different functions', 'serves one program in a process');
           continue;
         }
+        if (size > 100 && rival.name === 'fissium-jco') {
+          collector.skip(rival.name, `${size} different functions`, 'to transpile as many takes minutes');
+          continue;
+        }
         await attempt(context, collector, rival, `${size} at once, ${size} functions`, async () => {
           await withEmpty(rival, async (running) => {
             const urls = await running.deployAll(

@@ -32,7 +32,7 @@ interface Plan {
 }
 
 function planOf(quick: boolean, program: Program): Plan {
-  const common = { firstWarmUpMs: 3000, warmUpMs: 1000, durationMs: quick ? 2000 : 4000 } as const;
+  const common = { firstWarmUpMs: 3000, warmUpMs: 1000, durationMs: quick ? 2000 : 3000 } as const;
   // What ten megabytes of JavaScript take is told by fewer loads.
   if (quick || program.kind === 'hello-js') return { ...common, connections: [1, 16], rates: [300] };
   return { ...common, connections: [1, 16, 50, 500], rates: [300, 1000, 4000, 8000, 16_000] };
