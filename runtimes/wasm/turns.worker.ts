@@ -78,7 +78,7 @@ export class Turns {
    */
   async stepBack(turn: GuestTurn, usedMs: number): Promise<void> {
     this.#count(usedMs);
-    this.#long.charge(turn.share, usedMs);
+    this.#long.charge(turn.share, turn.sliceMs);
     await new Promise<void>((resolve) => setImmediate(resolve));
     const again = new Promise<void>((resolve) => this.#long.add(turn.share, resolve));
     this.#next();
@@ -91,7 +91,7 @@ export class Turns {
   /** Passes the thread on, after so long. Only for {@link GuestTurn}. */
   pass(turn: GuestTurn, usedMs: number): void {
     this.#count(usedMs);
-    if (this.#longHolds) this.#long.charge(turn.share, usedMs);
+    if (this.#longHolds) this.#long.charge(turn.share, turn.sliceMs);
     this.#next();
   }
 
@@ -147,6 +147,7 @@ export class GuestTurn implements Turn {
   #closed = false;
   #overCpu = false;
   #share: CpuShare | undefined;
+  #sliceUs = 0;
 
   constructor(turns: Turns, life: number, options: TurnOptions) {
     this.#turns = turns;
@@ -158,6 +159,11 @@ export class GuestTurn implements Turn {
   get share(): CpuShare {
     // Few guests compute for so long that anybody asks.
     return (this.#share ??= new CpuShare());
+  }
+
+  /** CPU time that the last turn was charged with, ms. */
+  get sliceMs(): number {
+    return this.#sliceUs / 1000;
   }
 
   /** CPU time that was charged up to the last release, µs. */
@@ -215,7 +221,9 @@ export class GuestTurn implements Turn {
     this.#heldMs += heldMs;
     this.#cpuMs += cpuMs;
     // Compared as sums: the system counts CPU time in steps of some milliseconds, longer than a slice may be.
-    this.#usedUs = Math.round(Math.min(this.#heldMs, this.#cpuMs) * 1000);
+    const usedUs = Math.round(Math.min(this.#heldMs, this.#cpuMs) * 1000);
+    this.#sliceUs = usedUs - this.#usedUs;
+    this.#usedUs = usedUs;
     // It may have met its end without calling anybody. Other guests are ended because nobody waits for them.
     if (this.#turns.control.isKilled(this.life)) this.#overCpu = this.#options.isAborted?.() !== true;
     this.#turns.control.leave();
