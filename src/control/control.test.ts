@@ -526,6 +526,20 @@ describe('a restart', () => {
     expect(since.filter(({ query }) => query.get('watch') === 'true').length).toBeLessThanOrEqual(9);
   });
 
+  it('begins with the functions that it is told, whatever their names, and leaves none out', async () => {
+    await platform.create(environment('wasm', 'wasm'));
+    const names = Array.from({ length: 30 }, (_, i) => `f${String(i).padStart(2, '0')}`);
+    for (const name of names)
+      await platform.create(pkg(`${name}-pkg`, wasm(name)), fn(name), trigger(name, name));
+    const first = ['default/f29', 'default/gone', 'default/f17'];
+    await (await platform.start(undefined, first)).synced();
+    const deployed = platform.host.deployed.map(({ name }) => name);
+    // Eight are worked on at once, and end in any order.
+    expect(deployed.slice(0, 10)).toEqual(expect.arrayContaining(['f29', 'f17']));
+    expect(deployed.toSorted()).toEqual(names);
+    expect(platform.routes.match('', '/f29', 'GET').kind).toBe('found');
+  });
+
   it('tells those who wait when it is closed before', async () => {
     platform.api.intercept = () => ({ status: 500 });
     const control = await platform.start();

@@ -1,8 +1,9 @@
 /** Starts the reconcilers and says which change concerns which of them. */
 import type { Logger } from 'pino';
 
+import type { FissionFunction } from '../api/index.ts';
 import type { Builder } from '../builders/index.ts';
-import { EventRecorder, keyOf, type KubeClient, type KubeObject } from '../kube/index.ts';
+import { EventRecorder, keyOf, objectKey, type KubeClient, type KubeObject } from '../kube/index.ts';
 import { ArchiveFetcher, type ArchiveStore } from '../packages/index.ts';
 import type { ReconcilerContext } from './context.ts';
 import { EnvironmentReconciler } from './environment/reconciler.ts';
@@ -25,6 +26,7 @@ import type {
   RouteTablePort,
 } from './ports.ts';
 import { Patience } from './patience.ts';
+import { functionOf } from './resolutions.ts';
 import { onDataChange, onSpecChange } from './spec-change.ts';
 import { StatusWriter } from './status.ts';
 import { UnservedTriggerReconciler } from './unserved-trigger/reconciler.ts';
@@ -47,6 +49,8 @@ export interface ControlOptions {
   readonly served?: () => Promise<void>;
   /** Builds packages from source. @default they wait for another process that does */
   readonly builder?: Builder;
+  /** Functions (`namespace/name`) that are to be served before the others that are there at the start. @default none */
+  readonly first?: readonly string[];
   /** @default all namespaces */
   readonly namespaces?: readonly string[];
   /** @default one over the archive store */
@@ -112,6 +116,7 @@ export function startControl(options: ControlOptions): Promise<Control> {
       functions: watched.functions.keys(),
       triggers: watched.triggers.keys(),
     };
+    reconcileFirst(options.first ?? [], watched, queues);
     dispatchChanges(watched, queues);
     // In this order each waits for the one before: a function is settled only after its package is.
     await queues.packages.settled(initial.packages);
@@ -206,6 +211,25 @@ function makeQueues(
     watchTriggers: queue('watch-trigger-queue', 2, (key) => watchTriggers.reconcile(key)),
   };
   return queues;
+}
+
+/** What is in a queue already keeps its place when the rest comes. */
+function reconcileFirst(first: readonly string[], watched: Watched, queues: Queues): void {
+  for (const key of first) {
+    const fn = watched.functions.getByKey(key);
+    if (!fn) continue;
+    const pkg = packageOf(fn);
+    if (pkg !== null) queues.packages.add(pkg);
+    queues.functions.add(key);
+    for (const trigger of watched.triggers.byIndex('function', key)) queues.triggers.add(keyOf(trigger));
+  }
+}
+
+/** The Package (`namespace/name`) that a function names, or null. */
+function packageOf(fn: FissionFunction): string | null {
+  const resolved = functionOf(fn);
+  if (!resolved.ok || resolved.value.package === null) return null;
+  return objectKey(resolved.value.package.namespace, resolved.value.package.name);
 }
 
 /** Each change goes to the objects that it concerns, found by index: the cost does not grow with their number. */

@@ -19,6 +19,7 @@ import {
   createInternalListener,
   FunctionTable,
   ListenerThreads,
+  RecentFunctions,
   RouteTable,
   SharedCounts,
 } from '../router/index.ts';
@@ -79,6 +80,14 @@ export async function runPlatform(options: UpOptions, starting: Starting): Promi
   parts.defer(() => client.close());
 
   let ready = false;
+  const recent = new RecentFunctions({
+    file: join(dataDir, 'served.json'),
+    counts,
+    functions,
+    slotOf: router.slots.of,
+    logger,
+  });
+  parts.defer(() => recent.close());
   const calls = createCallServices({ functions, counts, slotOf: router.slots.of, metrics, logs, logger });
   parts.defer(() => calls.close());
   const builder = new LocalBuilder({
@@ -100,6 +109,7 @@ export async function runPlatform(options: UpOptions, starting: Starting): Promi
     logs,
     logger,
     served: () => router.settled(),
+    first: recent.keys,
   });
   parts.defer(() => control.close());
   const folder = new FolderStorage(archives);

@@ -14,5 +14,6 @@ export {
 export { routeByName } from './route-by-name.ts';
 export { RouteTable, type RouteConflict, type RouteMatch } from './route-table.ts';
 export { createCallServices, createRouter, type Router, type RouterOptions } from './server.ts';
+export { RecentFunctions } from './recent-functions.ts';
 export { SharedCounts } from './shared-counts.ts';
 export { ListenerThreads, type ListenerThreadsOptions } from './threads/listener-threads.ts';

@@ -2,17 +2,21 @@
  * How many requests run and wait, over all threads that take requests: words in memory that they share. Who waits
  * for whom stays in its thread; here is only what the limits are about.
  *
- * Words 0 is the number of all requests; a function's slot has three words: running, waiting, and one that changes
- * whenever somebody who waits should look again.
+ * Word 0 is the number of all requests, word 1 that of the look that is going on (see {@link SharedCounts.nextLook});
+ * a function's slot has four words: running, waiting, one that changes whenever somebody who waits should look again,
+ * and the look in which it ran last.
  */
 
 /** Functions beyond these share slots with others, and so their limits. */
 const SLOTS = 65_536;
-const WORDS_PER_SLOT = 3;
+const HEAD_WORDS = 2;
+const WORDS_PER_SLOT = 4;
 const RUNNING = 0;
 const WAITING = 1;
 const CHANGES = 2;
+const SERVED = 3;
 const TOTAL = 0;
+const LOOK = 1;
 
 /** What a thread needs to take part; goes to it by postMessage. */
 export interface CountsHandle {
@@ -22,11 +26,11 @@ export interface CountsHandle {
 }
 
 function words(): SharedArrayBuffer {
-  return new SharedArrayBuffer((1 + SLOTS * WORDS_PER_SLOT) * Int32Array.BYTES_PER_ELEMENT);
+  return new SharedArrayBuffer((HEAD_WORDS + SLOTS * WORDS_PER_SLOT) * Int32Array.BYTES_PER_ELEMENT);
 }
 
 function at(slot: number, word: number): number {
-  return 1 + (slot % SLOTS) * WORDS_PER_SLOT + word;
+  return HEAD_WORDS + (slot % SLOTS) * WORDS_PER_SLOT + word;
 }
 
 export class SharedCounts {
@@ -36,6 +40,8 @@ export class SharedCounts {
   /** Without a handle: new ones, with this thread as their first. */
   constructor(handle: CountsHandle = { shared: words(), own: words() }) {
     this.#shared = new Int32Array(handle.shared);
+    // Look 0 is none: then a slot that was never used says so.
+    Atomics.compareExchange(this.#shared, LOOK, 0, 1);
     this.#own = new Int32Array(handle.own);
   }
 
@@ -82,7 +88,20 @@ export class SharedCounts {
   }
 
   tryRun(slot: number, limit: number): boolean {
-    return this.#tryAdd(at(slot, RUNNING), limit);
+    if (!this.#tryAdd(at(slot, RUNNING), limit)) return false;
+    // Nobody waits for these two words: they need be no atomics.
+    this.#shared[at(slot, SERVED)] = this.#shared[LOOK] ?? 0;
+    return true;
+  }
+
+  /** Ends a look at what is served, and begins the next; the number of the one that has ended. */
+  nextLook(): number {
+    return Atomics.add(this.#shared, LOOK, 1);
+  }
+
+  /** The look in which something ran in the slot last; 0 where nothing ever did. */
+  lastServed(slot: number): number {
+    return Atomics.load(this.#shared, at(slot, SERVED));
   }
 
   tryWait(slot: number, limit: number): boolean {

@@ -101,10 +101,10 @@ export class TestPlatform {
     );
   }
 
-  async start(namespaces?: string[]): Promise<Control> {
+  async start(namespaces?: string[], first: readonly string[] = []): Promise<Control> {
     const { client, functions, routes, host, preparer, archives, builder } = this;
     const logger = pino({ level: 'silent' });
-    const options = { client, functions, routes, host, preparer, archives, logger, builder };
+    const options = { client, functions, routes, host, preparer, archives, logger, builder, first };
     this.#control = await startControl(namespaces === undefined ? options : { ...options, namespaces });
     return this.#control;
   }
