@@ -529,8 +529,11 @@ describe('a restart', () => {
   it('begins with the functions that it is told, whatever their names, and leaves none out', async () => {
     await platform.create(environment('wasm', 'wasm'));
     const names = Array.from({ length: 30 }, (_, i) => `f${String(i).padStart(2, '0')}`);
+    // Of one package, which all of them wait for.
+    await platform.create(pkg('all'));
+    const packageref = { namespace: 'default', name: 'all' };
     for (const name of names)
-      await platform.create(pkg(`${name}-pkg`, wasm(name)), fn(name), trigger(name, name));
+      await platform.create(fn(name, { package: { packageref } }), trigger(name, name));
     const first = ['default/f29', 'default/gone', 'default/f17'];
     await (await platform.start(undefined, first)).synced();
     const deployed = platform.host.deployed.map(({ name }) => name);

@@ -116,12 +116,13 @@ export function startControl(options: ControlOptions): Promise<Control> {
       functions: watched.functions.keys(),
       triggers: watched.triggers.keys(),
     };
-    reconcileFirst(options.first ?? [], watched, queues);
+    prefer(options.first ?? [], watched, queues);
     dispatchChanges(watched, queues);
     // In this order each waits for the one before: a function is settled only after its package is.
     await queues.packages.settled(initial.packages);
     await queues.functions.settled(initial.functions);
     await queues.triggers.settled(initial.triggers);
+    for (const queue of Object.values(queues)) (queue as WorkQueue).preferNone();
   })();
   started.catch(() => {});
 
@@ -213,15 +214,15 @@ function makeQueues(
   return queues;
 }
 
-/** What is in a queue already keeps its place when the rest comes. */
-function reconcileFirst(first: readonly string[], watched: Watched, queues: Queues): void {
+/** They may come again and again until their package and what else they wait for is there: each time before the rest. */
+function prefer(first: readonly string[], watched: Watched, queues: Queues): void {
   for (const key of first) {
     const fn = watched.functions.getByKey(key);
     if (!fn) continue;
     const pkg = packageOf(fn);
-    if (pkg !== null) queues.packages.add(pkg);
-    queues.functions.add(key);
-    for (const trigger of watched.triggers.byIndex('function', key)) queues.triggers.add(keyOf(trigger));
+    if (pkg !== null) queues.packages.prefer(pkg);
+    queues.functions.prefer(key);
+    for (const trigger of watched.triggers.byIndex('function', key)) queues.triggers.prefer(keyOf(trigger));
   }
 }
 

@@ -149,3 +149,28 @@ describe('WorkQueue', () => {
     expect(runs).toEqual(['a']);
   });
 });
+
+describe('a preferred key', () => {
+  it('goes before others whenever it waits, also again, until none is', async () => {
+    const runs: string[] = [];
+    make(
+      async (key) => {
+        runs.push(key);
+        // As a function that waits for its package: whatever that was brings it back.
+        if (key === 'c' && runs.filter((run) => run === 'c').length < 3) queue.add('c');
+        await Promise.resolve();
+      },
+      { concurrency: 1 },
+    );
+    queue.prefer('c');
+    for (const key of ['a', 'b', 'c', 'd']) queue.add(key);
+    expect(queue.depth).toBe(4);
+    await queue.settled(['a', 'b', 'c', 'd']);
+    expect(runs).toEqual(['c', 'c', 'c', 'a', 'b', 'd']);
+    queue.preferNone();
+    runs.length = 0;
+    for (const key of ['a', 'c']) queue.add(key);
+    await queue.settled(['a', 'c']);
+    expect(runs.slice(0, 2)).toEqual(['a', 'c']);
+  });
+});

@@ -26,6 +26,9 @@ export class WorkQueue {
   readonly #options: WorkQueueOptions;
   readonly #logger: Logger;
   readonly #queued = new Set<string>();
+  /** Of those that are preferred, the ones that wait. */
+  readonly #urgent = new Set<string>();
+  readonly #preferred = new Set<string>();
   readonly #running = new Map<string, { again: boolean }>();
   readonly #retries = new Map<string, { backoff: Backoff; timer?: NodeJS.Timeout }>();
   readonly #watchers = new Set<{ remaining: Set<string>; done: () => void }>();
@@ -41,7 +44,16 @@ export class WorkQueue {
 
   /** Keys waiting or being worked on. */
   get depth(): number {
-    return this.#queued.size + this.#running.size;
+    return this.#queued.size + this.#urgent.size + this.#running.size;
+  }
+
+  /** From now on the key goes before others whenever it waits, until {@link preferNone}. */
+  prefer(key: string): void {
+    this.#preferred.add(key);
+  }
+
+  preferNone(): void {
+    this.#preferred.clear();
   }
 
   /** Has the key reconciled soon; a retry that it waits for is brought forward. */
@@ -49,7 +61,7 @@ export class WorkQueue {
     if (this.#stop.signal.aborted) return;
     clearTimeout(this.#retries.get(key)?.timer);
     const running = this.#running.get(key);
-    if (running === undefined) this.#queued.add(key);
+    if (running === undefined) this.#enqueue(key);
     else running.again = true;
     this.#schedulePump();
   }
@@ -60,7 +72,8 @@ export class WorkQueue {
    */
   async settled(keys: Iterable<string>): Promise<void> {
     const remaining = new Set<string>();
-    for (const key of keys) if (this.#queued.has(key) || this.#running.has(key)) remaining.add(key);
+    for (const key of keys)
+      if (this.#queued.has(key) || this.#urgent.has(key) || this.#running.has(key)) remaining.add(key);
     if (remaining.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#watchers.add({ remaining, done: resolve });
@@ -73,12 +86,18 @@ export class WorkQueue {
     for (const { timer } of this.#retries.values()) clearTimeout(timer);
     this.#retries.clear();
     this.#queued.clear();
+    this.#urgent.clear();
     if (this.#running.size > 0) {
       this.#idle = Promise.withResolvers<void>();
       await this.#idle.promise;
     }
     for (const { done } of this.#watchers) done();
     this.#watchers.clear();
+  }
+
+  #enqueue(key: string): void {
+    if (this.#preferred.has(key)) this.#urgent.add(key);
+    else if (!this.#urgent.has(key)) this.#queued.add(key);
   }
 
   /** Work starts after what adds keys is done adding, so that a burst of changes to one key is one. */
@@ -92,10 +111,12 @@ export class WorkQueue {
   }
 
   #pump(): void {
-    for (const key of this.#queued) {
-      if (this.#running.size >= this.#options.concurrency) return;
-      this.#queued.delete(key);
-      void this.#work(key);
+    for (const queued of [this.#urgent, this.#queued]) {
+      for (const key of queued) {
+        if (this.#running.size >= this.#options.concurrency) return;
+        queued.delete(key);
+        void this.#work(key);
+      }
     }
   }
 
@@ -116,7 +137,7 @@ export class WorkQueue {
       if (this.#running.size === 0) this.#idle.resolve();
       return;
     }
-    if (running.again) this.#queued.add(key);
+    if (running.again) this.#enqueue(key);
     else if (failed) this.#retry(key);
     if (!running.again) this.#tellWatchers(key);
     this.#pump();
