@@ -46,7 +46,7 @@ export const up = defineCommand({
       }),
       'component',
     ),
-    noSnapshot: withDefault(flag('no-snapshot', 'The same as --without snapshot'), false),
+    snapshot: withDefault(flag('snapshot', '--no-snapshot is --without snapshot', { hidden: true }), true),
     without: withDefault(
       texts('without', 'Leave steps out when packages are prepared, to see what each is worth', {
         choices: REWRITE_STEPS,
@@ -58,13 +58,13 @@ export const up = defineCommand({
     example: withDefault(flag('example', 'Deploy an example function and its route'), false),
   },
   async handler(values, { io, out }) {
-    const { data, workers, engine, noSnapshot, without, ...rest } = values;
+    const { data, workers, engine, snapshot, without, ...rest } = values;
     const { up: start } = await import('../roles/up.ts');
     await start({
       ...rest,
       dataDir: resolve(io.cwd, data),
       engine: engine === 'jco' ? 'jco' : 'component',
-      without: REWRITE_STEPS.filter((step) => without.includes(step) || (noSnapshot && step === 'snapshot')),
+      without: REWRITE_STEPS.filter((step) => without.includes(step) || (!snapshot && step === 'snapshot')),
       workers: workers ?? availableParallelism(),
       verbose: out.verbose,
       auth: authSecrets(io.env),

@@ -70,6 +70,9 @@ test('the example answers as soon as the ready line is out', async () => {
   const answer = await fetch(`${platform.router}/example`);
   expect(answer.status).toBe(200);
   expect(await answer.text()).toContain('Hello');
+  // Prepared with all steps: what is prepared without some is kept in a folder that says so.
+  for (const entry of await readdir(join(platform.dataDir, 'cache')))
+    expect(entry).toMatch(/^[0-9a-f]{64}-\d+$/);
 });
 
 test('a second platform on the same folder is refused and told which process holds it', async () => {
