@@ -26,7 +26,10 @@ export const storageRole = defineCommand({
       integer('prune-grace', 'Minutes that an archive is kept although no Package names it', { min: 0 }),
       60,
     ),
-    noPrune: withDefault(flag('no-prune', 'Remove nothing; no API server is needed'), false),
+    prune: withDefault(
+      flag('prune', 'Remove what no Package names; with --no-prune nothing, and no API server is needed'),
+      true,
+    ),
   },
   async handler(values, { io, out }) {
     const { storage } = await import('../roles/storage.ts');
@@ -34,7 +37,7 @@ export const storageRole = defineCommand({
       host: values.host,
       port: values.port,
       folder: resolve(io.cwd, values.folder),
-      ...storageSettings(io.env, values.noPrune, values.pruneGrace),
+      ...storageSettings(io.env, values.prune, values.pruneGrace),
       verbose: out.verbose,
     });
   },
@@ -45,12 +48,12 @@ type FromEnvironment = Omit<StorageOptions, 'host' | 'port' | 'folder' | 'verbos
 /** What the environment says. @throws CliError where it cannot be right */
 export function storageSettings(
   env: CliIo['env'],
-  noPrune: boolean,
+  prune: boolean,
   pruneGraceMinutes: number,
 ): FromEnvironment {
   const limitMib = positive(env, 'STORAGE_MAX_ARCHIVE_SIZE_MIB', 256);
   const intervalMinutes = positive(env, 'PRUNE_INTERVAL', 60);
-  const isPruning = !noPrune && !/^(?:0|f|false)$/i.test(env['PRUNE_ENABLED'] ?? '');
+  const isPruning = prune && !/^(?:0|f|false)$/i.test(env['PRUNE_ENABLED'] ?? '');
   return {
     s3: s3Settings(env),
     limitBytes: limitMib * MIB,
