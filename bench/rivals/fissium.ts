@@ -21,6 +21,7 @@ interface Variant {
   readonly name: string;
   readonly title: string;
   readonly isolation: string;
+  readonly maxCodes: number;
   /** More arguments for `up`. */
   readonly upArguments: readonly string[];
 }
@@ -86,6 +87,7 @@ export function platform(variant: Variant): Platform {
     name: variant.name,
     title: variant.title,
     isolation: variant.isolation,
+    maxCodes: variant.maxCodes,
     find: () => {
       const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
       return Promise.resolve({ available: true, version, how: LAUNCHER });
@@ -119,5 +121,6 @@ export const fissium = platform({
   name: 'fissium',
   title: 'Fissium (component engine)',
   isolation: 'a clean instance for each request: new, or reset to its first state',
+  maxCodes: 10_000,
   upArguments: [],
 });

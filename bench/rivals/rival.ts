@@ -55,6 +55,8 @@ export interface RunningPlatform extends Running {
 }
 
 export interface Platform extends Rival {
+  /** The most different codes that it is asked to deploy; to prepare more would take the run hours. */
+  readonly maxCodes: number;
   startEmpty(options: StartOptions): Promise<RunningPlatform>;
 }
 

@@ -72,8 +72,8 @@ export const burst: Scenario = {
           collector.skip(rival.name, 'different functions', 'serves one program in a process');
           continue;
         }
-        if (size > 100 && rival.name === 'fissium-jco') {
-          collector.skip(rival.name, `${size} different functions`, 'to transpile as many takes minutes');
+        if (size > rival.maxCodes) {
+          collector.skip(rival.name, `${size} different functions`, 'to prepare as many would take minutes');
           continue;
         }
         await attempt(context, collector, rival, `${size} at once, ${size} functions`, async () => {

@@ -5,7 +5,7 @@ import { Collector } from '../../src/bench/collector.ts';
 import { memoryMiB } from '../../src/bench/processes.ts';
 import { quantile } from '../../src/bench/stats.ts';
 import { findProgram, unique } from '../programs.ts';
-import { isPlatform, type Rival } from '../rivals/rival.ts';
+import { isPlatform } from '../rivals/rival.ts';
 import { able, describeProgram, helloPath, inFolder, attempt, withEmpty, type Scenario } from './scenario.ts';
 
 /** How many of each step are deployed by the CLI. */
@@ -13,10 +13,6 @@ const BY_CLI = 3;
 
 /** Whether the functions share their code, and with it all that is kept by digest. */
 const CODES = ['each its own', 'one for all'] as const;
-
-/** jco's engine transpiles each code, a third of a second of it: ten thousand take an hour and say nothing more. */
-const marksOf = (rival: Rival, marks: readonly number[]): readonly number[] =>
-  rival.name === 'fissium-jco' ? marks.filter((mark) => mark <= 100) : marks;
 
 export const density: Scenario = {
   name: 'density',
@@ -34,7 +30,7 @@ export const density: Scenario = {
     const wasm = readFileSync(program.file);
     for (const rival of rivals) {
       if (isPlatform(rival)) {
-        const marks = marksOf(rival, all);
+        const marks = all.filter((mark) => mark <= rival.maxCodes);
         for (const code of CODES)
           await attempt(context, collector, rival, `${marks.at(-1)} functions, code: ${code}`, async () => {
             await withEmpty(rival, async (running) => {

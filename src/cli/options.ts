@@ -64,8 +64,18 @@ export const text = optional<string>('text');
 export const texts = optional<readonly string[]>('texts');
 export const integer = optional<number>('integer');
 export const integers = optional<readonly number[]>('integers');
-/** `--x`, `--x=true`, `--x=false`, `--no-x`. */
-export const flag = optional<boolean>('flag');
+const anyFlag = optional<boolean>('flag');
+
+/**
+ * `--x`, `--x=true`, `--x=false`, `--no-x`.
+ *
+ * @throws TypeError for a name like `no-x`: the parser takes that for the negation of one that is on
+ */
+export function flag(name: string, help: string, settings?: OptionSettings): OptionSpec<boolean | undefined> {
+  if (name.startsWith('no-'))
+    throw new TypeError(`an option cannot be named ${name}: name what it turns off`);
+  return anyFlag(name, help, settings);
+}
 /** Go's form, `300ms`, `1h30m`; a bare number is seconds. The handler gets milliseconds. */
 export const duration = optional<number>('duration');
 
