@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 
 import { FissiumError, toErrorData } from '../../errors.ts';
-import type { InvokeRequest, InvokeResponse, Invoker } from '../executor.ts';
+import type { InvokeRequest, InvokeResponse, Invoker, StartClock } from '../executor.ts';
 import { proxy } from '../http-proxy.ts';
 import type { RuntimeProcess } from './runtime-process.ts';
 
@@ -34,6 +34,8 @@ interface Slot {
 interface Waiter {
   readonly take: (slot: Slot) => void;
   readonly fail: (error: unknown) => void;
+  /** Of a call that came when there was no process, until there is one; null else. */
+  clock: StartClock | null;
 }
 
 export class FunctionProcesses implements Invoker {
@@ -61,6 +63,11 @@ export class FunctionProcesses implements Invoker {
     const slot: Slot = { process, active: 0, used, retired: false, idleTimer: null };
     this.#slots.add(slot);
     void process.ended.then(() => this.#forget(slot));
+    // From now on a call waits for others to end, which its own time is for.
+    for (const waiter of this.#waiters) {
+      waiter.clock?.started();
+      waiter.clock = null;
+    }
     this.#offer(slot);
   }
 
@@ -167,7 +174,7 @@ export class FunctionProcesses implements Invoker {
     const isCold = ![...this.#slots].some(({ retired, process }) => !retired && process.isAlive);
     if (isCold) clock?.starting(this.#options.startTimeoutMs);
     const { promise, resolve, reject } = Promise.withResolvers<Slot>();
-    const waiter: Waiter = { take: resolve, fail: reject };
+    const waiter: Waiter = { take: resolve, fail: reject, clock: isCold ? (clock ?? null) : null };
     const onAbort = (): void => {
       const at = this.#waiters.indexOf(waiter);
       if (at === -1) return;
@@ -179,9 +186,7 @@ export class FunctionProcesses implements Invoker {
     signal.addEventListener('abort', onAbort, { once: true });
     this.#startMissing();
     try {
-      const slot = await promise;
-      if (isCold) clock?.started();
-      return slot;
+      return await promise;
     } finally {
       signal.removeEventListener('abort', onAbort);
     }

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
@@ -186,6 +186,36 @@ describe('a Node function', () => {
     expect([Number(text) === first, coldStart]).toEqual([false, true]);
     // Its own time begins when its process is there.
     expect(told).toEqual([70_000, 'started']);
+  });
+
+  it('has its own time from when its process is there, also where another call has that first', async () => {
+    const fn = await (
+      await executor()
+    ).deploy(
+      NODE,
+      `module.exports = async ({ request }) => { if (request.path === '/pid') return { status: 200, body: String(process.pid) }; for await (const _ of request); return 'held'; };`,
+      { concurrency: 1, idleTimeoutMs: 1, startTimeoutMs: 70_000 },
+    );
+    const first = Number((await call(fn, '/pid')).text);
+    await vi.waitFor(() => expect(isRunning(first)).toBe(false), 20_000);
+    const told: (number | 'started')[][] = [[], []];
+    const [holding, waiting] = told.map((of) => ({
+      starting: (withinMs: number) => of.push(withinMs),
+      started: () => of.push('started'),
+    }));
+    const body = new PassThrough();
+    const held = call(fn, '/', {
+      ...post('', 'image/png'),
+      headers: [],
+      body,
+      ...(holding && { clock: holding }),
+    });
+    const behind = call(fn, '/pid', { ...(waiting && { clock: waiting }) });
+    await vi.waitFor(() => expect(told[0]).toEqual([70_000, 'started']), 20_000);
+    expect(told[1]).toEqual([70_000, 'started']);
+    body.end('x');
+    expect([(await held).text, Number((await behind).text) > 0]).toEqual(['held', true]);
+    expect(told[1]).toHaveLength(2);
   });
 
   it('that goes on when nobody waits any more loses its process', async () => {

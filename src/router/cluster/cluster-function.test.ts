@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { CallAbort } from '../../executors/call-abort.ts';
-import type { InvokeReceipt, InvokeRequest, InvokeResponse } from '../../executors/executor.ts';
+import type { InvokeReceipt, InvokeRequest, InvokeResponse, StartClock } from '../../executors/executor.ts';
 import { ClusterFunction } from './cluster-function.ts';
 import { EndpointGroup } from './endpoint-group.ts';
 
@@ -144,6 +144,31 @@ describe('a call to pods', () => {
     expect(await textOf(response)).toBe('begun ended');
     expect([fn.running, receipts]).toMatchObject([0, [{ instance: 'ready' }]]);
   });
+
+  it.each([false, true])(
+    'has its own time from when there is a pod, also where that has another call; once only: %s',
+    async (onceOnly) => {
+      const group = new EndpointGroup({ choice: 'least' });
+      const fn = functionOf(group);
+      group.setLimit(1, onceOnly);
+      const told: string[] = [];
+      const clockOf = (name: string): StartClock => ({
+        starting: () => told.push(`${name} starting`),
+        started: () => told.push(`${name} started`),
+      });
+      const answers = [call(fn, { clock: clockOf('a') }), call(fn, { clock: clockOf('b') })];
+      expect(told.splice(0)).toEqual(['a starting', 'b starting']);
+      const { promise: end, resolve } = Promise.withResolvers<void>();
+      const origin = await pod((_request, response) => void end.then(() => response.end('served')));
+      group.set('a/1', origin);
+      // A pod that has its one call is not there for another.
+      expect(told.splice(0)).toEqual(onceOnly ? ['a started'] : ['a started', 'b started']);
+      if (onceOnly) group.set('a/2', origin);
+      expect(told).toEqual(onceOnly ? ['b started'] : []);
+      resolve();
+      for (const answer of answers) expect(await textOf(await answer)).toBe('served');
+    },
+  );
 
   it('gives its place back when nobody waits for it any more', async () => {
     const group = new EndpointGroup({ choice: 'least' });

@@ -232,9 +232,8 @@ export class ClusterFunction implements Invoker {
     this.#waiting += 1;
     onWaiting(this);
     try {
-      const endpoint = await group.take(uid, either);
-      if (isCold) clock?.started();
-      return endpoint;
+      // Its own time begins with the first endpoint, though that may be taken by those who came before.
+      return await group.take(uid, either, isCold ? () => clock?.started() : null);
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', abort);

@@ -14,6 +14,8 @@ export interface GroupOptions {
 interface Waiter {
   readonly uid: string;
   readonly given: (endpoint: Endpoint) => void;
+  /** Called once, when there is an endpoint that it may wait for; null where it was told, or does not ask. */
+  present: (() => void) | null;
 }
 
 /** For how long an endpoint that took no connection is passed over: its pod is ending, or begins anew. */
@@ -68,6 +70,12 @@ export class EndpointGroup {
     before?.close();
     this.#endpoints.set(key, new Endpoint(key, origin));
     this.#serveWaiting();
+    // One that takes a single call is nobody else's.
+    if (this.#onceOnly) return;
+    for (const waiter of this.#waiting) {
+      waiter.present?.();
+      waiter.present = null;
+    }
   }
 
   /** The same, for one that is to end: connections that were upgraded are closed as their clients understand. */
@@ -99,11 +107,15 @@ export class EndpointGroup {
     return endpoint;
   }
 
-  /** Waits for an endpoint with room, in order of arrival. Rejects with the signal's reason when that aborts. */
-  async take(uid: string, signal: CallSignal): Promise<Endpoint> {
+  /**
+   * Waits for an endpoint with room, in order of arrival. Rejects with the signal's reason when that aborts.
+   *
+   * @param present called once when there is an endpoint, which may have no room yet
+   */
+  async take(uid: string, signal: CallSignal, present: (() => void) | null = null): Promise<Endpoint> {
     throwIfAborted(signal);
     const { promise, resolve, reject } = Promise.withResolvers<Endpoint>();
-    const waiter: Waiter = { uid, given: resolve };
+    const waiter: Waiter = { uid, given: resolve, present };
     const abort = (): void => {
       // At once: an endpoint that is given from now on must go to somebody who takes it.
       this.#waiting.delete(waiter);
@@ -145,6 +157,7 @@ export class EndpointGroup {
       if (endpoint === null) return;
       this.#begin(endpoint);
       this.#waiting.delete(waiter);
+      waiter.present?.();
       waiter.given(endpoint);
     }
   }
