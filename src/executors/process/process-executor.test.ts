@@ -244,6 +244,16 @@ describe('a Node function', () => {
     expect(readdirSync(join(platform.folder, 'x', 'code'))).toEqual([]);
   });
 
+  it('whose code takes too long to load was not started in time, as the router says it', async () => {
+    const platform = await executor();
+    await expect(platform.deploy(NODE, `for (;;);`, { startTimeoutMs: 100 })).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      message:
+        'Function default/fn was not started in time (SpecializationTimeout): its code had not loaded after 0.1 s.',
+    });
+    expect(readdirSync(join(platform.folder, 'x', 'code'))).toEqual([]);
+  });
+
   it('is found by its entry point, or without one where that may be missing', async () => {
     const platform = await executor();
     const code = {

@@ -107,7 +107,7 @@ export class ProcessExecutor {
   /**
    * Serves a function; resolves when its code is loaded in a first process.
    * @throws FissiumError ENVIRONMENT_NOT_SERVED (no local runtime for the image), ARCHIVE_REFUSED, FUNCTION_FAILED
-   *   (the code cannot be loaded; the message is the runtime's)
+   *   (the code cannot be loaded; the message is the runtime's), DEADLINE_EXCEEDED (not within `startTimeoutMs`)
    */
   async deploy(spec: ProcessSpec): Promise<DeployedProcessFunction> {
     const runtime = requireRuntime(spec.image);

@@ -144,7 +144,12 @@ export class RuntimeProcess {
     );
   }
 
-  /** Loads the user's code. @throws FissiumError FUNCTION_FAILED with what the runtime said */
+  /**
+   * Loads the user's code.
+   *
+   * @throws FissiumError FUNCTION_FAILED with what the runtime said; DEADLINE_EXCEEDED where that took too long, as
+   *   the router says it of a call that waits for it, whose clock runs out at the same time
+   */
   async specialize(wanted: Specialization): Promise<void> {
     const { namespace, name, uid } = wanted;
     this.#onLine = wanted.onLine;
@@ -181,9 +186,13 @@ export class RuntimeProcess {
       if (answer.statusCode < 300) return;
       said = text.trim().slice(0, 2000);
     } catch {
-      said = signal.aborted
-        ? `loading took longer than ${wanted.timeoutMs / 1000} s`
-        : `${(await this.failure()).message} ${this.#lastLines.join(' | ')}`.trim();
+      if (signal.aborted) {
+        throw new FissiumError(
+          'DEADLINE_EXCEEDED',
+          `Function ${namespace}/${name} was not started in time (SpecializationTimeout): its code had not loaded after ${wanted.timeoutMs / 1000} s.`,
+        );
+      }
+      said = `${(await this.failure()).message} ${this.#lastLines.join(' | ')}`.trim();
     }
     throw new FissiumError(
       'FUNCTION_FAILED',

@@ -6,6 +6,7 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { Invoker } from '../../executors/executor.ts';
 import { TestExecutor } from '../../executors/process/testing/executor.ts';
 import { limits, trigger } from '../testing/resources.ts';
 import { Acceptor } from './acceptor.ts';
@@ -114,7 +115,16 @@ describe('listener threads', () => {
         if (existsSync(${JSON.stringify(marker)})) for (const end = Date.now() + 1500; Date.now() < end;);
         else writeFileSync(${JSON.stringify(marker)}, String(process.pid));
         module.exports = async () => ({ status: 200, body: 'loaded' });`;
-      const invoker = await processes.deploy('node', code, { idleTimeoutMs: 1, startTimeoutMs });
+      const deployed = await processes.deploy('node', code, { idleTimeoutMs: 1 });
+      // Not a limit of the deployment's, which the first process would have to keep too.
+      const invoker: Invoker = {
+        upgrades: deployed.upgrades,
+        invoke: ({ clock, ...request }) =>
+          deployed.invoke({
+            ...request,
+            clock: { starting: () => clock?.starting(startTimeoutMs), started: () => clock?.started() },
+          }),
+      };
       const first = Number(await readFile(marker, 'utf8'));
       await expect.poll(() => isRunning(first), { timeout: 20_000 }).toBe(false);
       platform.functions.set({
