@@ -88,6 +88,43 @@ describe('turns', () => {
     expect(light).toBeGreaterThan(heavy ?? 0);
   });
 
+  it('are not had out of turn by waiting for nothing', async () => {
+    const turns = new Turns(new ControlBlock());
+    const order: string[] = [];
+    const shares = [new CpuShare(4), new CpuShare(1)] as const;
+    const evades = async (life: number): Promise<void> => {
+      const turn = turns.for(life, { share: shares[1] });
+      for (let i = 0; i < 15; i++) {
+        await turn.take();
+        busy(2);
+        order.push('light');
+        turn.release();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    await Promise.all([
+      compute(turns.for(1, { share: shares[0] }), 15, 2, order, 'heavy'),
+      ...[2, 3, 4].map(evades),
+    ]);
+    // In front of it they are only for as long as they have used little.
+    expect(order.lastIndexOf('heavy')).toBeLessThan(order.lastIndexOf('light'));
+    expect(shares[1].usedByWeight).toBeGreaterThan(0);
+  });
+
+  it('cost a function no more than its guest ran, also where that ends as it is to go on', async () => {
+    const turns = new Turns(new ControlBlock());
+    const share = new CpuShare(1);
+    let aborted = false;
+    const turn = turns.for(1, { share, isAborted: () => aborted });
+    await turn.take();
+    busy(5);
+    const going = turn.giveWay();
+    aborted = true;
+    expect(await going).toBe('end');
+    turn.release();
+    expect(share.usedByWeight).toBe(turn.usedUs / 1000);
+  });
+
   it('end a guest that nobody waits for, instead of going on with it', async () => {
     const turns = new Turns(new ControlBlock());
     let aborted = false;

@@ -2,7 +2,8 @@
  * One guest executes at a time in a thread, of course; turns say which. A guest that waits gives its turn back
  * and takes it again before it goes on, so that CPU time is charged to exactly the guest that uses it. A guest
  * that computes for long gives way at its next check, and stands behind those that ask for little; among others like
- * it, it goes on by its function's share.
+ * it, it goes on by its function's share. So it is with one that has computed for long in all: by waiting for
+ * nothing, again and again, nobody gets in front.
  */
 import type { ControlBlock } from './control.ts';
 import { ComputingGuests, CpuShare } from './cpu-shares.worker.ts';
@@ -12,6 +13,9 @@ import { yieldFunction, type Decision, type YieldFunction } from './yield.worker
 
 /** How long short guests may go before a long computation that waits gets its turn all the same, ms. */
 const LONG_WAITS_MS = 50;
+
+/** What a guest may use in all and still be one that asks for little when it comes back from waiting, µs. */
+const SHORT_US = 10_000;
 
 export interface TurnOptions {
   /** CPU time that the guest may use, ms. @default no limit */
@@ -28,9 +32,9 @@ export class Turns {
   readonly control: ControlBlock;
   /** What rewritten guests of this thread import as `yield`. */
   readonly yield: YieldFunction;
-  /** Guests that came new, or waited for something. */
+  /** Guests that came new, or waited for something and have not used much. */
   readonly #short: (() => void)[] = [];
-  /** Guests that had to give way. */
+  /** Guests that had to give way, or have used much. */
   readonly #long = new ComputingGuests();
   #lives = 0;
   #held = false;
@@ -66,19 +70,26 @@ export class Turns {
 
   /** Resolves when the thread is the caller's. Only for {@link GuestTurn}. */
   async acquire(turn: GuestTurn): Promise<void> {
-    if (this.#held) await new Promise<void>((resolve) => this.#short.push(resolve));
+    const isLong = turn.usedUs > SHORT_US;
+    if (this.#held) {
+      await new Promise<void>((resolve) => {
+        if (isLong) this.#long.add(turn.share, resolve);
+        else this.#short.push(resolve);
+      });
+    }
     this.#held = true;
     this.#holder = turn;
-    this.#longHolds = false;
+    this.#longHolds = isLong;
+    if (isLong) this.#shortMs = 0;
   }
 
   /**
    * Lets the thread's event loop turn once, which may bring new guests, then those that wait; resolves when the
    * thread is the caller's again. Only for {@link GuestTurn}.
    */
-  async stepBack(turn: GuestTurn, usedMs: number): Promise<void> {
+  async stepBack(turn: GuestTurn, usedMs: number, sliceMs: number): Promise<void> {
     this.#count(usedMs);
-    this.#long.charge(turn.share, turn.sliceMs);
+    this.#long.charge(turn.share, sliceMs);
     await new Promise<void>((resolve) => setImmediate(resolve));
     const again = new Promise<void>((resolve) => this.#long.add(turn.share, resolve));
     this.#next();
@@ -88,10 +99,13 @@ export class Turns {
     this.#shortMs = 0;
   }
 
-  /** Passes the thread on, after so long. Only for {@link GuestTurn}. */
-  pass(turn: GuestTurn, usedMs: number): void {
+  /**
+   * Passes the thread on, after so long. Only for {@link GuestTurn}.
+   * @param sliceMs CPU time of it, which a guest that computes for long is charged with
+   */
+  pass(turn: GuestTurn, usedMs: number, sliceMs: number): void {
     this.#count(usedMs);
-    if (this.#longHolds) this.#long.charge(turn.share, turn.sliceMs);
+    if (this.#longHolds) this.#long.charge(turn.share, sliceMs);
     this.#next();
   }
 
@@ -161,11 +175,6 @@ export class GuestTurn implements Turn {
     return (this.#share ??= new CpuShare());
   }
 
-  /** CPU time that the last turn was charged with, ms. */
-  get sliceMs(): number {
-    return this.#sliceUs / 1000;
-  }
-
   /** CPU time that was charged up to the last release, µs. */
   get usedUs(): number {
     return this.#usedUs;
@@ -185,10 +194,13 @@ export class GuestTurn implements Turn {
   async take(): Promise<void> {
     await this.#turns.acquire(this);
     this.#enter();
+    if (this.#usedUs > SHORT_US) this.#enteredAtCpuUs = threadCpuUs();
   }
 
   release(): void {
-    if (this.#holds) this.#turns.pass(this, this.#stop());
+    if (!this.#holds) return;
+    const heldMs = this.#stop();
+    this.#turns.pass(this, heldMs, this.#sliceUs / 1000);
   }
 
   /** The call is over, whatever is left of its guest: that gets no turn any more. */
@@ -199,10 +211,11 @@ export class GuestTurn implements Turn {
 
   /** Lets the thread do what it has to, and the other guests go first. The turn must be held. */
   async giveWay(): Promise<'go' | 'end'> {
-    await this.#turns.stepBack(this, this.#stop());
+    const heldMs = this.#stop();
+    await this.#turns.stepBack(this, heldMs, this.#sliceUs / 1000);
     if (this.#closed || this.#options.isAborted?.() === true) {
-      // Nothing of it runs but the trap.
-      this.#turns.pass(this, 0);
+      // Nothing of it runs but the trap, and what it ran before is charged.
+      this.#turns.pass(this, 0, 0);
       return 'end';
     }
     this.#enter();
