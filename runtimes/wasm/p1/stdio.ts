@@ -2,7 +2,7 @@
 import { FissiumError } from '../../../src/errors.ts';
 import type { GuestBodySource } from '../engine.ts';
 import { threadMemory } from '../pool/thread.ts';
-import { HOST_BYTES_FREE } from '../wasi/limits.ts';
+import { CHUNK_WEIGHT, HOST_BYTES_FREE } from '../wasi/limits.ts';
 import type { GuestState } from '../wasi/state.ts';
 import { CgiHeadReader } from './cgi-response.ts';
 
@@ -21,7 +21,7 @@ export class Stdin {
   readonly #limitBytes: number;
   #chunk: Uint8Array = EMPTY;
   /** What comes behind {@link #chunk}, read ahead. */
-  readonly #kept: Uint8Array[] = [];
+  #kept: Uint8Array[] = [];
   /** Of the process's memory for guests, for what is kept. */
   #takenPages = 0;
   #closed = false;
@@ -80,11 +80,11 @@ export class Stdin {
     const chunks: Uint8Array[] = [];
     for (await this.wait(); this.#chunk.length > 0; await this.wait()) {
       if (this.#closed) return 0;
-      this.#countKept();
       chunks.push(this.#chunk);
       this.#chunk = EMPTY;
+      this.#countKept(this.#readBytes + chunks.length * CHUNK_WEIGHT);
     }
-    this.#kept.push(...chunks.toReversed());
+    this.#kept = chunks.reverse();
     this.#chunk = this.#kept.pop() ?? EMPTY;
     return this.#readBytes;
   }
@@ -92,14 +92,14 @@ export class Stdin {
   /** The guest is gone: nothing is kept for it any more. */
   close(): void {
     this.#closed = true;
-    this.#kept.length = 0;
+    this.#kept = [];
     threadMemory.giveBack({ memories: 0, pages: this.#takenPages });
     this.#takenPages = 0;
   }
 
   /** What an invocation may hold in any case is not counted, as with everything else that is held for it. */
-  #countKept(): void {
-    const pages = Math.ceil((this.#readBytes - HOST_BYTES_FREE) / PAGE_BYTES) - this.#takenPages;
+  #countKept(bytes: number): void {
+    const pages = Math.ceil((bytes - HOST_BYTES_FREE) / PAGE_BYTES) - this.#takenPages;
     if (pages <= 0) return;
     if (!threadMemory.take({ memories: 0, pages })) {
       throw new FissiumError(
