@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FissiumError } from '../errors.ts';
 import { bodyStream } from '../executors/body-stream.ts';
 import type { InvokeResponse } from '../executors/executor.ts';
@@ -12,6 +12,7 @@ beforeEach(async () => {
   harness = await startRouter();
 });
 afterEach(async () => {
+  vi.useRealTimers();
   await harness.close();
 });
 
@@ -170,12 +171,25 @@ describe('a function that is being prepared', () => {
 
 describe('a function that is being started', () => {
   it('has its own time from when it is there, and SpecializationTimeout until then', async () => {
-    const limits = { firstByteTimeoutMs: 200 };
-    harness.deploy('f', { phase: 'preparing' }, { limits, startTimeoutMs: 20_000 });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    const limits = { firstByteTimeoutMs: 2_000 };
+    harness.deploy('f', { phase: 'preparing' }, { limits, startTimeoutMs: 60_000 });
     const asked = harness.ask('/f');
-    await new Promise((resolve) => setTimeout(resolve, 400));
-    harness.deploy('f', () => answer({ body: 'ready' }), { limits });
-    expect((await asked).text).toBe('ready');
+    await expect.poll(() => harness.router.services.admission.requests).toBe(1);
+    vi.advanceTimersByTime(30_000);
+    let called = false;
+    harness.deploy(
+      'f',
+      async () => {
+        called = true;
+        return new Promise(() => undefined);
+      },
+      { limits },
+    );
+    await expect.poll(() => called).toBe(true);
+    vi.advanceTimersByTime(2_000);
+    expect((await asked).json().message).toContain('after 2000 ms (functionTimeout)');
+    vi.useRealTimers();
     harness.deploy(
       'g',
       { phase: 'preparing' },
