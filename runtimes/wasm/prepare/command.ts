@@ -58,10 +58,7 @@ export function linkCommand(wasm: Uint8Array, steps: PrepareSteps = ALL_STEPS): 
 }
 
 /** Its memory is the host's where it may be, which then uses it again. */
-function notReset(
-  wasm: Uint8Array,
-  { memoryImport = true }: PrepareSteps,
-): Pick<LinkedCommand, 'wasm' | 'plan'> {
+function notReset(wasm: Uint8Array, { memoryImport }: PrepareSteps): Pick<LinkedCommand, 'wasm' | 'plan'> {
   const made = memoryImport ? importMemory(wasm) : null;
   if (!made || validationError(made.wasm) !== null) return { wasm, plan: { window: null, memory: null } };
   return { wasm: made.wasm, plan: { window: null, memory: made.memory } };
@@ -71,7 +68,7 @@ function resettable(wasm: Uint8Array, steps: PrepareSteps): Resettable | { reado
   try {
     const joined = coalesceData(wasm);
     const { from } = guessWindow(new ModuleEdit(joined), WINDOW);
-    const writeCheck = steps.writeCheck !== false && from >= WORTH_A_WINDOW_BYTES;
+    const writeCheck = steps.writeCheck && from >= WORTH_A_WINDOW_BYTES;
     const made = makeResettable(joined, { ...steps, writeCheck, window: WINDOW });
     if ('blocker' in made || validationError(made.wasm) === null) return made;
     return { blocker: 'rewriting it made it invalid' };

@@ -55,8 +55,11 @@ export async function runPrepareJob(job: PrepareJob): Promise<PreparedManifest> 
       `the file's sha256 is ${actual}, but ${job.digest} was announced: it changed or arrived damaged`,
     );
   }
+  const steps = { ...ALL_STEPS, ...job.steps };
   const { manifest, files } =
-    kind === 'core' ? await prepareCommand(wasm, job) : await prepareComponent(wasm, job);
+    kind === 'core'
+      ? await prepareCommand(wasm, steps)
+      : await prepareComponent(wasm, steps, job.componentEngine);
   const whole = { prepareVersion: PREPARE_VERSION, digest: job.digest, ...manifest };
   await writeEntry(job.cacheDir, whole, files);
   return whole;
@@ -79,8 +82,7 @@ async function load(source: Uint8Array | string): Promise<{ wasm: Uint8Array; ki
   }
 }
 
-async function prepareCommand(wasm: Uint8Array, job: PrepareJob): Promise<Prepared> {
-  const steps = { ...ALL_STEPS, ...job.steps };
+async function prepareCommand(wasm: Uint8Array, steps: PrepareSteps): Promise<Prepared> {
   const { linkCommand } = await import('./command.ts');
   const { snapshotCommand } = await import('./snapshot.ts');
   const begun = steps.snapshot ? await snapshotCommand(wasm) : { wasm, reason: '' };
@@ -102,9 +104,9 @@ async function prepareCommand(wasm: Uint8Array, job: PrepareJob): Promise<Prepar
 
 async function prepareComponent(
   wasm: Uint8Array,
-  { componentEngine, steps: given }: PrepareJob,
+  steps: PrepareSteps,
+  componentEngine: ComponentEngine = 'component',
 ): Promise<Prepared> {
-  const steps = { ...ALL_STEPS, ...given };
   const { imports, exports } = readComponent(wasm);
   const entry = findHandler(exports);
   checkImports(imports);

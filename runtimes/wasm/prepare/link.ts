@@ -42,9 +42,8 @@ export interface LinkedComponent {
 export async function tryLink(
   wasm: Uint8Array,
   entry: string,
-  given: Partial<PrepareSteps> = {},
+  steps: PrepareSteps = ALL_STEPS,
 ): Promise<LinkedComponent | { readonly declined: string }> {
-  const steps = { ...ALL_STEPS, ...given };
   try {
     const linked = linkComponent(wasm);
     findEntry(linked, entry);

@@ -12,8 +12,8 @@ export const REWRITE_STEPS = [
 ] as const;
 export type RewriteStep = (typeof REWRITE_STEPS)[number];
 
-/** As {@link ResetSteps}, but for all of it. */
-export interface PrepareSteps extends ResetSteps {
+/** Each of the steps, and those of {@link ResetSteps}, taken or left out; its window goes by the kind of package. */
+export interface PrepareSteps extends Required<Omit<ResetSteps, 'window'>> {
   readonly merge: boolean;
   /** Begin where the package's initialiser left it, instead of running that. */
   readonly snapshot: boolean;
