@@ -28,13 +28,16 @@ export class HostReadiness {
   /** Functions (`namespace/name`) that are not served yet; null before they are known. */
   #awaited: Set<string> | null = null;
   #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(options: HostReadinessOptions) {
     this.#options = options;
   }
 
-  /** Begins with the functions that there are now, each of which has been tried once. */
+  /** Begins with the functions that there are now, each of which has been tried once; at once over where it was closed. */
   async served(): Promise<void> {
+    // A host that ends while it starts gets here when its queues have let go.
+    if (this.#isClosed) return;
     const { functions, logger, limitMs = LIMIT_MS } = this.#options;
     this.#awaited = new Set(functions.keys());
     this.#timer = setTimeout(() => {
@@ -56,6 +59,7 @@ export class HostReadiness {
   }
 
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#reached.resolve();
   }
