@@ -151,6 +151,21 @@ describe('WorkQueue', () => {
 });
 
 describe('a preferred key', () => {
+  it('that waited already is worked on once', async () => {
+    const { reconcile, running, runs } = steps();
+    make(reconcile);
+    queue.add('a');
+    queue.add('b');
+    queue.prefer('b');
+    queue.add('b');
+    expect(queue.depth).toBe(2);
+    await eventually('both', () => runs.length === 2);
+    expect(runs).toEqual(['b', 'a']);
+    for (const end of running.values()) end();
+    await queue.settled(['a', 'b']);
+    expect(runs).toHaveLength(2);
+  });
+
   it('goes before others whenever it waits, also again, until none is', async () => {
     const runs: string[] = [];
     make(

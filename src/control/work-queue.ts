@@ -96,8 +96,11 @@ export class WorkQueue {
   }
 
   #enqueue(key: string): void {
-    if (this.#preferred.has(key)) this.#urgent.add(key);
-    else if (!this.#urgent.has(key)) this.#queued.add(key);
+    if (this.#preferred.has(key)) {
+      // It may have waited before it was preferred, and waits once.
+      this.#queued.delete(key);
+      this.#urgent.add(key);
+    } else if (!this.#urgent.has(key)) this.#queued.add(key);
   }
 
   /** Work starts after what adds keys is done adding, so that a burst of changes to one key is one. */
