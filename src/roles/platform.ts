@@ -80,10 +80,12 @@ export async function runPlatform(options: UpOptions, starting: Starting): Promi
   parts.defer(() => client.close());
 
   let ready = false;
+  let functionsKnown = false;
   const recent = new RecentFunctions({
     file: join(dataDir, 'served.json'),
     counts,
     functions,
+    isComplete: () => functionsKnown,
     slotOf: router.slots.of,
     logger,
   });
@@ -112,6 +114,11 @@ export async function runPlatform(options: UpOptions, starting: Starting): Promi
     first: recent.keys,
   });
   parts.defer(() => control.close());
+  void control.synced().then(
+    () => (functionsKnown = true),
+    // Closed before: then they never are.
+    () => undefined,
+  );
   const folder = new FolderStorage(archives);
   const pruner = new ArchivePruner({
     storage: folder,

@@ -10,11 +10,15 @@ import { silent } from './testing/harness.ts';
 let folder: string;
 let counts: SharedCounts;
 let slots: Slots;
+let names: readonly string[];
+let isComplete: boolean;
 const open: RecentFunctions[] = [];
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fissium-recent-'));
   counts = new SharedCounts();
   slots = new Slots(counts);
+  names = ['a', 'b', 'c', 'd'];
+  isComplete = true;
 });
 afterEach(async () => {
   for (const each of open.splice(0)) each.close();
@@ -23,11 +27,12 @@ afterEach(async () => {
 
 function recent(most?: number): RecentFunctions {
   const list = (): { namespace: string; name: string }[] =>
-    ['a', 'b', 'c', 'd'].map((name) => ({ namespace: 'default', name }));
+    names.map((name) => ({ namespace: 'default', name }));
   const made = new RecentFunctions({
     file: join(folder, 'served.json'),
     counts,
     functions: { list },
+    isComplete: () => isComplete,
     slotOf: slots.of,
     logger: silent,
     everyMs: 3_600_000,
@@ -71,6 +76,25 @@ describe('the functions that were served last', () => {
     expect(counts.tryRun(slots.of('default/a'), 0)).toBe(false);
     functions.look();
     expect(functions.keys).toEqual([]);
+  });
+
+  it('are not those that are gone, once all are known', () => {
+    const functions = recent();
+    for (const name of names) serve(name);
+    functions.look();
+    isComplete = false;
+    names = ['d'];
+    functions.look();
+    serve('d');
+    functions.look();
+    expect(functions.keys).toEqual(['default/d', 'default/a', 'default/b', 'default/c']);
+    isComplete = true;
+    names = ['d', 'b'];
+    // Also where nothing was served.
+    functions.look();
+    expect(functions.keys).toEqual(['default/d', 'default/b']);
+    functions.close();
+    expect(recent().keys).toEqual(['default/d', 'default/b']);
   });
 
   it('are no more than so many, in a file for its owner alone', async () => {

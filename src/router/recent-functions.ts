@@ -10,8 +10,10 @@ export interface RecentFunctionsOptions {
   /** Where the list is kept. */
   readonly file: string;
   readonly counts: SharedCounts;
-  /** All functions. */
+  /** All functions, from when `isComplete` on. */
   readonly functions: { list(): Iterable<{ readonly namespace: string; readonly name: string }> };
+  /** Whether `functions` has all there are: only then is one that it does not have forgotten. */
+  readonly isComplete: () => boolean;
   /** A function's slot in `counts`, by `namespace/name`. */
   readonly slotOf: (key: string) => number;
   readonly logger: Logger;
@@ -40,18 +42,21 @@ export class RecentFunctions {
     return this.#keys;
   }
 
-  /** Takes over what was served since the last look, and keeps it where that is something. */
+  /** Takes over what was served since the last look, forgets what is gone, and keeps that where it is a change. */
   look(): void {
-    const { counts, functions, slotOf } = this.#options;
+    const { counts, functions, isComplete, slotOf } = this.#options;
     const now = counts.nextLook();
+    const there = new Set<string>();
     const served: string[] = [];
     for (const { namespace, name } of functions.list()) {
       const key = `${namespace}/${name}`;
+      there.add(key);
       if (counts.lastServed(slotOf(key)) === now) served.push(key);
     }
-    if (served.length === 0) return;
     const before = this.#keys;
-    this.#keys = [...new Set([...served, ...before])].slice(0, this.#most);
+    const kept = isComplete() ? before.filter((key) => there.has(key)) : before;
+    if (served.length === 0 && kept.length === before.length) return;
+    this.#keys = [...new Set([...served, ...kept])].slice(0, this.#most);
     if (this.#keys.length !== before.length || this.#keys.some((key, i) => key !== before[i])) this.#write();
   }
 
