@@ -57,23 +57,27 @@ describe('closing', () => {
     await closed;
   });
 
-  it('refuses what comes later all the same, behind a request that is under way', async () => {
+  it('answers 503 to a request whose head is there only after that, while others finish', async () => {
     const held = Promise.withResolvers<InvokeResponse>();
     let calls = 0;
     harness.deploy('f', () => {
       calls++;
-      return held.promise;
+      return answer({ body: 'too late' });
     });
-    const client = await harness.socket();
-    client.send(GET);
+    harness.deploy('g', () => held.promise);
+    const [client, other, idle] = [await harness.socket(), await harness.socket(), await harness.socket()];
+    client.send('GET /f HTTP/1.1\r\nHost: x\r\n');
+    // What was sent before this is read when this is.
+    other.send(GET.replace('/f', '/g'));
     await requests(1);
     const closed = harness.router.close({ graceMs: 10_000 });
-    // Longer than those that clients kept may still send something.
-    await new Promise((resolve) => setTimeout(resolve, 400));
-    client.send(GET);
+    // Connections that have nothing end when the moment is over in which requests are still taken.
+    expect(await idle.untilClosed()).toBe('');
+    client.send('\r\n');
+    expect(await client.untilClosed()).toMatch(/^HTTP\/1.1 503 [^]*Connection: close[^]*SHUTTING_DOWN/);
+    expect(calls).toBe(0);
     held.resolve(answer({ body: 'finished' }));
-    expect(await client.untilClosed()).toMatch(/^HTTP\/1.1 200 [^]*Connection: close[^]*finished/);
-    expect(calls).toBe(1);
+    expect(await other.untilClosed()).toMatch(/^HTTP\/1.1 200 [^]*finished/);
     await closed;
   });
 

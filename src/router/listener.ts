@@ -131,9 +131,9 @@ export class HttpListener {
 
   /**
    * Stops accepting connections at once. What comes within the next moment on connections that clients kept is
-   * served, and the connection closed behind it; those that are idle then are closed, and a request that comes later
-   * all the same is answered 503. Requests in flight have `graceMs` to finish, and are failed with SHUTTING_DOWN
-   * after that. Resolves when no connection is left.
+   * served, and the connection closed behind it. Those that are idle then are closed, and a request that has begun and
+   * whose head is complete only later is answered 503; behind a request in flight none is read any more. Requests in
+   * flight have `graceMs` to finish, and are failed with SHUTTING_DOWN after that. Resolves when no connection is left.
    */
   async close({ graceMs }: { graceMs: number }): Promise<void> {
     if (this.#ends) return;

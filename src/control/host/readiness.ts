@@ -2,6 +2,10 @@
  * When a host that starts may take calls. Routers send it calls of any function of its environment from then on, so
  * whatever other hosts serve it has to serve as well: a package that it cannot fetch yet, or a secret that it may not
  * read yet, would be a 503 that its neighbours do not give.
+ *
+ * It does not wait for a function that it has refused for good. Its neighbours may serve that one all the same, in an
+ * earlier version whose successor could not be built: such a version is nowhere to be had any more, so the host
+ * answers its share of that function's calls with the failure until the function is mended.
  */
 import type { Logger } from 'pino';
 
