@@ -49,11 +49,23 @@ function unservedOf(kind: KindName): Unserved {
   const resolve = RESOLVE[kind];
   if (resolve === undefined) return { inOneProcess: [], onCluster: [] };
   const objects = FULL_OBJECTS.filter((object) => object.kind === kind);
-  const paths = objects.flatMap((object) => resolve(object as never).notServed);
-  // An image is served where a local runtime stands for it.
-  const inOneProcess = [...new Set(paths)].filter((path) => path !== 'spec.runtime.image');
+  const paths = objects.flatMap((object) => {
+    // An image is served where a local runtime stands for it.
+    const notServed = resolve(object as never).notServed.filter((path) => path !== 'spec.runtime.image');
+    return [...notServed, ...wholly(object.spec, 'spec', notServed)];
+  });
+  const inOneProcess = [...new Set(paths)];
   const served: Partial<Record<KindName, readonly string[]>> = SERVED_ON_CLUSTER;
   return { inOneProcess, onCluster: served[kind] ?? [] };
+}
+
+/** The fields that hold others, none of which is served: of a map, the CRDs name no more than the map. */
+function wholly(value: unknown, path: string, unserved: readonly string[]): string[] {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
+  const fields = Object.entries(value).map(([name, field]) => [`${path}.${name}`, field as unknown] as const);
+  const below = fields.flatMap(([at, field]) => wholly(field, at, unserved));
+  const isNone = fields.length > 0 && fields.every(([at]) => unserved.includes(at) || below.includes(at));
+  return isNone ? [path, ...below] : below;
 }
 
 function typeOf(node: Node): string {

@@ -78,6 +78,17 @@ describe('docs/resources.md', () => {
     const page = await readFile(join(FOLDER, '..', 'docs', 'resources.md'), 'utf8');
     expect(page).toBe(resourcesPage());
   });
+
+  it('says of resources that are set aside, but not of all limits, that only a cluster serves them', () => {
+    const rows = resourcesPage().split('## Function\n')[1]?.split('\n') ?? [];
+    const servedOf = (field: string): string | undefined =>
+      rows
+        .find((row) => row.startsWith(`| \`${field}\` `))
+        ?.split('|')[4]
+        ?.trim();
+    // Of `requests`, one process serves no entry but a Wasm function's cpu.
+    expect(['resources.limits', 'resources.requests'].map(servedOf)).toEqual(['', 'on a cluster']);
+  });
 });
 
 describe('toCrdSchema', () => {

@@ -261,7 +261,7 @@ export const resourcesSchema = closed(
     requests: Type.Optional(
       Type.Record(Type.String(), intOrString(), {
         description:
-          'What is set aside, by resource; `cpu` of a Wasm function is its weight beside others (default 100m).',
+          'What is set aside, by resource; `cpu` of a Wasm function is its weight beside others, in one process too (default 100m).',
       }),
     ),
     claims: Type.Optional(
