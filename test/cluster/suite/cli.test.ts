@@ -50,8 +50,8 @@ test('no warning and no condition names what the cluster serves', async () => {
   expect(own.stderr).not.toContain('warning');
   expect(served(await get('function', 'own', namespace))).toBeUndefined();
 
-  // What it does not serve is named all the same.
-  const pooled = await cli(`function create pooled --env wasm --code ${code} --maxcpu 500`);
+  // What it does not serve is named all the same: a guest's weight is what it requests, and nothing limits it.
+  const pooled = await cli(`function create pooled --env wasm --code ${code} --mincpu 100 --maxcpu 500`);
   expect(pooled.code).toBe(0);
   expect(served(await get('function', 'pooled', namespace))).toContain('spec.resources.limits.cpu');
 });
