@@ -12,8 +12,8 @@ export interface LiveDeployment {
   readonly invoker: DeployedFunction;
   /** Uid of the function, so that one that was deleted and made again is another. */
   readonly uid: string;
-  /** The function's generation that this serves. */
-  readonly generation: number;
+  /** What this is, in messages: `Generation 3, as it was deployed,`. */
+  readonly what: string;
   readonly resourceVersion: string | undefined;
   readonly limits: ResolvedFunction['limits'];
   /** Changes when the guest would: code, grants, limits that the guest feels. */

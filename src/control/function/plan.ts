@@ -4,7 +4,7 @@ import { requireRuntime } from '../../executors/process/index.ts';
 import { attempt, type Resolution } from '../resolutions.ts';
 import type { Verdict } from '../conditions.ts';
 import { isFinal } from '../package/failures.ts';
-import type { PackageState, ReadyPackage, StoredPackage } from '../package/package-states.ts';
+import type { EarlierPackage, PackageState, ReadyPackage, StoredPackage } from '../package/package-states.ts';
 import type { DeploySpec } from '../ports.ts';
 import { type GrantSources, resolveGrants } from './grants.ts';
 
@@ -37,14 +37,22 @@ export type FunctionPlan =
       readonly grants: DeploySpec['grants'];
     }
   /** Goes on by itself in a moment. */
-  | { readonly kind: 'prepare'; readonly verdict: Verdict }
+  | { readonly kind: 'prepare'; readonly verdict: Verdict; readonly instead?: Instead }
   /** Not served; an earlier version that is served goes on unless `evenIfServed`. */
   | {
       readonly kind: 'refuse';
       readonly verdict: Verdict;
       readonly error: FissiumError;
       readonly evenIfServed?: boolean;
+      readonly instead?: Instead;
     };
+
+/** What is to be served where no version is served yet: what was deployed before the source changed. */
+export interface Instead {
+  readonly resolved: ResolvedFunction;
+  readonly pkg: EarlierPackage;
+  readonly grants: DeploySpec['grants'];
+}
 
 export function planFunction(facts: FunctionFacts): FunctionPlan {
   const { resolved, environment, pkg, packageState, sources, runsProcesses } = facts;
@@ -90,6 +98,7 @@ export function planFunction(facts: FunctionFacts): FunctionPlan {
           reason: 'PackagePending',
           message: `Package ${packageName} is being prepared.`,
         },
+        ...insteadOf(packageState.earlier, fn, sources),
       };
     case 'stored': {
       if (!environment.value.wasm) {
@@ -107,9 +116,10 @@ export function planFunction(facts: FunctionFacts): FunctionPlan {
     }
     case 'failed': {
       const message = `Package ${packageName}: ${packageState.error.message}`;
-      return isFinal(packageState.error)
+      const refusal = isFinal(packageState.error)
         ? refuse('PackageFailed', new FissiumError('FUNCTION_FAILED', message, { cause: packageState.error }))
         : notReady('PackageFailed', message);
+      return { ...refusal, ...insteadOf(packageState.earlier, fn, sources) };
     }
     case 'ready': {
       if (!environment.value.wasm) {
@@ -125,11 +135,21 @@ export function planFunction(facts: FunctionFacts): FunctionPlan {
   }
 }
 
+function insteadOf(
+  pkg: EarlierPackage | undefined,
+  resolved: ResolvedFunction,
+  sources: GrantSources,
+): { readonly instead?: Instead } {
+  if (pkg === undefined) return {};
+  const result = resolveGrants(resolved, sources);
+  return result.ok ? { instead: { resolved, pkg, grants: result.grants } } : {};
+}
+
 function refuse(reason: string, error: FissiumError): Extract<FunctionPlan, { kind: 'refuse' }> {
   return { kind: 'refuse', verdict: { ready: false, reason, message: error.message }, error };
 }
 
-function notReady(reason: string, message: string): FunctionPlan {
+function notReady(reason: string, message: string): Extract<FunctionPlan, { kind: 'refuse' }> {
   return refuse(reason, new FissiumError('FUNCTION_NOT_READY', message));
 }
 

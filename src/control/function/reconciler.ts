@@ -18,7 +18,7 @@ import { grantSourcesFor } from './grant-sources.ts';
 import type { GrantSources } from './grants.ts';
 import type { OwnedRoutes, RouteCondition } from './owned-routes.ts';
 import { filesToMount } from './mounts.ts';
-import { type FunctionFacts, type FunctionPlan, planFunction } from './plan.ts';
+import { type FunctionFacts, type FunctionPlan, type Instead, planFunction } from './plan.ts';
 import { processSpec } from './process-spec.ts';
 import { writeFunctionStatus } from './write-status.ts';
 
@@ -117,23 +117,71 @@ export class FunctionReconciler {
     sources: GrantSources,
     route: RouteCondition | null,
   ): Promise<void> {
-    const { deployments } = this.#parts;
-    const live = deployments.get(key);
     switch (plan.kind) {
-      case 'prepare':
+      case 'prepare': {
+        const live = await this.#liveOr(key, fn, plan.instead);
         this.#setPreparing(fn, live);
         return this.#write(fn, plan.verdict, route);
-      case 'refuse':
+      }
+      case 'refuse': {
+        const live = await this.#liveOr(key, fn, plan.instead, plan.error);
         if (live === undefined || plan.evenIfServed === true) {
           this.#refuse(key, fn, plan.error);
           return this.#write(fn, plan.verdict, route);
         }
         return this.#write(fn, stillServed(plan.verdict, live), route);
+      }
       case 'deploy':
         return this.#deploy(key, fn, plan.resolved, route, () => this.#wasmCandidate(plan));
       case 'run':
         return this.#deploy(key, fn, plan.resolved, route, () => this.#processCandidate(fn, plan, sources));
     }
+  }
+
+  /**
+   * What is served of a function. Where nothing is, since this process has not been there for it, what was deployed
+   * before its package's source changed is served from now on; undefined where that cannot be.
+   * @param refusal answered while the earlier version is out of reach for now; else calls wait
+   */
+  async #liveOr(
+    key: string,
+    fn: FissionFunction,
+    instead: Instead | undefined,
+    refusal?: FissiumError,
+  ): Promise<LiveDeployment | undefined> {
+    const { deployments } = this.#parts;
+    const known = deployments.get(key);
+    if (known !== undefined || instead === undefined) return known;
+    try {
+      const { deployKey, deploy } = await this.#wasmCandidate(instead);
+      return this.#take(key, fn, instead.resolved, {
+        invoker: await deploy(),
+        deployKey,
+        what: 'What was deployed before',
+      });
+    } catch (thrown) {
+      if (!(thrown instanceof FissiumError)) throw thrown;
+      if (isFinal(thrown)) return undefined;
+      if (refusal !== undefined)
+        this.#refuse(key, fn, new FissiumError('FUNCTION_NOT_READY', refusal.message, { cause: thrown }));
+      throw thrown;
+    }
+  }
+
+  /** Has calls answered by a version from now on. */
+  #take(
+    key: string,
+    fn: FissionFunction,
+    resolved: ResolvedFunction,
+    version: Pick<LiveDeployment, 'invoker' | 'deployKey' | 'what'>,
+  ): LiveDeployment {
+    const { resourceVersion } = fn.metadata;
+    const { uid, limits } = resolved;
+    const next: LiveDeployment = { ...version, uid, resourceVersion, limits };
+    // The table first: no call may reach a version that is closing.
+    this.#setEntry(resolved, fn, { phase: 'ready', invoker: next.invoker });
+    this.#parts.deployments.swap(key, next);
+    return next;
   }
 
   async #deploy(
@@ -149,17 +197,11 @@ export class FunctionReconciler {
     try {
       const { deployKey, deploy, message } = await candidate();
       const invoker = live?.deployKey === deployKey ? live.invoker : await deploy();
-      const next: LiveDeployment = {
+      this.#take(key, fn, resolved, {
         invoker,
         deployKey,
-        uid: resolved.uid,
-        generation: resolved.generation,
-        resourceVersion: fn.metadata.resourceVersion,
-        limits: resolved.limits,
-      };
-      // The table first: no call may reach a version that is closing.
-      this.#setEntry(resolved, fn, { phase: 'ready', invoker });
-      deployments.swap(key, next);
+        what: `Generation ${resolved.generation}, as it was deployed,`,
+      });
       await this.#write(
         fn,
         {
@@ -182,11 +224,7 @@ export class FunctionReconciler {
     }
   }
 
-  async #wasmCandidate({
-    resolved,
-    pkg,
-    grants,
-  }: Extract<FunctionPlan, { kind: 'deploy' }>): Promise<Candidate> {
+  async #wasmCandidate({ resolved, pkg, grants }: Instead): Promise<Candidate> {
     const { deployments } = this.#parts;
     const wasm = await pkg.select(resolved.entrypoint, resolved.entrypointOptional);
     const { spec, deployKey } = deployments.specFor(resolved, wasm, grants);
@@ -267,11 +305,8 @@ interface Candidate {
 const PENDING: PackageState = { phase: 'pending' };
 const NOTHING: GrantSources = { secret: () => undefined, configMap: () => undefined };
 
-function stillServed(verdict: Verdict, { generation }: LiveDeployment): Verdict {
-  return {
-    ...verdict,
-    message: `${verdict.message} Generation ${generation}, as it was deployed, still serves.`,
-  };
+function stillServed(verdict: Verdict, { what }: LiveDeployment): Verdict {
+  return { ...verdict, message: `${verdict.message} ${what} still serves.` };
 }
 
 /** Entries that answer calls alike; the version of the object alone is no reason to set another. */

@@ -149,6 +149,69 @@ it('refuses a function whose package could not be built, with the end of its log
   await eventually('waits again', phase('preparing'));
 });
 
+it.each(['failed', 'running'] as const)(
+  'serves what is deployed of a package whose new source is built: %s',
+  async (build) => {
+    const given = pkg('hello-pkg', wasm('the version before'));
+    const source = { type: 'literal' as const, literal: Buffer.from('no zip').toString('base64') };
+    const wasmEnvironment = environment('wasm', 'wasm');
+    await platform.create(
+      { ...wasmEnvironment, spec: { ...wasmEnvironment.spec, builder: { image: 'wasm' } } },
+      {
+        ...given,
+        metadata: { ...given.metadata, annotations: { 'fissium.io/built-from': 'another source' } },
+        spec: { ...given.spec, source },
+      },
+      fn('hello'),
+    );
+    await sayBuilt(build, build === 'failed' ? 'BuildFailed' : 'BuildRunning', 'no hello.c');
+    const { isReady } = start();
+    await eventually('ready', () => Promise.resolve(isReady() ? true : undefined));
+    expect(platform.phase('hello')).toBe('ready');
+    const digest = createHash('sha256').update(wasm('the version before')).digest('hex');
+    expect(platform.host.deployed.map(({ manifest }) => manifest.digest)).toEqual([digest]);
+    // The controller is told why the present one is not served.
+    const said = await eventually('a verdict', () => {
+      const [reported] = control?.functions() ?? [];
+      const status = reported && control?.statusOf(reported);
+      return Promise.resolve(status?.conditions?.find(({ type }) => type === 'Ready'));
+    });
+    expect(`${said.status} ${said.reason} ${said.message}`).toMatch(
+      build === 'running'
+        ? /^Unknown PackagePending /
+        : /^False PackageFailed .*no hello\.c What was deployed before still serves\.$/,
+    );
+    // The end of the trouble is a version like any other.
+    await platform.patch(RESOURCES.packages, 'hello-pkg', {
+      metadata: { annotations: { 'fissium.io/built-from': null } },
+      spec: {
+        source: null,
+        deployment: { type: 'literal', literal: wasm('the version after').toString('base64') },
+      },
+    });
+    await eventually('the next version', () =>
+      Promise.resolve(platform.host.deployed.length === 2 && platform.host.closed === 1 ? true : undefined),
+    );
+  },
+);
+
+it('does not take calls of a function whose earlier version cannot be fetched yet, and tries again', async () => {
+  await createStored(false);
+  const source = { type: 'literal' as const, literal: Buffer.from('no zip').toString('base64') };
+  await platform.patch(RESOURCES.environments, 'wasm', { spec: { builder: { image: 'wasm' } } });
+  await platform.patch(RESOURCES.packages, 'hello-pkg', {
+    metadata: { annotations: { 'fissium.io/built-from': 'another source' } },
+    spec: { source },
+  });
+  await sayBuilt('failed', 'BuildFailed', 'no hello.c');
+  start();
+  await eventually('a second try', () => Promise.resolve(asked > 1 ? true : undefined));
+  const state = platform.functions.get('default', 'hello')?.state;
+  expect(state?.phase === 'refused' && state.error.code).toBe('FUNCTION_NOT_READY');
+  isStorageUp = true;
+  await eventually('served', () => Promise.resolve(platform.phase('hello') === 'ready' ? true : undefined));
+});
+
 /** What the controller says of a build of the package. */
 async function sayBuilt(buildstatus: 'failed' | 'running', reason: string, message: string): Promise<void> {
   const { packages } = RESOURCES;
@@ -166,7 +229,7 @@ async function sayBuilt(buildstatus: 'failed' | 'running', reason: string, messa
     status: {
       buildstatus,
       conditions: [
-        { type: 'Ready', status: 'False', ...said },
+        { type: 'Ready', status, ...said },
         { type: 'BuildSucceeded', status, ...said },
       ],
     },

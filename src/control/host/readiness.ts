@@ -4,8 +4,7 @@
  * read yet, would be a 503 that its neighbours do not give.
  *
  * It does not wait for a function that it has refused for good. Its neighbours may serve that one all the same, in an
- * earlier version whose successor could not be built: such a version is nowhere to be had any more, so the host
- * answers its share of that function's calls with the failure until the function is mended.
+ * earlier version that no object names any more. Routers pass over a host that refuses where another one serves.
  */
 import type { Logger } from 'pino';
 

@@ -129,8 +129,17 @@ describe('a package with a source', () => {
     await platform.patch(packages, 'hello-pkg', { spec: { buildcmd: './nothing.sh' } });
     await platform.ready(packages, 'hello-pkg', 'BuildFailed');
     expect(platform.phase('hello')).toBe('ready');
+    // Also by a process that was not there for it.
+    await platform.stop();
+    platform.functions.delete('default', 'hello');
+    platform.builder = newBuilder();
+    await (await platform.start()).synced();
+    expect(platform.phase('hello')).toBe('ready');
+    const failed = await platform.ready(functions, 'hello', 'PackageFailed');
+    expect([failed.status, failed.message]).toEqual(['False', expect.stringContaining('still serves.')]);
     await platform.patch(packages, 'hello-pkg', { spec: { buildcmd: './build.sh' } });
     await platform.ready(packages, 'hello-pkg', 'Prepared');
+    await platform.ready(functions, 'hello', 'Deployed');
   });
 
   it('whose build fails says so with what it said, and is built again only when asked', async () => {

@@ -17,8 +17,8 @@ export interface PreparedWasm {
 }
 
 export type PackageState =
-  | { readonly phase: 'pending' }
-  | { readonly phase: 'failed'; readonly error: FissiumError }
+  | { readonly phase: 'pending'; readonly earlier?: EarlierPackage }
+  | { readonly phase: 'failed'; readonly error: FissiumError; readonly earlier?: EarlierPackage }
   /** Of a container environment: its archive is brought when a function is to run. */
   | StoredPackage
   | ReadyPackage;
@@ -41,6 +41,12 @@ export interface ReadyPackage {
    */
   readonly select: (entrypoint: string, entrypointOptional: boolean) => Promise<PreparedWasm>;
 }
+
+/**
+ * What is deployed of a Wasm package while another source of it is being built, or could not be. A process that starts
+ * in the meantime serves it, as those that were there go on with it.
+ */
+export type EarlierPackage = Pick<ReadyPackage, 'select'>;
 
 interface Known {
   readonly uid: string | undefined;

@@ -31,7 +31,7 @@ import {
 } from './build-state.ts';
 import type { PackageBuilds } from './builds.ts';
 import { failureReason, isFinal } from './failures.ts';
-import type { PackageStates, PreparedWasm, ReadyPackage } from './package-states.ts';
+import type { EarlierPackage, PackageStates, PreparedWasm, ReadyPackage } from './package-states.ts';
 import { planPackage } from './plan.ts';
 import { viewOf } from './slim.ts';
 import { type PackageOutcome, packageStatus, type PackageStatus } from './status.ts';
@@ -105,13 +105,14 @@ export class PackageReconciler {
   async #build(pkg: Package, environment: BuildRequest['environment'], signal: AbortSignal): Promise<void> {
     const { builds, states } = this.#parts;
     const view = viewOf(pkg);
-    states.set(pkg, { phase: 'pending' });
+    const earlier = this.#earlierOf(pkg, environment);
+    states.set(pkg, { phase: 'pending', ...earlier });
     if (!view.ok) return;
     const current = this.#latest(pkg);
     const failed = hasBuildFailed(current) && !isRebuildAsked(current);
     if (failed) {
       const message = findCondition(current.status, 'Ready')?.message ?? 'The build failed.';
-      states.set(pkg, { phase: 'failed', error: new FissiumError('BUILD_FAILED', message) });
+      states.set(pkg, { phase: 'failed', error: new FissiumError('BUILD_FAILED', message), ...earlier });
       return;
     }
     // Another process builds it; its result comes by the watch.
@@ -135,8 +136,19 @@ export class PackageReconciler {
       case 'succeeded':
         return this.#takeOver(pkg, buildKeyOf(view.value), progress.result, signal);
       case 'failed':
-        return this.#buildFailed(pkg, progress.error);
+        return this.#buildFailed(pkg, progress.error, earlier);
     }
+  }
+
+  /** Nothing is fetched before a function asks for it: those that are served already do not. */
+  #earlierOf(pkg: Package, environment: BuildRequest['environment']): { readonly earlier?: EarlierPackage } {
+    const view = viewOf(pkg);
+    const deployment = view.ok ? view.value.deployment : null;
+    if (deployment === null || !environment.wasm) return {};
+    const selector = once(async () => this.#selector(await this.#fetch(pkg, deployment, undefined)));
+    return {
+      earlier: { select: async (entrypoint, optional) => (await selector())(entrypoint, optional) },
+    };
   }
 
   async #takeOver(
@@ -174,13 +186,17 @@ export class PackageReconciler {
     });
   }
 
-  async #buildFailed(pkg: Package, thrown: Error): Promise<void> {
+  async #buildFailed(
+    pkg: Package,
+    thrown: Error,
+    earlier: { readonly earlier?: EarlierPackage },
+  ): Promise<void> {
     const { builds, states } = this.#parts;
     const error =
       thrown instanceof FissiumError && failureReason(thrown) !== undefined
         ? thrown
         : new FissiumError('INTERNAL', thrown.message, { cause: thrown });
-    states.set(pkg, { phase: 'failed', error });
+    states.set(pkg, { phase: 'failed', error, ...earlier });
     const log = thrown instanceof BuildError ? thrown.log : `${error.message}\n`;
     const reason = failureReason(error) ?? 'PlatformError';
     await this.#write(pkg, { kind: 'buildFailed', reason, error, log });
