@@ -12,7 +12,14 @@ import { notCallable, notFound, notUpgraded } from './call-refusals.ts';
 import { CallRequest } from './call-request.ts';
 import type { CloseListener, Exchange } from './exchange.ts';
 import type { FunctionEntry } from './function-table.ts';
-import { isFieldValue, REQUEST_ID_HEADER, responseHead, type ResponseHead } from './headers.ts';
+import {
+  isFieldValue,
+  isOwnResponseField,
+  REFUSED_HEADER,
+  REQUEST_ID_HEADER,
+  responseHead,
+  type ResponseHead,
+} from './headers.ts';
 import { callReceipt, formatReceipt, PendingReceipt, RECEIPT_HEADER } from './receipt.ts';
 import { discardRest, RequestBody } from './request-body.ts';
 import { UPGRADED_IDLE_MS, UpgradeExchange } from './upgrade.ts';
@@ -40,6 +47,8 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
   #requestBody: RequestBody | null = null;
   #response: InvokeResponse | null = null;
   #failure: FissiumError | null = null;
+  /** Whether that is because the function was refused when it was deployed. */
+  #refused = false;
   #invokedMs: number | null = null;
   #continued = false;
   /** Whether the client asked for a receipt. */
@@ -161,6 +170,7 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
       if (exchange.closing()) res.shouldKeepAlive = false;
       // Fields that could not be sent must not keep the failure from being told.
       const fields = this.#plan.responseFields.filter(([, value]) => isFieldValue(value));
+      if (this.#refused && this.#services.fromRouters === true) fields.push([REFUSED_HEADER, '1']);
       answerError(req, res, error, requestId, fields);
     } else if (endsWithConnection(res)) res.socket?.resetAndDestroy();
     else res.destroy();
@@ -239,7 +249,10 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
 
   #invoke(entry: FunctionEntry): void {
     const { state } = entry;
-    if (state.phase === 'refused') throw notCallable(entry, state.error);
+    if (state.phase === 'refused') {
+      this.#refused = true;
+      throw notCallable(entry, state.error);
+    }
     if (state.phase === 'preparing')
       throw new FissiumError('INTERNAL', 'A settled function is still being prepared.');
     this.#entry = entry;
@@ -353,7 +366,7 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
   }
 
   readonly #dropsField = (name: string): boolean =>
-    name === 'x-fission-request-id' || this.#plan.dropsResponseField(name);
+    isOwnResponseField(name) || this.#plan.dropsResponseField(name);
 
   #makeRequest(entry: FunctionEntry): InvokeRequest {
     const exchange = this.#exchange;

@@ -21,6 +21,8 @@ const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const REQUEST_ID = /^[\x21-\x7e]{1,192}$/;
 
 export const REQUEST_ID_HEADER = 'X-Fission-Request-ID';
+/** In a Wasm host's answer to a router: the function was refused when it was deployed there, and nothing ran. */
+export const REFUSED_HEADER = 'X-Fissium-Refused';
 
 /** The client's request id if it is 1 to 192 visible ASCII characters (Fission's rule), else a new one. */
 export function requestId(received: string | string[] | undefined): string {
@@ -199,6 +201,24 @@ function forwardedHost(authority: string): string {
 /** UTF-8, one character a byte, as node reads and writes header values. */
 function toFieldValue(text: string): string {
   return Buffer.from(text, 'utf8').toString('latin1');
+}
+
+const REFUSED = REFUSED_HEADER.toLowerCase();
+
+/** Whether a Wasm host's answer has {@link REFUSED_HEADER}. */
+export function isRefusal({
+  status,
+  headers,
+}: {
+  readonly status: number;
+  readonly headers: HeaderList;
+}): boolean {
+  return status >= 500 && headers.some(([name]) => name.toLowerCase() === REFUSED);
+}
+
+/** Fields (lower case) that only the platform may answer with. */
+export function isOwnResponseField(name: string): boolean {
+  return name === 'x-fission-request-id' || name === REFUSED;
 }
 
 export interface ResponseHead {

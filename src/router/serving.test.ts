@@ -253,6 +253,28 @@ describe('errors', () => {
     expect([bad.status, bad.json().code]).toEqual([502, 'FUNCTION_FAILED']);
     expect(bad.json().message).toContain('It is no Wasm.');
     expect((await harness.ask('/python')).status).toBe(501);
+    expect(bad.headers['x-fissium-refused']).toBeUndefined();
+  });
+
+  it('says to a router that a function was refused, which no function can say itself', async () => {
+    const host = await startRouter({ fromRouters: true });
+    try {
+      host.deploy('bad', { phase: 'refused', error: new FissiumError('PACKAGE_REFUSED', 'It is no Wasm.') });
+      host.deploy('says-so', () => answer({ status: 502, headers: [['X-Fissium-Refused', '1']] }));
+      host.deploy('fails', () => {
+        throw new FissiumError('GUEST_TRAPPED', 'What happened.');
+      });
+      const [bad, says, fails] = [
+        await host.ask('/bad'),
+        await host.ask('/says-so'),
+        await host.ask('/fails'),
+      ];
+      expect([bad.status, bad.headers['x-fissium-refused']]).toEqual([502, '1']);
+      expect([says.status, says.headers['x-fissium-refused']]).toEqual([502, undefined]);
+      expect([fails.status, fails.headers['x-fissium-refused']]).toEqual([502, undefined]);
+    } finally {
+      await host.close();
+    }
   });
 
   it.each([

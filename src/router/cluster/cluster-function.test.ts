@@ -36,6 +36,7 @@ function functionOf(group: EndpointGroup): ClusterFunction {
       group,
       pathPrefix: '/fission-function/default/hello',
       upgrades: false,
+      hosts: true,
       onWaiting: () => undefined,
       owner: null,
       trouble: () => null,
@@ -79,6 +80,73 @@ describe('a call to pods', () => {
     for (let i = 0; i < 4; i++)
       expect(await textOf(await call(fn))).toBe('/fission-function/default/hello/x body');
     expect(fn.running).toBe(0);
+  });
+
+  it('passes over a host that has refused the function, whatever it answers with', async () => {
+    const group = new EndpointGroup({ choice: 'least' });
+    const fn = functionOf(group);
+    let refused = 0;
+    const refuses: RequestListener = (request, response) => {
+      refused++;
+      const body = 'its package was refused'.repeat(refused === 1 ? 1 : 4_000);
+      request.resume();
+      response.writeHead(502, { 'x-fissium-refused': '1' }).end(body);
+    };
+    // Chunked, and longer than what is read as a whole.
+    group.set('a/refuses', await pod(refuses));
+    group.set('a/refuses-too', await pod(refuses));
+    group.set(
+      'a/serves',
+      await pod((request, response) => void buffer(request).then((body) => response.end(body))),
+    );
+    for (let i = 0; i < 6; i++) {
+      const response = await call(fn);
+      expect([response.status, await textOf(response)]).toEqual([200, 'body']);
+    }
+    const stream = { body: Readable.from([Buffer.from('streams')]) };
+    expect(await textOf(await call(fn, stream))).toBe('streams');
+    expect([refused, fn.running]).toEqual([2, 0]);
+  });
+
+  it('is answered with the refusal where every host has refused the function, each asked once', async () => {
+    const group = new EndpointGroup({ choice: 'least' });
+    const fn = functionOf(group);
+    let asked = 0;
+    let isMended = false;
+    const refuses: RequestListener = (_request, response) => {
+      asked++;
+      if (isMended) response.end('mended');
+      else response.writeHead(502, { 'x-fissium-refused': '1', 'content-length': 3 }).end('why');
+    };
+    for (const name of ['a/1', 'a/2']) group.set(name, await pod(refuses));
+    expect(await textOf(await call(fn))).toBe('why');
+    expect(asked).toBe(2);
+    expect(await textOf(await call(fn))).toBe('why');
+    expect(asked).toBe(3);
+    isMended = true;
+    expect(await textOf(await call(fn))).toBe('mended');
+    expect(fn.running).toBe(0);
+  });
+
+  it('is never sent twice for a failure of the function, whatever its pod says in a header', async () => {
+    const group = new EndpointGroup({ choice: 'least' });
+    const hosts = functionOf(group);
+    const fn = new ClusterFunction({ ...hosts.parts, hosts: false }, hosts.times);
+    let seen = 0;
+    const fails = (headers: Record<string, string>): RequestListener => {
+      return (_request, response) => {
+        seen++;
+        response.writeHead(502, headers).end('failed');
+      };
+    };
+    group.set('a/1', await pod(fails({})));
+    group.set('a/2', await pod(fails({})));
+    expect((await call(hosts)).status).toBe(502);
+    expect(seen).toBe(1);
+    group.clear();
+    for (const name of ['a/3', 'a/4']) group.set(name, await pod(fails({ 'x-fissium-refused': '1' })));
+    expect((await call(fn)).status).toBe(502);
+    expect(seen).toBe(2);
   });
 
   it('is never sent twice: where the pod breaks off it has failed', async () => {

@@ -13,6 +13,7 @@ import type {
 } from '../../executors/executor.ts';
 import { failingWith, proxy, type ProxyTarget } from '../../executors/http-proxy.ts';
 import type { FunctionLoadReport } from '../../executors/loads.ts';
+import { isRefusal } from '../headers.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { EndpointGroup } from './endpoint-group.ts';
 import type { Lines } from './relay/lines.ts';
@@ -33,6 +34,8 @@ export interface ClusterFunctionParts {
   readonly pathPrefix: string;
   /** Whether connections to it may be upgraded; Wasm hosts take none. */
   readonly upgrades: boolean;
+  /** Whether endpoints are Wasm hosts, which say where they have refused a function. */
+  readonly hosts: boolean;
   /** Called when a call begins to wait, and told again when one has ended: `waiting` says how many there are. */
   readonly onWaiting: (fn: ClusterFunction) => void;
   /** The other router that has this function's endpoints; null where this one has. */
@@ -125,7 +128,7 @@ export class ClusterFunction implements Invoker {
     const { group, uid, pathPrefix } = this.parts;
     const beganMs = performance.now();
     for (;;) {
-      const ready = group.tryTake(uid);
+      const ready = group.tryTake(uid, request.body instanceof Readable);
       const endpoint = ready ?? (await this.#wait(request));
       const coldStart = ready === null;
       const waitedMs = performance.now() - beganMs;
@@ -140,6 +143,11 @@ export class ClusterFunction implements Invoker {
       try {
         const response = await call.response;
         void call.done.then(ended);
+        // Of a body that streams nothing is left to be sent again.
+        if (this.#isRefused(endpoint, response) && !(request.body instanceof Readable)) {
+          discard(response);
+          continue;
+        }
         return response;
       } catch (error) {
         if (!request.signal.aborted && wasNotSent(error) && performance.now() < beganMs + REFUSED_MS) {
@@ -192,7 +200,12 @@ export class ClusterFunction implements Invoker {
     const beganMs = performance.now();
     this.#running += 1;
     const call = new RelayedCall(request, {
-      answered: (response) => receiver.answered(relayed(response, targetOf(endpoint))),
+      answered: (response) => {
+        if (this.#isRefused(endpoint, response)) {
+          discard(response);
+          settle(this.#invokeHere(request), receiver);
+        } else receiver.answered(relayed(response, targetOf(endpoint)));
+      },
       failed: (cause, sent) => {
         // Before the head only a pod that is in trouble ends the connection: its others are about to be found dead too.
         if (sent) group.rest(endpoint, BROKEN_REST_MS);
@@ -212,6 +225,18 @@ export class ClusterFunction implements Invoker {
     if (call.send(endpoint.lines, head)) return true;
     this.#ended(endpoint);
     return false;
+  }
+
+  /** Whether nothing ran, because the host has refused the function, and another host may serve it. */
+  #isRefused(endpoint: Endpoint, response: Pick<InvokeResponse, 'status' | 'headers'>): boolean {
+    const { hosts, group, uid } = this.parts;
+    if (!hosts) return false;
+    if (!isRefusal(response)) {
+      endpoint.served(uid);
+      return false;
+    }
+    endpoint.refused(uid);
+    return group.mayBeServed(uid);
   }
 
   #ended(endpoint: Endpoint): void {
@@ -269,6 +294,11 @@ function relayed(response: Omit<InvokeResponse, 'coldStart'>, target: ProxyTarge
   const { body } = response;
   if (!(body instanceof Readable)) return { ...response, coldStart: false };
   return { ...response, body: failingWith(body, target), coldStart: false };
+}
+
+/** Nobody is to have an answer. */
+function discard({ body }: Pick<InvokeResponse, 'body'>): void {
+  if (body instanceof Readable) body.on('error', () => undefined).destroy();
 }
 
 function settle(answer: Promise<InvokeResponse>, receiver: AnswerReceiver): void {

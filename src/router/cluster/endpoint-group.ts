@@ -99,10 +99,13 @@ export class EndpointGroup {
     for (const key of this.#endpoints.keys()) this.delete(key);
   }
 
-  /** An endpoint with room, counted as taken; null where none has any, or others wait already. */
-  tryTake(uid: string): Endpoint | null {
+  /**
+   * An endpoint with room, counted as taken; null where none has any, or others wait already.
+   * @param once whether the call cannot be sent again where the endpoint refuses it
+   */
+  tryTake(uid: string, once = false): Endpoint | null {
     if (this.#waiting.size > 0 && this.#limit !== Infinity) return null;
-    const endpoint = this.#choose(uid);
+    const endpoint = this.#choose(uid, once);
     if (endpoint !== null) this.#begin(endpoint);
     return endpoint;
   }
@@ -136,6 +139,14 @@ export class EndpointGroup {
     setTimeout(() => this.#serveWaiting(), durationMs + 1).unref();
   }
 
+  /** Whether there is an endpoint that has not just refused the function, as that of the call has. */
+  mayBeServed(uid: string): boolean {
+    const nowMs = performance.now();
+    for (const endpoint of this.#endpoints.values())
+      if (!endpoint.isResting(nowMs) && !endpoint.refuses(uid, false, nowMs)) return true;
+    return false;
+  }
+
   release(endpoint: Endpoint): void {
     endpoint.end();
     if (this.#used.has(endpoint.key)) endpoint.close();
@@ -162,19 +173,25 @@ export class EndpointGroup {
     }
   }
 
-  #choose(uid: string): Endpoint | null {
+  #choose(uid: string, once = false): Endpoint | null {
     const nowMs = performance.now();
     let least: Endpoint | null = null;
+    /** Of those that refuse the function: better than nobody, who could not say why. */
+    let refusing: Endpoint | null = null;
     let calls = 0;
     for (const endpoint of this.#endpoints.values()) {
       if (endpoint.isResting(nowMs)) continue;
       calls += endpoint.running;
       if (endpoint.running >= this.#limit) continue;
-      if (least === null || endpoint.running < least.running) least = endpoint;
+      if (endpoint.refuses(uid, once, nowMs)) refusing ??= endpoint;
+      else if (least === null || endpoint.running < least.running) least = endpoint;
     }
-    if (least === null || this.#options.choice === 'least') return least;
+    if (least === null) return refusing;
+    if (this.#options.choice === 'least') return least;
     const own = rendezvous(uid, this.#endpoints.values(), ({ key }) => key);
     const bound = (calls / this.#endpoints.size) * BOUND + 1;
-    return own === undefined || own.isResting(nowMs) || own.running > bound ? least : own;
+    const isPassedOver =
+      own === undefined || own.isResting(nowMs) || own.running > bound || own.refuses(uid, once, nowMs);
+    return isPassedOver ? least : own;
   }
 }

@@ -14,6 +14,11 @@ const POOL = {
   keepAliveMaxTimeout: 60_000,
 } as const;
 
+/** For how long a host is passed over for a function that it has refused, where others may serve that. */
+const REFUSED_MS = 5_000;
+/** The same for calls whose bodies stream: those cannot be sent again. */
+const REFUSED_TO_STREAMS_MS = 60_000;
+
 /** One pod that takes calls. */
 export class Endpoint {
   /** `namespace/pod`, as loads name it. */
@@ -27,6 +32,8 @@ export class Endpoint {
   #running = 0;
   #lastEndedMs = performance.now();
   #restsUntilMs = 0;
+  /** When a function (by its uid) was refused; null where none was. */
+  #refusals: Map<string, number> | null = null;
 
   constructor(key: string, origin: string) {
     this.key = key;
@@ -65,6 +72,25 @@ export class Endpoint {
 
   isResting(nowMs: number): boolean {
     return nowMs < this.#restsUntilMs;
+  }
+
+  /** It has refused a function, since what others may go on with it cannot begin to serve. */
+  refused(uid: string): void {
+    this.#refusals ??= new Map();
+    this.#refusals.set(uid, performance.now());
+  }
+
+  /** It has called a function. */
+  served(uid: string): void {
+    if (this.#refusals === null) return;
+    this.#refusals.delete(uid);
+    if (this.#refusals.size === 0) this.#refusals = null;
+  }
+
+  /** Whether it would probably refuse a function. @param once whether the call cannot be sent again */
+  refuses(uid: string, once: boolean, nowMs: number): boolean {
+    const refusedMs = this.#refusals?.get(uid);
+    return refusedMs !== undefined && nowMs < refusedMs + (once ? REFUSED_TO_STREAMS_MS : REFUSED_MS);
   }
 
   /** Calls that it has may end; it gets no more. */

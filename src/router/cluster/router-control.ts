@@ -121,6 +121,7 @@ export function startRouterControl(options: RouterControlOptions): RouterControl
       strategy,
       group,
       upgrades: !shared,
+      hosts: shared,
       pathPrefix: shared ? `${FUNCTION_PREFIX}${namespace}/${name}` : '',
       onWaiting: demand.wanted,
       owner: owned ? () => peers.ownerOf(uid) : null,

@@ -6,9 +6,9 @@ import { beforeAll, expect, test } from 'vitest';
 import { writeZip } from '../../../src/packages/zip.ts';
 import { pathOf, routerUrl } from '../support/functions.ts';
 import { images, installFissium } from '../support/install.ts';
-import { apply, kubectl, list } from '../support/kubectl.ts';
+import { type AnyObject, apply, kubectl, list } from '../support/kubectl.ts';
 import { newNamespace } from '../support/namespace.ts';
-import { condition, eventually } from '../support/wait.ts';
+import { condition, eventually, readyPods } from '../support/wait.ts';
 
 beforeAll(installFissium);
 
@@ -165,11 +165,27 @@ test(
     await apply([ofJs(await packageOf(namespace, { 'index.js': 'no javascript' }))]);
     const failed = { type: 'BuildSucceeded', status: 'False', reason: 'BuildFailed' } as const;
     await condition('package', 'hello', namespace, failed, 120_000);
-    // What is deployed serves on; a new function of the package has nothing that could.
+    // What is deployed serves on, also by a host that has not been there for it.
     expect(await ask()).toBe('200 built one');
-    const [other = {}] = functionOf(namespace).map((object) => ofJs(object));
-    const spec = (other as { spec: { package: { packageref: object } } }).spec;
-    await apply([{ ...other, metadata: { namespace, name: 'other' }, spec }]);
+    const hosts = 'fissium.io/part=wasm-host';
+    const [before] = await readyPods(namespace, hosts, 1);
+    await kubectl('delete', 'pod', '-n', namespace, '-l', hosts, '--wait=false');
+    await eventually('another host', async () => {
+      const [now] = await readyPods(namespace, hosts, 1);
+      return now !== undefined && now !== before;
+    });
+    expect(await ask()).toBe('200 built one');
+
+    // A package that never had anything deployed has nothing to serve.
+    const never = ofJs(await packageOf(namespace, { 'index.js': 'no javascript' })) as AnyObject;
+    const [function_] = functionOf(namespace).map((object) => ofJs(object)) as [AnyObject];
+    const metadata = { namespace, name: 'other' };
+    const ofNever = { package: { packageref: metadata, functionName: 'main' } };
+    await apply([
+      { ...never, metadata },
+      { ...function_, metadata, spec: { ...(function_.spec as object), ...ofNever } },
+    ]);
+    await condition('package', 'other', namespace, failed, 120_000);
     await condition('function', 'other', namespace, { type: 'Ready', status: 'False' }, 30_000);
     const route = { relativeurl: pathOf(namespace, 'other'), methods: ['GET'] };
     await apply([
