@@ -12,6 +12,8 @@ export interface Verdict {
    * yet, so that a restart or an update does not flap.
    */
   readonly passing?: boolean;
+  /** Work that is being done, and will end: told at once, whatever the condition was. */
+  readonly underWay?: boolean;
 }
 
 interface ConditionsStatus {
@@ -45,7 +47,11 @@ export function withConditions<S extends ConditionsStatus>(status: S | undefined
   set({
     type: 'Ready',
     // What passes by itself is neither: whoever waits goes on waiting.
-    status: verdict.ready ? 'True' : verdict.passing === true ? 'Unknown' : 'False',
+    status: verdict.ready
+      ? 'True'
+      : verdict.passing === true || verdict.underWay === true
+        ? 'Unknown'
+        : 'False',
     reason: verdict.reason,
     message: verdict.message,
   });

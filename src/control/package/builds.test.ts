@@ -1,6 +1,6 @@
 /** Packages from source: real builds as local processes, over a small API server. */
 import { readFileSync } from 'node:fs';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { pino } from 'pino';
@@ -171,6 +171,23 @@ describe('a package with a source', () => {
       'built again',
       async () => (await get('a')).status?.buildstatus === 'succeeded' || undefined,
     );
+  });
+
+  it('is neither ready nor not while it is built', async () => {
+    const flag = join(platform.folder, 'go');
+    const script = `until [ -e ${flag} ]; do sleep 0.02; done; cp code.wasm "$DEPLOY_PKG"`;
+    await platform.create(wasmEnvironment(), await sourcePkg('a', script));
+    await platform.start();
+    expect((await platform.ready(packages, 'a', 'BuildRunning')).status).toBe('Unknown');
+    await writeFile(flag, '');
+    expect((await platform.ready(packages, 'a', 'Prepared')).status).toBe('True');
+    // Also where it was ready before.
+    await rm(flag);
+    const next = await sourcePkg('b', script);
+    await platform.patch(packages, 'a', { spec: { source: next.spec.source } });
+    expect((await platform.ready(packages, 'a', 'BuildRunning')).status).toBe('Unknown');
+    await writeFile(flag, '');
+    expect((await platform.ready(packages, 'a', 'Prepared')).status).toBe('True');
   });
 
   it('is ended when it takes too long, with everything that it started', async () => {

@@ -51,13 +51,18 @@ export function packageStatus(
     generation,
     now,
     notServed,
-    verdict: { ready: fields.ready, reason: fields.reason, message: fields.message },
+    verdict: {
+      ready: fields.ready,
+      reason: fields.reason,
+      message: fields.message,
+      underWay: outcome.kind === 'building' || outcome.kind === 'running',
+    },
     others: [
       fields.prepared === null
         ? { remove: 'Prepared' }
         : {
             type: 'Prepared',
-            status: fields.prepared ? 'True' : 'False',
+            status: fields.prepared ? 'True' : outcome.kind === 'running' ? 'Unknown' : 'False',
             reason: fields.reason,
             message: fields.message,
           },
