@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { componentOf } from './javascript.ts';
 import { ROOT } from './machine.ts';
 
 /** What a program answers, so that the scenarios know which paths it has. */
@@ -13,6 +14,8 @@ export interface Program {
   readonly title: string;
   readonly file: string;
   readonly language: string;
+  /** Where the file is made from this one by componentize-js ({@link madeReady}). */
+  readonly source?: string;
 }
 
 const built = (name: string): string => join(ROOT, 'test/guests/built', `${name}.wasm`);
@@ -31,24 +34,43 @@ export const PROGRAMS: readonly Program[] = [
     name: 'hello-js',
     kind: 'hello-js',
     title: 'hello-js: JavaScript made a component by componentize-js',
-    file: join(ROOT, 'wasm-envs/js/example/hello.wasm'),
+    file: '',
     language: 'js',
+    source: join(ROOT, 'wasm-envs/js/example/hello.js'),
   },
 ];
 
 /**
- * A program by its name, or a .wasm file of the user's own.
+ * A program by its name, or a file of the user's own: a component, or JavaScript of which one is made
+ * ({@link madeReady}).
  * @throws Error that says what there is
  */
 export function findProgram(name: string): Program {
   const known = PROGRAMS.find((program) => program.name === name);
-  const file = known?.file ?? resolve(name);
-  if (!existsSync(file)) {
+  const file = known === undefined ? resolve(name) : (known.source ?? known.file);
+  const own = /\.(wasm|js|mjs)$/.exec(name)?.[1];
+  if (!existsSync(file) || (known === undefined && own === undefined)) {
+    const what = existsSync(file) ? 'is neither .wasm nor .js' : 'no such program or file';
     throw new Error(
-      `--function ${name}: no such program or file. Programs: ${PROGRAMS.map((p) => p.name).join(', ')}; or the path of a .wasm file.`,
+      `--function ${name}: ${what}. Programs: ${PROGRAMS.map((p) => p.name).join(', ')}; or the path of a .wasm component, or of a .js file that answers fetch events.`,
     );
   }
-  return known ?? { name: file, kind: 'own', title: `your own: ${name}`, file, language: 'wasm' };
+  if (known !== undefined) return known;
+  const common = { name: file, kind: 'own' } as const;
+  return own === 'wasm'
+    ? { ...common, title: `your own: ${name}`, file, language: 'wasm' }
+    : {
+        ...common,
+        title: `your own: ${name}, made a component by componentize-js`,
+        file: '',
+        language: 'js',
+        source: file,
+      };
+}
+
+/** The program with its component there, made first where it comes as JavaScript. @throws Error with what the builder said */
+export async function madeReady(program: Program): Promise<Program> {
+  return program.source === undefined ? program : { ...program, file: await componentOf(program.source) };
 }
 
 /** Size and digest, for the record. */

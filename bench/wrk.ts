@@ -14,7 +14,7 @@ export async function wrk(url: string, connections: number, seconds: number): Pr
   if (binary === null) return null;
   const { stdout } = await run(
     binary,
-    ['-t1', `-c${connections}`, `-d${Math.max(1, Math.round(seconds))}s`, url],
+    ['-t1', `-c${connections}`, `-d${Math.max(1, Math.floor(seconds))}s`, url],
     { timeout: 120_000 },
   );
   return parseWrk(stdout);

@@ -7,5 +7,6 @@ export const fissiumJco = platform({
   isolation: 'a fresh instance for each request',
   // It transpiles each, a third of a second of it.
   maxCodes: 100,
+  neverIdle: 'keeps no instance that could be dropped: each request gets a new one',
   upArguments: ['--engine', 'jco'],
 });

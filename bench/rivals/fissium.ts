@@ -22,6 +22,7 @@ interface Variant {
   readonly title: string;
   readonly isolation: string;
   readonly maxCodes: number;
+  readonly neverIdle: string | null;
   /** More arguments for `up`. */
   readonly upArguments: readonly string[];
 }
@@ -88,6 +89,7 @@ export function platform(variant: Variant): Platform {
     title: variant.title,
     isolation: variant.isolation,
     maxCodes: variant.maxCodes,
+    neverIdle: variant.neverIdle,
     find: () => {
       const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
       return Promise.resolve({ available: true, version, how: LAUNCHER });
@@ -122,5 +124,6 @@ export const fissium = platform({
   title: 'Fissium (component engine)',
   isolation: 'a clean instance for each request: new, or reset to its first state',
   maxCodes: 10_000,
+  neverIdle: null,
   upArguments: [],
 });

@@ -20,6 +20,11 @@ export interface Running {
 export interface StartOptions {
   /** A folder of its own, which the caller removes: state that survives a restart is kept here. */
   readonly folder: string;
+  /**
+   * Started so that thousands of requests run at once: limits that it has on connections, requests and instances are
+   * raised as far as it lets us. Functions of a platform get the same by the settings they are deployed with.
+   */
+  readonly noLimits?: boolean;
 }
 
 export interface Rival {
@@ -57,6 +62,8 @@ export interface RunningPlatform extends Running {
 export interface Platform extends Rival {
   /** The most different codes that it is asked to deploy; to prepare more would take the run hours. */
   readonly maxCodes: number;
+  /** Null where a function may keep its instance until that is idle for too long, else why not. */
+  readonly neverIdle: string | null;
   startEmpty(options: StartOptions): Promise<RunningPlatform>;
 }
 

@@ -32,7 +32,7 @@ export const bodies: Scenario = {
     const rounds = quick ? 1 : 3;
     for (const { round, rival } of alternated(rivals, rounds)) {
       await attempt(context, collector, rival, `bodies, round ${round + 1} of ${rounds}`, () =>
-        withRunning(rival, program, async (running) => {
+        withRunning(context, rival, program, async (running) => {
           const post = (path: string, bodyBytes: number): Target => ({
             url: running.url + path,
             method: 'POST',

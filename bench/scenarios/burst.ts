@@ -26,7 +26,7 @@ export const burst: Scenario = {
     const collector = new Collector(burst);
     const rivals = able(context, program, collector);
     const rounds = context.quick ? 2 : 5;
-    const sizes = context.quick ? [10, 100] : [1, 10, 100, 1000];
+    const sizes = [1, 10, 100, 1000];
     const different = context.quick ? [10] : [1, 10, 100, 1000];
     const path = helloPath(program);
     const wasm = readFileSync(program.file);
@@ -62,7 +62,9 @@ export const burst: Scenario = {
     for (const size of sizes) {
       for (const { rival } of alternated(rivals, rounds)) {
         await attempt(context, collector, rival, `${size} at once, one function`, () =>
-          withRunning(rival, program, (running) => measure(rival.name, 'one function', [running.url], size)),
+          withRunning(context, rival, program, (running) =>
+            measure(rival.name, 'one function', [running.url], size),
+          ),
         );
       }
     }
@@ -93,7 +95,9 @@ export const burst: Scenario = {
       'Before the burst to different functions the platform has deployed them all, so that its process is warmer than before the burst to one.',
     );
     if (context.quick)
-      collector.notes.push('A quick run: bursts of 1 and of 1,000 are only in the full one.');
+      collector.notes.push(
+        'A quick run: bursts to 1, 100 and 1,000 different functions are only in the full one.',
+      );
     return collector.finish(
       { program: describeProgram(program), rounds, order: ALTERNATED, warmUp: 'none: that is the point' },
       PUBLISHED['burst'],

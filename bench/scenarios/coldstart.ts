@@ -31,6 +31,8 @@ const ASKING = { headers: RECEIPT_REQUEST };
 const IDLE_S = 1;
 const IDLE_DROP = ['--instance', 'reuse', '--idletimeout', String(IDLE_S)];
 
+const AFTER_IDLE_DROP = 'first request after an idle drop';
+
 const ENGINE_WARM_UP_MS = 2000;
 
 const ENGINE_NAMES = { component: 'fissium', jco: 'fissium-jco' } as const;
@@ -62,7 +64,7 @@ export const coldstart: Scenario = {
       for (const rival of rivals) {
         const folder = await mkdtemp(join(all, `${rival.name}-`));
         await attempt(context, collector, rival, 'prepared', async () => {
-          await rival.prepare?.(program, { folder });
+          await context.prepared.into(folder, rival, program);
           folders.set(rival.name, folder);
         });
       }
@@ -90,10 +92,11 @@ export const coldstart: Scenario = {
             await running.stop();
           }
         });
-        if (!isPlatform(rival)) continue;
+        // A quick run deploys into one process, a full one into a fresh one in each round.
+        if (!isPlatform(rival) || (quick && round > 0)) continue;
         await attempt(context, collector, rival, 'first requests of functions just deployed', async () => {
           await withEmpty(rival, async (running) => {
-            for (let i = 0; i < (quick || heavy ? 2 : 10); i++) {
+            for (let i = 0; i < (quick ? 3 : heavy ? 2 : 10); i++) {
               const url = await running.deploy(`f${i}`, unique(wasm, `${round}-${i}`));
               const first = await askOk(url + path, ASKING);
               split(rival, 'first request of a function just deployed', first);
@@ -119,9 +122,11 @@ export const coldstart: Scenario = {
       );
     }
     for (const rival of rivals.filter((one) => isPlatform(one))) {
-      await attempt(context, collector, rival, 'first requests after an idle drop', () =>
-        afterIdleDrop(collector, rival, wasm, path, quick ? 1 : 5),
-      );
+      if (rival.neverIdle !== null) collector.skip(rival.name, AFTER_IDLE_DROP, rival.neverIdle);
+      else
+        await attempt(context, collector, rival, 'first requests after an idle drop', () =>
+          afterIdleDrop(collector, rival, wasm, path, quick ? 1 : 5),
+        );
       if (!receipts.has(rival.name))
         collector.skip(
           rival.name,
@@ -133,7 +138,7 @@ export const coldstart: Scenario = {
     try {
       const measured = await measureEngines({
         file: program.file,
-        rounds: quick ? 2 : 6,
+        rounds: quick ? 1 : 6,
         warmUpMs: ENGINE_WARM_UP_MS,
         count: quick ? 1000 : 3000,
         anyBody: program.kind !== 'hello',
@@ -173,7 +178,7 @@ export const coldstart: Scenario = {
         program: describeProgram(program),
         rounds,
         order: ALTERNATED,
-        warmUp: `none of the servers for first requests, of course (only of the client, with 200 requests to a server of its own); 20 requests before the usual one; ${ENGINE_WARM_UP_MS / 1000} s before the engines are timed, so that V8 has compiled all of them. The disk is warm: the files were read before.`,
+        warmUp: `none of the servers for first requests, of course (only of the client, with 200 requests to a server of its own); 20 requests before the usual one; ${ENGINE_WARM_UP_MS / 1000} s before the engines are timed, so that V8 has compiled all of them. The disk is warm: the files were read before`,
       },
       PUBLISHED['coldstart'],
     );
@@ -191,7 +196,6 @@ async function afterIdleDrop(
   path: string,
   count: number,
 ): Promise<void> {
-  const metric = 'first request after an idle drop';
   await withEmpty(rival, async (running) => {
     const url = (await running.deploy('idle', unique(wasm, 'idle'), IDLE_DROP)) + path;
     for (let i = 0; i < count; i++) {
@@ -200,20 +204,27 @@ async function afterIdleDrop(
       const asked = await askOk(url, ASKING);
       const receipt = receiptOf(asked);
       if (receipt === null) {
-        collector.skip(rival.name, metric, 'without a receipt nobody knows whether anything was dropped');
+        collector.skip(
+          rival.name,
+          AFTER_IDLE_DROP,
+          'without a receipt nobody knows whether anything was dropped',
+        );
         return;
       }
       if (receipt.cold === null) {
         collector.skip(
           rival.name,
-          metric,
+          AFTER_IDLE_DROP,
           `nothing was dropped after ${IDLE_S * 3} s: its receipt says no cold start`,
         );
         return;
       }
       const each = `one request (${receipt.cold})`;
-      collector.add({ rival: rival.name, metric, each, unit: 'ms', better: 'less' }, asked.ms);
-      addSplit(collector, rival.name, metric, asked);
+      collector.add(
+        { rival: rival.name, metric: AFTER_IDLE_DROP, each, unit: 'ms', better: 'less' },
+        asked.ms,
+      );
+      addSplit(collector, rival.name, AFTER_IDLE_DROP, asked);
     }
   });
 }

@@ -22,7 +22,7 @@ export const SCENARIOS: readonly Scenario[] = [
   pools,
 ];
 
-/** What `npm run bench` runs without an argument: two minutes. */
+/** What `npm run bench` runs without an argument: about two minutes. */
 export const SUMMARY: readonly string[] = ['coldstart', 'throughput', 'deploy'];
 
 /** Scenarios that a full run measures once more with a component of JavaScript. */

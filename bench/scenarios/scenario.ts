@@ -7,6 +7,7 @@ import type { ScenarioResult } from '../../src/bench/model.ts';
 import type { ClusterOptions } from '../pool-cluster.ts';
 import { findProgram, fingerprint, type Program } from '../programs.ts';
 import { isPlatform, type Rival, type Running, type RunningPlatform } from '../rivals/rival.ts';
+import type { PreparedPrograms } from './prepared.ts';
 
 export interface ScenarioContext {
   /** The rivals that were found and asked for; Fissium is one of them. */
@@ -14,6 +15,7 @@ export interface ScenarioContext {
   /** What the user asked for by `--function`; undefined: the scenario's own program. */
   readonly program: Program | undefined;
   readonly quick: boolean;
+  readonly prepared: PreparedPrograms;
   /** For the scenario that needs a cluster. */
   readonly cluster: ClusterOptions;
   /** Progress, for a person who waits. */
@@ -49,13 +51,15 @@ export async function inFolder<T>(body: (folder: string) => Promise<T>): Promise
 
 /** A fresh process with the program, stopped afterwards. */
 export function withRunning<T>(
+  { prepared }: Pick<ScenarioContext, 'prepared'>,
   rival: Rival,
   program: Program,
   body: (running: Running) => Promise<T>,
+  options: { readonly noLimits?: boolean } = {},
 ): Promise<T> {
   return inFolder(async (folder) => {
-    await rival.prepare?.(program, { folder });
-    const running = await rival.start(program, { folder });
+    await prepared.into(folder, rival, program);
+    const running = await rival.start(program, { folder, ...options });
     try {
       return await body(running);
     } finally {

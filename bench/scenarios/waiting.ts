@@ -15,6 +15,7 @@ import {
   withEmpty,
   withRunning,
   type Scenario,
+  type ScenarioContext,
 } from './scenario.ts';
 
 const SLEEP_MS = 1000;
@@ -24,11 +25,14 @@ const NO_LIMITS = ['--concurrency', '20000', '--queue', '20000'];
 
 /** The program in a fresh process; on a platform without limits on how many requests of it run at once. */
 async function serving(
+  context: ScenarioContext,
   rival: Rival,
   program: Program,
   body: (running: Running, url: string) => Promise<void>,
 ): Promise<void> {
-  if (!isPlatform(rival)) return withRunning(rival, program, (running) => body(running, running.url));
+  if (!isPlatform(rival)) {
+    return withRunning(context, rival, program, (running) => body(running, running.url), { noLimits: true });
+  }
   await withEmpty(rival, async (running) => {
     await body(running, await running.deploy('sleeper', readFileSync(program.file), NO_LIMITS));
   });
@@ -47,7 +51,7 @@ export const waiting: Scenario = {
     for (const { rival } of alternated(rivals, rounds)) {
       for (const count of counts) {
         await attempt(context, collector, rival, `${count} guests that sleep`, () =>
-          serving(rival, program, async (running, base) => {
+          serving(context, rival, program, async (running, base) => {
             const url = (ms: number): string => `${base}/sleep?ms=${ms}`;
             await load({ mode: 'burst', targets: [get(url(10))], connections: 20, limitMs: 30_000 });
             const before = memoryMiB(running.pids());
@@ -87,7 +91,7 @@ export const waiting: Scenario = {
       }
     }
     collector.notes.push(
-      'By default the platform runs 500 requests of a function at once (`concurrency`, as Fission has it), lets 1,000 wait and answers 429 to more; here the function is deployed with 20,000 for both.',
+      'By default the platform runs 500 requests of a function at once (`concurrency`, as Fission has it), lets 1,000 wait and answers 429 to more; here the function is deployed with 20,000 for both. `wasmtime serve` holds 1,000 connections and has room for 1,000 core instances; here it is started with 20,000 connections and requests, and room for 5,000 components.',
     );
     return collector.finish({
       program: describeProgram(program),

@@ -2,7 +2,7 @@
 import { ask, warmClient, type AskInit } from './ask.ts';
 import { Collector } from './collector.ts';
 import { doubtsOf, load, type LoadResult, type Target } from './load/index.ts';
-import type { ScenarioResult } from './model.ts';
+import { behindRate, type ScenarioResult } from './model.ts';
 import { RECEIPT_REQUEST } from './receipt.ts';
 import { addSplit } from './split.ts';
 
@@ -121,11 +121,8 @@ async function underLoad(bench: FunctionBench): Promise<ScenarioResult> {
   for (const ratePerS of rates) {
     say(`open loop, ${ratePerS} requests per second`);
     const result = await load({ ...loop, mode: 'open', ratePerS, connections: 1000 }, signal);
-    const behind =
-      result.perSecond < ratePerS * 0.98
-        ? [`only ${Math.round(result.perSecond)} of ${ratePerS} answers per second: it does not keep up`]
-        : [];
-    addLoop(collector, 'open loop', { rate: ratePerS }, result, behind);
+    const behind = behindRate(result.perSecond, ratePerS);
+    addLoop(collector, 'open loop', { rate: ratePerS }, result, behind === null ? [] : [behind]);
   }
   if (bench.rates.length === 0 && rates.length > 0)
     collector.notes.push('The rate of the open loop is half of the most that the closed loop reached.');

@@ -99,9 +99,43 @@ export interface RunResult {
   readonly scenarios: readonly ScenarioResult[];
 }
 
-/** `connections 16`, in the order in which the scenario wrote it. */
+/** What stands behind a number to say what it is; other names stand before their value. */
+const COUNTED: Readonly<Record<string, readonly [one: string, many: string]>> = {
+  connections: ['connection', 'connections'],
+  functions: ['function', 'functions'],
+  guests: ['guest', 'guests'],
+  rate: ['request per second', 'requests per second'],
+  requests: ['request', 'requests at once'],
+};
+
+/** `16 connections`, `code: one for all`, in the order in which the scenario wrote it. */
 export function pointText(at: Point): string {
   return Object.entries(at)
-    .map(([name, value]) => `${name} ${value}`)
+    .map(([name, value]) => {
+      const counted = COUNTED[name];
+      if (counted === undefined || typeof value !== 'number') return `${name}: ${value}`;
+      return `${value.toLocaleString('en-US')} ${counted[value === 1 ? 0 : 1]}`;
+    })
     .join(', ');
+}
+
+/** Of the answers that a rate asks for, the least share with which a server keeps up. */
+const KEEPS_UP = 0.98;
+
+/** In words, where so many answers per second are too few for the rate; else null. */
+export function behindRate(perSecond: number, ratePerS: number): string | null {
+  if (perSecond >= ratePerS * KEEPS_UP) return null;
+  return `only ${Math.round(perSecond)} of ${ratePerS} answers per second: it does not keep up`;
+}
+
+/**
+ * Whether the server kept up with the rate in most of the rounds. Where it did not, requests wait longer and longer, and
+ * their latency tells how long the run was: it is no figure to compare with. True where no rate was set.
+ */
+export function keepsUp({ at, detail }: Pick<Series, 'at' | 'detail'>): boolean {
+  const { rate } = at;
+  if (typeof rate !== 'number') return true;
+  const rounds = (detail?.['rounds'] ?? []) as readonly { readonly perSecond?: number }[];
+  const behind = rounds.filter(({ perSecond }) => behindRate(perSecond ?? rate, rate) !== null);
+  return behind.length * 2 <= rounds.length;
 }
