@@ -49,6 +49,10 @@ export interface PageFindings {
   readonly charts: number;
   /** Elements of charts that stick out of them, by their text. */
   readonly cutOff: readonly string[];
+  /** Pairs of texts in a chart of which one lies on the other. */
+  readonly overlaps: readonly string[];
+  /** The smallest text in a chart, pixels high; null where there is none. */
+  readonly smallestText: number | null;
   /** Whether the page is wider than the window. */
   readonly sideways: boolean;
   readonly background: string;
@@ -94,7 +98,19 @@ export async function screenshot(
           return b.left < box.left - 1 || b.right > box.right + 1 || b.top < box.top - 1 || b.bottom > box.bottom + 1;
         }).map((text) => text.textContent);
       });
+      const heights = [];
+      const overlaps = svgs.flatMap((svg) => {
+        const texts = [...svg.querySelectorAll('text')].map((text) => ({ text, box: text.getBoundingClientRect() }));
+        for (const { box } of texts) if (box.height > 0) heights.push(box.height);
+        return texts.flatMap(({ text, box: a }, i) => texts.slice(i + 1).filter(({ box: b }) =>
+          Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
+          // Lines of text may touch by what a letter has below and above it.
+          Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > Math.min(a.height, b.height) / 3,
+        ).map((other) => text.textContent + ' / ' + other.text.textContent));
+      });
       return {
+        overlaps,
+        smallestText: heights.length === 0 ? null : Math.min(...heights),
         charts: svgs.filter((svg) => svg.getBoundingClientRect().height > 40).length,
         cutOff,
         sideways: document.documentElement.scrollWidth > window.innerWidth,

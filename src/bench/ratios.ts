@@ -1,5 +1,6 @@
 /** The headline of a run: how the platform compares with each rival in each figure, whichever way it falls. */
-import { pointText, type ScenarioResult, type Series, type Unit } from './model.ts';
+import { keepsUp, pointText, type ScenarioResult, type Series, type Unit } from './model.ts';
+import { splitMetric } from './split.ts';
 import { median } from './stats.ts';
 
 export const OURS = 'fissium';
@@ -19,14 +20,22 @@ export interface Ratio {
   readonly ours: number;
   readonly theirs: number;
   readonly unit: Unit;
-  /** Above 1: Fissium is better by this factor; below 1: the rival is. */
-  readonly advantage: number;
+  /**
+   * Above 1: Fissium is better by this factor; below 1: the rival is. Null where there is none, because one of the two
+   * did not keep up with the rate.
+   */
+  readonly advantage: number | null;
+  /** Which of the two did not keep up with the rate. */
+  readonly behind: 'nobody' | 'ours' | 'theirs' | 'both';
   /** The ranges of both overlap, or one has fewer than three values: the order of the two is not sure. */
   readonly unsure: boolean;
   readonly doubts: readonly string[];
 }
 
-/** One ratio for each figure that both have, in the scenario's order. */
+/**
+ * One ratio for each figure that both have, in the scenario's order. The parts of a receipt have none: what one platform
+ * does before the request came another does in it, and a part alone would say that it is hundreds of times faster.
+ */
 export function ratiosOf(scenario: ScenarioResult): Ratio[] {
   const key = (series: Series): string => `${series.metric}|${pointText(series.at)}`;
   const ours = new Map(
@@ -34,9 +43,11 @@ export function ratiosOf(scenario: ScenarioResult): Ratio[] {
   );
   return scenario.series.flatMap((theirs) => {
     const own = ours.get(key(theirs));
-    if (!own || theirs.rival === OURS || own.raw.length === 0 || theirs.raw.length === 0) return [];
+    if (!own || theirs.rival === OURS || splitMetric(theirs.metric) !== null) return [];
+    if (own.raw.length === 0 || theirs.raw.length === 0) return [];
     const [a, b] = [median(own.raw), median(theirs.raw)];
     if (!(a > 0) || !(b > 0)) return [];
+    const behind = whoIsBehind(keepsUp(own), keepsUp(theirs));
     return [
       {
         scenario: scenario.name,
@@ -46,12 +57,30 @@ export function ratiosOf(scenario: ScenarioResult): Ratio[] {
         ours: a,
         theirs: b,
         unit: theirs.unit,
-        advantage: theirs.better === 'less' ? b / a : a / b,
+        advantage: behind !== 'nobody' ? null : theirs.better === 'less' ? b / a : a / b,
+        behind,
         unsure: Math.min(own.raw.length, theirs.raw.length) < LEAST_VALUES || overlap(own.raw, theirs.raw),
         doubts: [...(own.doubts ?? []), ...(theirs.doubts ?? [])],
       },
     ];
   });
+}
+
+function whoIsBehind(ours: boolean, theirs: boolean): Ratio['behind'] {
+  if (ours) return theirs ? 'nobody' : 'theirs';
+  return theirs ? 'ours' : 'both';
+}
+
+const BEHIND = {
+  nobody: '',
+  ours: 'Fissium does not keep up',
+  theirs: 'does not keep up',
+  both: 'neither keeps up',
+} as const;
+
+/** The ratio in words, or who did not keep up. */
+export function comparisonText({ advantage, behind }: Pick<Ratio, 'advantage' | 'behind'>): string {
+  return advantage === null ? BEHIND[behind] : ratioText(advantage);
 }
 
 /** `4.2 × better`, `1.3 × worse`, `about the same`: from the platform's side, without rounding in its favour. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ScenarioResult } from './model.ts';
-import { ratiosOf, ratioText } from './ratios.ts';
+import { comparisonText, ratiosOf, ratioText } from './ratios.ts';
 import { digits, median, quantile } from './stats.ts';
 
 describe('statistics', () => {
@@ -62,7 +62,7 @@ describe('ratios', () => {
       ]),
     );
     expect(slower).toMatchObject({ advantage: 0.5, unsure: false });
-    expect(faster).toMatchObject({ advantage: 4, at: 'connections 16' });
+    expect(faster).toMatchObject({ advantage: 4, at: '16 connections' });
   });
 
   it('are unsure where ranges overlap or values are few', () => {
@@ -76,6 +76,35 @@ describe('ratios', () => {
     expect(pair([1, 2, 3], [4, 5, 6])).toBe(false);
     expect(pair([1, 2, 5], [4, 5, 6])).toBe(true);
     expect(pair([1, 2], [4, 5, 6])).toBe(true);
+  });
+
+  it('are none where one of the two did not keep up with the rate: its latency tells how long the run was', () => {
+    const open = { ...time, metric: 'open loop: p99', at: { rate: 1000 } } as const;
+    const rounds = (...perSecond: number[]) => ({
+      detail: { rounds: perSecond.map((each) => ({ perSecond: each })) },
+    });
+    const of = (ours: readonly number[], theirs: readonly number[]) =>
+      ratiosOf(
+        scenario([
+          { ...open, rival: 'fissium', raw: [3, 3, 3], ...rounds(...ours) },
+          { ...open, rival: 'other', raw: [3000, 3000, 3000], ...rounds(...theirs) },
+        ]),
+      ).map((ratio) => [ratio.advantage, comparisonText(ratio)]);
+    expect(of([1000, 999, 1000], [300, 300, 990])).toEqual([[null, 'does not keep up']]);
+    expect(of([300, 300, 990], [1000, 999, 1000])).toEqual([[null, 'Fissium does not keep up']]);
+    expect(of([1000, 999, 1000], [300, 990, 990])).toEqual([[1000, '1000 × better']]);
+  });
+
+  it('are none for parts of a receipt: what one does before the request another does in it', () => {
+    const part = { ...time, metric: 'usual request, from the receipt: instantiate' } as const;
+    expect(
+      ratiosOf(
+        scenario([
+          { ...part, rival: 'fissium', raw: [0.01] },
+          { ...part, rival: 'other', raw: [7] },
+        ]),
+      ),
+    ).toEqual([]);
   });
 
   it('carry the doubts of both figures', () => {

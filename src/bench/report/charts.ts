@@ -1,5 +1,5 @@
 /** Which charts a scenario has, and what they are made of. */
-import { pointText, type RunResult, type ScenarioResult, type Series } from '../model.ts';
+import { keepsUp, pointText, type RunResult, type ScenarioResult, type Series } from '../model.ts';
 import { PART_TEXT, RECEIPT_PARTS } from '../receipt.ts';
 import { OUTSIDE, splitMetric } from '../split.ts';
 import { digits, median } from '../stats.ts';
@@ -28,16 +28,34 @@ const MOST_DOTS = 300;
 /** The scenario's figures as HTML; empty where there is nothing to draw. */
 export function chartsOf(result: RunResult, scenario: ScenarioResult, look: RivalLook): string {
   const charts: string[] = [];
-  const figure = (svg: string, caption: string): void => {
-    if (svg !== '') charts.push(`<figure>${svg}<figcaption>${escape(caption)}</figcaption></figure>`);
+  const figure = (title: string, svg: string, caption: string): void => {
+    if (svg === '') return;
+    charts.push(
+      `<figure><h3>${escape(title)}</h3><div class="scroll">${svg}</div><figcaption>${escape(caption)}</figcaption></figure>`,
+    );
   };
   const series = scenario.series.filter(({ metric }) => splitMetric(metric) === null);
-  const axes = (x: string, metric: string, y: string, yText: (value: number) => string): string =>
-    lines(linesOf(result, series, metric, x, look), { x, y, yText, label: `${metric} against ${x}` });
+  const axes = (
+    at: string,
+    metric: string,
+    y: string,
+    yText: (value: number) => string,
+    x: string = at,
+  ): string =>
+    lines(linesOf(result, series, metric, at, look), { x, y, yText, label: `${metric} against ${x}` });
+  const times = (some: readonly Series[], title = scenario.title): void => {
+    const ms = some.filter(({ unit }) => unit === 'ms');
+    figure(
+      title,
+      strips(groupsOf(ms, look), title),
+      'Each dot is one measurement, the bar their median; the axis is logarithmic.',
+    );
+  };
   switch (scenario.name) {
     case 'coldstart': {
       const ms = series.filter(({ unit }) => unit === 'ms');
       figure(
+        'How long an answer takes, cold and warm',
         strips(
           groupsOf(
             ms.filter(({ metric }) => !metric.startsWith('engine: ')),
@@ -45,17 +63,20 @@ export function chartsOf(result: RunResult, scenario: ScenarioResult, look: Riva
           ),
           'distribution of cold starts',
         ),
-        'Each dot is one measured start; the bar is the median. The axis is logarithmic: each line to the right is ten times longer.',
+        'Each dot is one measured answer; the bar is the median. The axis is logarithmic: each line to the right is ten times longer.',
       );
       figure(
+        'Where the time of a request goes, as a caller feels it',
         stacks(stacksOf(scenario, look, true), 'where the time of a request goes'),
-        `Where the time goes, as a caller feels it: the parts that the receipt tells (medians, each of its own), and what is outside of it (connecting, HTTP on both sides, the caller's own work).`,
+        `The parts that the platform tells of in an answer's receipt (medians, each of its own), and what is outside of it (connecting, HTTP on both sides, the caller's own work). What a platform does before the request comes, such as keeping an instance ready, is in none of them.`,
       );
       figure(
+        'The same, inside the platform alone',
         stacks(stacksOf(scenario, look, false), 'where the time of a request goes inside the platform'),
-        `The same without what is outside: ${RECEIPT_PARTS.map((part) => `${part}: ${PART_TEXT[part]}`).join('; ')}.`,
+        `${RECEIPT_PARTS.map((part) => `${part}: ${PART_TEXT[part]}`).join('; ')}. A part that took no time has no colour in the bars.`,
       );
       figure(
+        'The two engines alone, without HTTP and threads',
         strips(
           groupsOf(
             ms.filter(({ metric }) => metric.startsWith('engine: ')),
@@ -63,27 +84,31 @@ export function chartsOf(result: RunResult, scenario: ScenarioResult, look: Riva
           ),
           'what an engine does, and how often',
         ),
-        'The two engines alone, without HTTP and threads: what is done once for a package, once for a process and once for a thread, and what each request pays.',
+        'What is done once for a package, once for a process and once for a thread, and what each request pays. Each dot is one process.',
       );
       break;
     }
     case 'throughput':
       figure(
+        'Answers per second, each connection asking again when it has its answer',
         axes('connections', 'closed loop: answers', 'answers per second', digits),
-        'Answers per second against open connections. More is better; both axes are logarithmic.',
+        'More is better; both axes are logarithmic. A bar is the range of the runs.',
       );
       figure(
-        axes('rate', 'open loop: p99', 'p99 latency', duration),
-        'Latency against rate, requests per second: the slowest hundredth of the answers, counted from when each request should have been sent. Less is better.',
+        'Latency at fixed rates: what the slowest hundredth of the callers wait (p99)',
+        axes('rate', 'open loop: p99', 'p99 latency', duration, 'requests per second'),
+        'Counted from when each request should have been sent. Less is better; both axes are logarithmic, a bar is the range of the runs. Hollow: the server did not keep up with the rate, so that the latency tells how long the run was; where it fell far behind, no higher rate was tried.',
       );
       if (result.subject !== undefined) {
         figure(
+          'How long answers took in the closed loop',
           distributions(distributionsOf(series, 'closed loop: p50'), 'latencies in the closed loop'),
-          'How long answers took in the closed loop: share of the requests against latency, on a logarithmic axis.',
+          'Share of the requests against latency, a line for each number of connections.',
         );
         figure(
+          'How long answers took at a fixed rate',
           distributions(distributionsOf(series, 'open loop: p50'), 'latencies in the open loop'),
-          'The same at a fixed rate, from the instant at which each request should have been sent.',
+          'Counted from the instant at which each request should have been sent.',
         );
       }
       break;
@@ -91,18 +116,57 @@ export function chartsOf(result: RunResult, scenario: ScenarioResult, look: Riva
       for (const code of new Set(series.map(({ at }) => at['code']))) {
         const of = series.filter(({ at }) => at['code'] === code);
         figure(
+          `Memory of all processes${code === undefined ? '' : `, ${code === 'one for all' ? 'the same code for all functions' : 'each function with code of its own'}`}`,
           lines(linesOf(result, of, 'memory', 'functions', look), {
             x: 'functions',
             y: 'memory',
-            yText: (mib) => (mib < 1024 ? `${digits(mib)} MiB` : `${digits(mib / 1024)} GiB`),
+            yText: (mib) => `${digits(mib)} MiB`,
             label: 'memory against functions',
           }),
-          `Memory against functions${code === undefined ? '' : `, code: ${code}`}: proportional set size of all processes.`,
+          'Proportional set size, which counts what processes share once. Less is better; both axes are logarithmic. Rivals that serve one program have a process for each function.',
         );
       }
       break;
+    case 'waiting':
+      figure(
+        'Until the last of the sleepers has its answer',
+        axes(
+          'guests',
+          'until the last answer',
+          'time',
+          duration,
+          'requests at once, each asleep for one second',
+        ),
+        'One second is the least. Less is better; both axes are logarithmic, a bar is the range of the runs.',
+      );
+      figure(
+        'Memory while they sleep',
+        axes(
+          'guests',
+          'memory at most, all processes',
+          'memory',
+          (mib) => `${digits(mib)} MiB`,
+          'requests at once, each asleep for one second',
+        ),
+        'The most that all processes of a server had. Less is better; both axes are logarithmic.',
+      );
+      if (charts.length === 0) times(series);
+      break;
+    case 'bodies':
+      for (const [way, title] of [
+        ['to the guest', 'Sending a body to the guest'],
+        ['from the guest', 'Getting a body from the guest'],
+        ['both ways', 'A body both ways (echo)'],
+        ['events', 'Server-sent events'],
+      ] as const)
+        times(
+          series.filter(({ metric }) => metric.startsWith(`${way}:`)),
+          title,
+        );
+      break;
     case 'burst':
       figure(
+        'Until the last of the answers is there',
         strips(
           groupsOf(
             series.filter(({ metric }) => metric.includes('last answer')),
@@ -110,20 +174,11 @@ export function chartsOf(result: RunResult, scenario: ScenarioResult, look: Riva
           ),
           'bursts',
         ),
-        'Until the last of the answers was there, each dot a burst.',
+        'Each dot is one burst, in a process that had never been asked; the bar is the median.',
       );
       break;
     default:
-      figure(
-        strips(
-          groupsOf(
-            series.filter(({ unit }) => unit === 'ms'),
-            look,
-          ),
-          scenario.title,
-        ),
-        'Each dot is one measurement, the bar their median; the axis is logarithmic.',
-      );
+      times(series);
   }
   return charts.join('');
 }
@@ -157,8 +212,9 @@ function linesOf(
     colour: look.colour(name),
     points: series
       .filter((one) => one.rival === name && one.metric === metric && one.raw.length > 0)
-      .map(({ at, raw }) => ({
+      .map(({ at, raw, detail }) => ({
         x: Number(at[x]),
+        hollow: !keepsUp({ at, detail }),
         y: median(raw),
         low: Math.min(...raw),
         high: Math.max(...raw),
@@ -177,7 +233,12 @@ export function stacksOf(scenario: ScenarioResult, look: RivalLook, outside: boo
     return split === null || series.raw.length === 0 ? [] : [{ ...split, rival: series.rival, series }];
   });
   const rivals = new Set(found.map(({ rival }) => rival));
-  const bars = [...new Set(found.map(({ rival, request }) => JSON.stringify([rival, request])))];
+  // Those of a rival together, whenever they were measured.
+  const bars = [...rivals].flatMap((rival) => [
+    ...new Set(
+      found.filter((one) => one.rival === rival).map(({ request }) => JSON.stringify([rival, request])),
+    ),
+  ]);
   const names = [...RECEIPT_PARTS, ...(outside ? [OUTSIDE] : [])].filter((name) =>
     found.some(({ part, series }) => part === name && median(series.raw) > 0),
   );

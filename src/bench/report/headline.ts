@@ -30,7 +30,7 @@ export function headlines(result: RunResult): Headline[] {
     if (!scenario) return [];
     const ratios = ratiosOf(scenario).filter((ratio) => ratio.metric === metric);
     return [...new Set(ratios.map(({ at }) => at))].map((at) => ({
-      title: `${scenario.title}: ${metric}`,
+      title: `${scenario.title}: ${metric.replace(/^engine: /, 'the engine alone, ')}`,
       at,
       ratios: ratios.filter((ratio) => ratio.at === at),
     }));

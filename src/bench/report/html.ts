@@ -1,11 +1,11 @@
 /** The report: one page that loads nothing, drawn from the JSON of a run and nothing else. */
-import { pointText, type RunResult, type ScenarioResult } from '../model.ts';
-import { ratiosOf, ratioText, type Ratio } from '../ratios.ts';
+import { pointText, type RunResult, type ScenarioResult, type Unit } from '../model.ts';
+import { comparisonText, ratiosOf, type Ratio } from '../ratios.ts';
 import { digits, summarise } from '../stats.ts';
 import { chartsOf, type RivalLook } from './charts.ts';
 import { headlines } from './headline.ts';
 import { STYLE } from './style.ts';
-import { escape } from './svg.ts';
+import { duration, escape } from './svg.ts';
 
 export function htmlReport(result: RunResult): string {
   const colours = new Map(result.rivals.map(({ name }, i) => [name, `r${i % 8}`] as const));
@@ -65,9 +65,9 @@ ${this.#result.scenarios.map((scenario) => this.#scenario(scenario)).join('\n')}
         const ratio = ratios.find((one) => one.rival === rival);
         return ratio ? `<td>${ratioCell(ratio)}</td>` : '<td class="none">–</td>';
       });
-      return `<tr><th scope="row">${escape(title)}${at === '' ? '' : ` <small>${escape(at)}</small>`}</th><td>${first ? `${digits(first.ours)} ${first.unit}` : ''}</td>${cells.join('')}</tr>`;
+      return `<tr><th scope="row">${escape(title)}${at === '' ? '' : ` <small>${escape(at)}</small>`}</th><td>${first ? figureText(first.ours, first.unit) : ''}</td>${cells.join('')}</tr>`;
     });
-    return `<h2>In short</h2><p>Medians. <em>4 × better</em>: Fissium takes a quarter of the rival's time, or gives four times its answers; <em>worse</em> is the other way round. ~ marks a pair whose order is not sure: the measured ranges overlap, or there are fewer than three values; ? one with a doubtful figure (hover it).</p>
+    return `<h2>In short</h2><p>Medians. <em>4 × better</em>: Fissium takes a quarter of the rival's time, or gives four times its answers; <em>worse</em> is the other way round. ~ marks a pair whose order is not sure: the measured ranges overlap, or there are fewer than three values; ? one with a doubtful figure (hover it, or see <em>Doubts</em> in its section). A server that <em>does not keep up</em> with a rate lets requests wait longer and longer: its latency tells how long the run was, and enters no ratio.</p>
 <div class="scroll"><table class="ratios"><thead><tr><th></th><th>Fissium</th>${rivals.map((rival) => `<th>${escape(this.#look.title(rival))}</th>`).join('')}</tr></thead><tbody>${rows.join('')}</tbody></table></div>`;
   }
 
@@ -76,10 +76,23 @@ ${this.#result.scenarios.map((scenario) => this.#scenario(scenario)).join('\n')}
     return `<section id="${escape([scenario.name, ...(scenario.variant === undefined ? [] : [scenario.variant])].join('-'))}"><h2>${escape(scenario.title)}</h2><p>${escape(scenario.what)}</p>
 ${chartsOf(this.#result, scenario, this.#look)}
 ${this.#table(scenario)}
+${this.#doubts(scenario)}
 ${notes.length > 0 ? `<ul class="notes">${notes.map((note) => `<li>${escape(note)}</li>`).join('')}</ul>` : ''}
 ${notRun.length > 0 ? `<details open><summary>Not measured</summary><ul class="notes">${notRun.map(({ rival, what, why }) => `<li><b>${escape(this.#look.title(rival))}</b>, ${escape(what)}: ${escape(why)}</li>`).join('')}</ul></details>` : ''}
 ${published && published.length > 0 ? `<h3>Published elsewhere</h3><p>Measured by others on other machines: to know the order of magnitude, not to compute with.</p><ul class="notes">${published.map(({ who, what, value, where }) => `<li>${escape(who)}, ${escape(what)}: <b>${escape(value)}</b> <span class="small">(${escape(where)})</span></li>`).join('')}</ul>` : ''}
 <p class="facts">Program: ${escape(method.program)}. Rounds: ${method.rounds}. Order: ${escape(method.order)}. Warm-up: ${escape(method.warmUp)}. Load average ${scenario.loadAverageBefore.toFixed(2)} before, ${scenario.loadAverageAfter.toFixed(2)} after${scenario.othersBusy === null ? '' : `; other programs used ${Math.round(scenario.othersBusy * 100)} % of the machine`}; took ${Math.round(scenario.durationS)} s.</p></section>`;
+  }
+
+  /** What a figure's question mark stands for, for those who cannot hover. */
+  #doubts({ series }: ScenarioResult): string {
+    const said = series.flatMap(({ rival, metric, at, doubts = [] }) =>
+      doubts.map((doubt) => {
+        const where = pointText(at);
+        return `<li><b>${escape(this.#look.title(rival))}</b>, ${escape(metric)}${where === '' ? '' : ` (${escape(where)})`}: ${escape(doubt)}</li>`;
+      }),
+    );
+    if (said.length === 0) return '';
+    return `<details><summary>Doubts</summary><ul class="notes">${said.join('')}</ul></details>`;
   }
 
   #table(scenario: ScenarioResult): string {
@@ -109,7 +122,7 @@ ${published && published.length > 0 ? `<h3>Published elsewhere</h3><p>Measured b
             ? ` <abbr title="${escape(series.doubts.join('; '))}">?</abbr>`
             : '';
         const title = `n = ${count}, half of the values between ${digits(quartiles[0])} and ${digits(quartiles[1])}; one value is ${each}`;
-        return `<td title="${escape(title)}"><b>${digits(middle)}</b> ${series.unit}${doubts}<br><small>${range}${ratio ? `${range === '' ? '' : ' · '}${ratioText(ratio.advantage)}` : ''}</small></td>`;
+        return `<td title="${escape(title)}"><b>${digits(middle)}</b> ${series.unit}${doubts}<br><small>${range}${ratio ? `${range === '' ? '' : ' · '}${comparisonText(ratio)}` : ''}</small></td>`;
       });
       return `<tr><th scope="row">${escape(metric)}${at === '' ? '' : ` <small>${escape(at)}</small>`}</th>${cells.join('')}</tr>`;
     });
@@ -118,12 +131,15 @@ ${published && published.length > 0 ? `<h3>Published elsewhere</h3><p>Measured b
 }
 
 function ratioCell(ratio: Ratio): string {
+  const { advantage } = ratio;
+  if (advantage === null) return `<span class="even">${comparisonText(ratio)}</span>`;
   const tone =
-    ratio.unsure || (ratio.advantage > 0.95 && ratio.advantage < 1.05)
-      ? 'even'
-      : ratio.advantage >= 1
-        ? 'better'
-        : 'worse';
+    ratio.unsure || (advantage > 0.95 && advantage < 1.05) ? 'even' : advantage >= 1 ? 'better' : 'worse';
   const doubts = ratio.doubts.length > 0 ? ` <abbr title="${escape(ratio.doubts.join('; '))}">?</abbr>` : '';
-  return `<span class="${tone}">${ratioText(ratio.advantage)}${ratio.unsure ? ' ~' : ''}</span>${doubts}<br><small>${digits(ratio.theirs)} ${ratio.unit}</small>`;
+  return `<span class="${tone}">${comparisonText(ratio)}${ratio.unsure ? ' ~' : ''}</span>${doubts}<br><small>${figureText(ratio.theirs, ratio.unit)}</small>`;
+}
+
+/** Times of under a tenth of a millisecond are read in microseconds. */
+function figureText(value: number, unit: Unit): string {
+  return unit === 'ms' && value < 0.1 ? duration(value) : `${digits(value)} ${unit}`;
 }

@@ -22,12 +22,16 @@ export interface Line {
     readonly y: number;
     readonly low: number;
     readonly high: number;
+    /** Drawn hollow: what the figure says there is not what the others say. */
+    readonly hollow?: boolean;
   }[];
 }
 
 const WIDTH = 900;
 const LABELS = 210;
 const RIGHT = 90;
+/** Colours for the parts of a bar, which are nobody's: those of the rivals would say that a part is one. */
+const PARTS = 7;
 
 export function escape(text: string): string {
   return text
@@ -64,10 +68,10 @@ export function strips(groups: readonly StripGroup[], label: string): string {
   if (values.length === 0) return '';
   const { at, ticks } = logScale(values, LABELS, WIDTH - RIGHT);
   const parts: string[] = [];
-  let y = 22;
+  let y = 18;
   for (const group of groups) {
     parts.push(`<text class="group" x="0" y="${y}">${escape(group.label)}</text>`);
-    y += 8;
+    y += 4;
     for (const row of group.rows) {
       y += 16;
       parts.push(
@@ -85,14 +89,28 @@ export function strips(groups: readonly StripGroup[], label: string): string {
       parts.push(`<line class="${row.colour} median" x1="${x}" x2="${x}" y1="${y - 7}" y2="${y + 7}"/>`);
       parts.push(`<text class="value" x="${WIDTH - RIGHT + 8}" y="${y + 4}">${duration(row.median)}</text>`);
     }
-    y += 26;
+    y += 38;
   }
-  const bottom = y - 8;
+  const bottom = y - 20;
   const grid = ticks.map((tick) => {
     const x = at(tick).toFixed(1);
     return `<line class="grid" x1="${x}" x2="${x}" y1="8" y2="${bottom}"/><text class="tick" x="${x}" y="${bottom + 16}" text-anchor="middle">${duration(tick)}</text>`;
   });
-  return `<svg viewBox="0 0 ${WIDTH} ${bottom + 24}" role="img" aria-label="${escape(label)}">${grid.join('')}${parts.join('')}</svg>`;
+  const axis = `<text class="tick" x="${(LABELS + WIDTH - RIGHT) / 2}" y="${bottom + 34}" text-anchor="middle">time, logarithmic; less is better</text><text class="tick" x="${WIDTH - RIGHT + 8}" y="${bottom + 34}">median</text>`;
+  return `<svg viewBox="0 0 ${WIDTH} ${bottom + 42}" role="img" aria-label="${escape(label)}">${grid.join('')}${parts.join('')}${axis}</svg>`;
+}
+
+/** What fits without touching the one before: a figure is about seven wide for each of its letters. */
+function apart(ticks: readonly number[], at: (tick: number) => number): number[] {
+  const kept: number[] = [];
+  let free = -Infinity;
+  for (const tick of ticks) {
+    const half = tick.toLocaleString('en-US').length * 3.5;
+    if (at(tick) - half < free) continue;
+    kept.push(tick);
+    free = at(tick) + half + 8;
+  }
+  return kept;
 }
 
 export interface LineAxes {
@@ -129,6 +147,10 @@ export function lines(all: readonly Line[], axes: LineAxes): string {
     ),
     ...xs.map(
       (tick) =>
+        `<line class="grid" x1="${x(tick).toFixed(1)}" x2="${x(tick).toFixed(1)}" y1="${bottom}" y2="${bottom + 5}"/>`,
+    ),
+    ...apart(xs, x).map(
+      (tick) =>
         `<text class="tick" x="${x(tick).toFixed(1)}" y="${bottom + 18}" text-anchor="middle">${tick.toLocaleString('en-US')}</text>`,
     ),
     `<text class="tick" x="${(left + right) / 2}" y="${bottom + 36}" text-anchor="middle">${escape(axes.x)}</text>`,
@@ -144,19 +166,24 @@ export function lines(all: readonly Line[], axes: LineAxes): string {
           `<line class="${line.colour} range" x1="${cx}" x2="${cx}" y1="${y.at(point.low).toFixed(1)}" y2="${y.at(point.high).toFixed(1)}"/>`,
         );
       parts.push(
-        `<circle class="${line.colour} dot" cx="${cx}" cy="${y.at(point.y).toFixed(1)}" r="3.5"><title>${escape(line.label)}, ${point.x}: ${axes.yText(point.y)}</title></circle>`,
+        `<circle class="${line.colour} ${point.hollow === true ? 'hollow' : 'dot'}" cx="${cx}" cy="${y.at(point.y).toFixed(1)}" r="3.5"><title>${escape(line.label)}, ${point.x.toLocaleString('en-US')} ${escape(axes.x)}: ${axes.yText(point.y)}</title></circle>`,
       );
     }
   }
-  // Names at the lines' ends, pushed apart where they would overlap.
-  let lowest = -Infinity;
+  // Names at the lines' ends, pushed apart where they would overlap: beside the chart, or in it where a line ends early.
+  const lowest = new Map<number, number>();
   const ends = drawn
-    .map((line) => ({ line, end: line.points.at(-1) }))
-    .toSorted((a, b) => y.at(a.end?.y ?? 1) - y.at(b.end?.y ?? 1));
-  for (const { line, end } of ends) {
-    lowest = Math.max(y.at(end?.y ?? 1), lowest + 15);
+    .flatMap((line) => {
+      const end = line.points.at(-1);
+      return end === undefined ? [] : [{ line, end, at: y.at(end.y) }];
+    })
+    .toSorted((a, b) => a.at - b.at);
+  for (const { line, end, at } of ends) {
+    const early = end.x < last;
+    const nameAt = Math.max(early ? at - 8 : at, (lowest.get(end.x) ?? -Infinity) + 15);
+    lowest.set(end.x, nameAt);
     parts.push(
-      `<text class="${line.colour} name" x="${right + 12}" y="${(lowest + 4).toFixed(1)}">${escape(line.label)}</text>`,
+      `<text class="${line.colour} name" x="${(x(end.x) + (early ? 8 : 12)).toFixed(1)}" y="${(nameAt + 4).toFixed(1)}">${escape(line.label)}</text>`,
     );
   }
   return `<svg viewBox="0 0 ${WIDTH} ${bottom + 44}" role="img" aria-label="${escape(axes.label)}">${parts.join('')}</svg>`;
@@ -168,6 +195,14 @@ export interface Stack {
   readonly parts: readonly { readonly name: string; readonly value: number }[];
 }
 
+/** Steps of a linear axis: one, two or five times a power of ten, about five of them. */
+function steps(most: number): number[] {
+  const rough = most / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = ([1, 2, 5].find((times) => times * power >= rough) ?? 10) * power;
+  return Array.from({ length: Math.floor(most / step + 1e-9) + 1 }, (_, i) => i * step);
+}
+
 /** One bar for each stack, its parts beside each other on one linear axis of time; the names of the parts below. */
 export function stacks(all: readonly Stack[], label: string): string {
   const totals = all.map(({ parts }) => parts.reduce((sum, { value }) => sum + value, 0));
@@ -177,7 +212,7 @@ export function stacks(all: readonly Stack[], label: string): string {
   const right = WIDTH - RIGHT;
   const x = (value: number): number => (value / most) * right;
   const parts: string[] = [];
-  let y = 8;
+  let y = 4;
   all.forEach((stack, i) => {
     parts.push(`<text class="label" x="0" y="${y + 12}">${escape(stack.label)}</text>`);
     y += 18;
@@ -185,7 +220,7 @@ export function stacks(all: readonly Stack[], label: string): string {
     for (const { name, value } of stack.parts) {
       const width = x(from + value) - x(from);
       parts.push(
-        `<rect class="r${names.indexOf(name) % 8} part" x="${x(from).toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="26"><title>${escape(`${stack.label}, ${name}: ${duration(value)}`)}</title></rect>`,
+        `<rect class="p${names.indexOf(name) % PARTS} part" x="${x(from).toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="26"><title>${escape(`${stack.label}, ${name}: ${duration(value)}`)}</title></rect>`,
       );
       from += value;
     }
@@ -194,12 +229,22 @@ export function stacks(all: readonly Stack[], label: string): string {
     );
     y += 38;
   });
-  const { svg, height } = legend(names, y + 8);
-  return `<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escape(label)}">${parts.join('')}${svg}</svg>`;
+  const bottom = y - 4;
+  const axis = steps(most).map((tick) => {
+    const at = x(tick).toFixed(1);
+    return `<line class="grid" x1="${at}" x2="${at}" y1="0" y2="${bottom}"/><text class="tick" x="${at}" y="${bottom + 16}" text-anchor="${tick === 0 ? 'start' : 'middle'}">${tick === 0 ? '0' : duration(tick)}</text>`;
+  });
+  const { svg, height } = legend(names, bottom + 32, 'p', PARTS);
+  return `<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escape(label)}">${axis.join('')}${parts.join('')}${svg}</svg>`;
 }
 
 /** Names with their colours, in rows. */
-function legend(names: readonly string[], top: number): { svg: string; height: number } {
+function legend(
+  names: readonly string[],
+  top: number,
+  colours = 'r',
+  count = 8,
+): { svg: string; height: number } {
   const parts: string[] = [];
   let [left, y] = [0, top];
   names.forEach((name, i) => {
@@ -207,7 +252,7 @@ function legend(names: readonly string[], top: number): { svg: string; height: n
     const width = 34 + name.length * 7;
     if (left + width > WIDTH && left > 0) [left, y] = [0, y + 22];
     parts.push(
-      `<rect class="r${i % 8} part" x="${left}" y="${y}" width="12" height="12"/><text class="tick" x="${left + 18}" y="${y + 11}">${escape(name)}</text>`,
+      `<rect class="${colours}${i % count} part" x="${left}" y="${y}" width="12" height="12"/><text class="tick" x="${left + 18}" y="${y + 11}">${escape(name)}</text>`,
     );
     left += width;
   });
@@ -231,7 +276,7 @@ export function distributions(all: readonly Distribution[], label: string): stri
     })
     .filter(({ bars }) => bars.length > 0);
   if (drawn.length === 0) return '';
-  const [top, bottom, left, right] = [20, 240, 60, WIDTH - 40];
+  const [top, bottom, left, right] = [28, 248, 60, WIDTH - 40];
   const edges = drawn.flatMap(({ bars }) => bars.flatMap(({ from, to }) => [from, to]));
   const scale = logScale(edges, left, right);
   const most = Math.max(...drawn.flatMap(({ bars }) => bars.map(({ share }) => share)));
@@ -242,6 +287,9 @@ export function distributions(all: readonly Distribution[], label: string): stri
   });
   parts.push(
     `<text class="tick" x="${left - 8}" y="${top + 4}" text-anchor="end">${digits(most * 100)} %</text>`,
+    `<text class="tick" x="${left - 8}" y="${bottom + 4}" text-anchor="end">0 %</text>`,
+    `<text class="tick" x="0" y="13">share of requests</text>`,
+    `<text class="tick" x="${(left + right) / 2}" y="${bottom + 36}" text-anchor="middle">latency, logarithmic</text>`,
   );
   drawn.forEach(({ name, bars }, i) => {
     const points: string[] = [];
@@ -263,7 +311,7 @@ export function distributions(all: readonly Distribution[], label: string): stri
   });
   const { svg, height } = legend(
     drawn.map(({ name }) => name),
-    bottom + 34,
+    bottom + 48,
   );
   return `<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escape(label)}">${parts.join('')}${svg}</svg>`;
 }

@@ -1,6 +1,6 @@
 /** The summary for a terminal. */
 import { pointText, type RunResult } from '../model.ts';
-import { OURS, ratioText } from '../ratios.ts';
+import { comparisonText, OURS } from '../ratios.ts';
 import { digits, median } from '../stats.ts';
 import { headlines } from './headline.ts';
 
@@ -20,8 +20,11 @@ export function textReport(result: RunResult): string {
     out.push(`  ${title}${at === '' ? '' : ` (${at})`}: Fissium ${digits(first.ours)} ${first.unit}`);
     for (const ratio of ratios) {
       const marks = `${ratio.unsure ? ' ~' : ''}${ratio.doubts.length > 0 ? ' ?' : ''}`;
+      const compared = comparisonText(ratio);
       out.push(
-        `    ${ratioText(ratio.advantage).padEnd(18)} than ${ratio.rival} (${digits(ratio.theirs)} ${ratio.unit})${marks}`,
+        ratio.advantage === null
+          ? `    ${compared}: ${ratio.rival}`
+          : `    ${compared.padEnd(18)} than ${ratio.rival} (${digits(ratio.theirs)} ${ratio.unit})${marks}`,
       );
     }
   }
