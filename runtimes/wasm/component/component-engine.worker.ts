@@ -3,65 +3,41 @@
  * functions compiled for their signatures. Each request finds a clean instance: one that was reset since the
  * last, or a new one.
  */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { FissiumError } from '../../../src/errors.ts';
 import type {
   Deployment,
   EngineRuntime,
-  InterruptControl,
+  GuestGrants,
+  GuestLimits,
   InvocationContext,
   Specialised,
 } from '../engine.ts';
-import { InstancePool, type Need } from '../pool/index.ts';
 import { threadMemory } from '../pool/thread.ts';
-import { memoryPages, ownMemories } from '../prepare/limits.ts';
 import { runGuest } from '../run-guest.worker.ts';
-import { ASYNC_IMPORTS, Egress, type GuestState } from '../wasi/index.ts';
-import { compileTrampolines } from './abi/trampoline.ts';
-import { ComponentInstance, needOf, type Linkage } from './instance.ts';
-import { findEntry, moduleName, readPlan } from './plan.ts';
+import { Egress, type GuestState } from '../wasi/index.ts';
+import type { ComponentInstance } from './instance.ts';
+import { sharedCodeOf, type FunctionCode } from './shared-code.worker.ts';
 
-const SUSPENDING: ReadonlySet<string> = new Set(ASYNC_IMPORTS);
-
+/** Holds of its deployment only what is the function's own: there may be thousands of one code. */
 class ComponentFunction implements Specialised {
-  readonly #deployment: Deployment;
+  readonly #grants: GuestGrants;
+  readonly #limits: GuestLimits;
   readonly #egress: Egress;
-  readonly #pool: InstancePool<ComponentInstance, GuestState>;
-  readonly #need: Need;
+  readonly #code: FunctionCode;
 
-  constructor(deployment: Deployment, linkage: Linkage, control: InterruptControl) {
-    this.#deployment = deployment;
-    this.#egress = new Egress(deployment.grants.allowedOutboundHosts);
-    const { instance: life } = deployment.limits;
-    this.#pool = new InstancePool({
-      make: (state: GuestState) => new ComponentInstance(linkage, state, control),
-      budget: threadMemory.idle,
-      ...(life ? { life } : {}),
-    });
-    this.#need = needOf(linkage);
-    if (linkage.plan.ahead === true) this.#prepareFirst(linkage, control);
-  }
-
-  /** The first request finds an instance, too. */
-  #prepareFirst(linkage: Linkage, control: InterruptControl): void {
-    if (!threadMemory.take(this.#need)) return;
-    try {
-      const first = new ComponentInstance(linkage, null, control);
-      if (first.stopped === null) this.#pool.add(first);
-      else first.drop();
-    } catch {
-      // A component that cannot be instantiated says so to each request.
-    }
+  constructor({ grants, limits }: Deployment, egress: Egress, code: FunctionCode) {
+    this.#grants = grants;
+    this.#limits = limits;
+    this.#egress = egress;
+    this.#code = code;
   }
 
   handle(context: InvocationContext): Promise<void> {
-    const { grants, limits } = this.#deployment;
+    const { pool } = this.#code;
     let instance: ComponentInstance | null = null;
     return runGuest({
       context,
-      grants,
-      limits,
+      grants: this.#grants,
+      limits: this.#limits,
       egress: this.#egress,
       enter: async (host, memories) => {
         instance = this.#take(context) ?? (await this.#room(context)) ?? this.#make(host.state);
@@ -69,13 +45,13 @@ class ComponentFunction implements Specialised {
         try {
           await instance.handle(host);
         } catch (error) {
-          this.#pool.lost();
+          pool.lost();
           throw error;
         }
       },
       left: () => {
         if (!instance) return;
-        this.#pool.release(instance);
+        pool.release(instance);
         threadMemory.released();
       },
     });
@@ -84,7 +60,7 @@ class ComponentFunction implements Specialised {
   /** An instance that is there. */
   #take({ receipt }: InvocationContext): ComponentInstance | undefined {
     const began = receipt ? performance.now() : 0;
-    const instance = this.#pool.take();
+    const instance = this.#code.pool.take();
     if (instance && receipt) {
       receipt.instance = instance.served > 0 ? 'reused' : 'ready';
       receipt.instantiateMs = performance.now() - began;
@@ -94,12 +70,13 @@ class ComponentFunction implements Specialised {
 
   /** Returns once there is room for a new instance, or with one that became free meanwhile. */
   async #room(context: InvocationContext): Promise<ComponentInstance | undefined> {
-    if (threadMemory.waiting === 0 && threadMemory.take(this.#need)) return undefined;
+    const { need } = this.#code;
+    if (threadMemory.waiting === 0 && threadMemory.take(need)) return undefined;
     let instance: ComponentInstance | undefined;
     context.turn.release();
     await threadMemory.wait(() => {
       instance = this.#take(context);
-      return instance !== undefined || threadMemory.take(this.#need);
+      return instance !== undefined || threadMemory.take(need);
     }, context.signal);
     await context.turn.take();
     return instance;
@@ -109,7 +86,7 @@ class ComponentFunction implements Specialised {
     const { receipt, onColdStart } = state.context;
     onColdStart?.();
     const began = receipt ? performance.now() : 0;
-    const instance = this.#pool.make(state);
+    const instance = this.#code.pool.make(state);
     if (receipt) {
       receipt.instance = 'new';
       receipt.instantiateMs = performance.now() - began;
@@ -118,7 +95,7 @@ class ComponentFunction implements Specialised {
   }
 
   close(): void {
-    this.#pool.close();
+    this.#code.release();
     void this.#egress.close();
   }
 }
@@ -126,21 +103,7 @@ class ComponentFunction implements Specialised {
 export const componentEngine: EngineRuntime = {
   name: 'component',
   specialise: async (deployment, control) => {
-    const { manifest, folder, modules, limits } = deployment;
-    if (manifest.plan === undefined) throw new FissiumError('INTERNAL', `${folder} has no plan`);
-    const plan = readPlan(await readFile(join(folder, manifest.plan), 'utf8'));
-    const linkage: Linkage = {
-      plan,
-      trampolines: compileTrampolines(plan, SUSPENDING),
-      modules: plan.modules.map((_, i) => {
-        const module = modules.get(moduleName(i));
-        if (!module) throw new FissiumError('INTERNAL', `${folder} has no core module ${i}`);
-        return module;
-      }),
-      entry: findEntry(plan, manifest.entry),
-      memoryPages: memoryPages(manifest, limits.memoryBytes),
-      ownMemories: ownMemories(manifest, limits.memoryBytes),
-    };
-    return new ComponentFunction(deployment, linkage, control);
+    const egress = new Egress(deployment.grants.allowedOutboundHosts);
+    return new ComponentFunction(deployment, egress, await sharedCodeOf(control).use(deployment));
   },
 };

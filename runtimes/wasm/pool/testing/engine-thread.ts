@@ -6,10 +6,12 @@ import { join } from 'node:path';
 import { FissiumError } from '../../../../src/errors.ts';
 import { componentEngine } from '../../component/component-engine.worker.ts';
 import type { LinkPlan } from '../../component/index.ts';
+import { sharedCodeOf, type SharedCode } from '../../component/shared-code.worker.ts';
 import { ControlBlock } from '../../control.ts';
 import type {
   EngineReceipt,
   EngineRuntime,
+  GuestGrants,
   GuestLimits,
   InvocationContext,
   Specialised,
@@ -38,8 +40,10 @@ export interface Answer {
 export class EngineThread {
   readonly #control = new ControlBlock();
   readonly #turns = new Turns(this.#control);
+  readonly #interrupt = { memory: this.#control.memory, yield: this.#turns.yield };
   readonly #folder = mkdtempSync(join(tmpdir(), 'fissium-pool-'));
   readonly #functions: Specialised[] = [];
+  readonly #modules = new ModuleCache();
 
   /** Puts this thread under limits: once for a test file, since a thread stays under them. */
   constructor(limits?: LimitsHandle) {
@@ -51,6 +55,7 @@ export class EngineThread {
     guest: string | Uint8Array,
     limits: Partial<GuestLimits> = {},
     engine: ComponentEngine | 'component without reset' = 'component',
+    { namespace = 'default', ...grants }: Partial<GuestGrants> & { readonly namespace?: string } = {},
   ): Promise<(path: string, signal?: AbortSignal, sink?: MemorySink) => Promise<Answer>> {
     const source = typeof guest === 'string' ? new Uint8Array(readFileSync(join(GUESTS, guest))) : guest;
     const digest = createHash('sha256').update(source).digest('hex');
@@ -72,23 +77,33 @@ export class EngineThread {
     const specialised = await runtime.specialise(
       {
         key: String(this.#functions.length),
-        namespace: 'default',
+        namespace,
         name: 'guest',
         manifest,
         folder,
-        modules: await new ModuleCache().load('test', manifest, folder, all.memoryBytes),
+        modules: await this.#modules.load('test', manifest, folder, all.memoryBytes),
         codeBytes: 1,
-        grants: { env: [], args: [], allowedOutboundHosts: [] },
+        grants: { env: [], args: [], allowedOutboundHosts: [], ...grants },
         limits: all,
       },
-      { memory: this.#control.memory, yield: this.#turns.yield },
+      this.#interrupt,
     );
     this.#functions.push(specialised);
     return (path, signal, sink) => this.#call(specialised, path, signal, sink);
   }
 
+  /** What its functions of the component engine have together. */
+  get shared(): SharedCode {
+    return sharedCodeOf(this.#interrupt);
+  }
+
+  /** Ends all functions; what they had is gone then. */
+  closeFunctions(): void {
+    for (const specialised of this.#functions.splice(0)) specialised.close();
+  }
+
   close(): void {
-    for (const specialised of this.#functions) specialised.close();
+    this.closeFunctions();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
