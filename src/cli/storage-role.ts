@@ -1,11 +1,13 @@
 /** `fissium storage`: the settings of a storage service; the service itself is src/roles/storage.ts. */
 import { resolve } from 'node:path';
 import { defineCommand, usageError, type CliIo } from './command.ts';
-import { flag, integer, text, withDefault } from './options.ts';
+import { flag, integer, parseDuration, text, withDefault } from './options.ts';
 import type { StorageOptions } from '../roles/storage.ts';
 
 const MIB = 1024 * 1024;
 const MINUTE_MS = 60_000;
+/** Each look lists all archives and all Packages. */
+const MIN_INTERVAL_MS = 1_000;
 
 export const storageRole = defineCommand({
   name: 'storage',
@@ -15,7 +17,7 @@ export const storageRole = defineCommand({
     "environment is that of Fission's storage service: STORAGE_S3_ENDPOINT, STORAGE_S3_BUCKET_NAME,",
     'STORAGE_S3_SUB_DIR, STORAGE_S3_REGION, STORAGE_S3_ACCESS_KEY_ID, STORAGE_S3_SECRET_ACCESS_KEY (or the AWS_*',
     'ones, with AWS_SESSION_TOKEN), STORAGE_S3_VIRTUAL_HOST=true, STORAGE_MAX_ARCHIVE_SIZE_MIB, PRUNE_ENABLED,',
-    'PRUNE_INTERVAL (minutes), FISSION_INTERNAL_AUTH_SECRET and _OLD, FISSIUM_NAMESPACES.',
+    'PRUNE_INTERVAL (minutes, or a duration such as 10s), FISSION_INTERNAL_AUTH_SECRET and _OLD, FISSIUM_NAMESPACES.',
     'Archives that no Package names for the grace are removed; an API server that does not answer removes none.',
   ].join('\n'),
   options: {
@@ -23,8 +25,14 @@ export const storageRole = defineCommand({
     host: withDefault(text('host', 'Address to listen on', { placeholder: 'address' }), '0.0.0.0'),
     port: withDefault(integer('port', 'Port', { min: 0, max: 65_535, placeholder: 'port' }), 8000),
     pruneGrace: withDefault(
-      integer('prune-grace', 'Minutes that an archive is kept although no Package names it', { min: 0 }),
-      60,
+      text(
+        'prune-grace',
+        'For how long an archive is kept although no Package names it: minutes, or such as 10s',
+        {
+          placeholder: 'duration',
+        },
+      ),
+      '60',
     ),
     prune: withDefault(
       flag('prune', 'Remove what no Package names; with --no-prune nothing, and no API server is needed'),
@@ -46,22 +54,18 @@ export const storageRole = defineCommand({
 type FromEnvironment = Omit<StorageOptions, 'host' | 'port' | 'folder' | 'verbose'>;
 
 /** What the environment says. @throws CliError where it cannot be right */
-export function storageSettings(
-  env: CliIo['env'],
-  prune: boolean,
-  pruneGraceMinutes: number,
-): FromEnvironment {
+export function storageSettings(env: CliIo['env'], prune: boolean, pruneGrace: string): FromEnvironment {
   const limitMib = positive(env, 'STORAGE_MAX_ARCHIVE_SIZE_MIB', 256);
-  const intervalMinutes = positive(env, 'PRUNE_INTERVAL', 60);
+  const intervalMs = minutesOrDuration(env['PRUNE_INTERVAL'] || '60', 'PRUNE_INTERVAL');
+  if (intervalMs < MIN_INTERVAL_MS)
+    throw usageError(`PRUNE_INTERVAL is "${env['PRUNE_INTERVAL']}"`, 'allowed: a second, or longer');
   const isPruning = prune && !/^(?:0|f|false)$/i.test(env['PRUNE_ENABLED'] ?? '');
   return {
     s3: s3Settings(env),
     limitBytes: limitMib * MIB,
     secrets: internalSecrets(env),
     namespaces: namespacesOf(env),
-    prune: isPruning
-      ? { intervalMs: intervalMinutes * MINUTE_MS, graceMs: pruneGraceMinutes * MINUTE_MS }
-      : null,
+    prune: isPruning ? { intervalMs, graceMs: minutesOrDuration(pruneGrace, '--prune-grace') } : null,
   };
 }
 
@@ -113,6 +117,13 @@ export function namespacesOf(env: CliIo['env']): readonly string[] | undefined {
   const names = (env['FISSIUM_NAMESPACES'] ?? '').split(',').map((name) => name.trim());
   const given = names.filter((name) => name !== '');
   return given.length === 0 ? undefined : given;
+}
+
+/** Fission's settings are minutes. Milliseconds. */
+function minutesOrDuration(value: string, name: string): number {
+  const ms = /^\d{1,6}$/.test(value) ? Number(value) * MINUTE_MS : parseDuration(value, name);
+  if (ms < 0) throw usageError(`${name} is "${value}"`, 'allowed: minutes, or a duration such as 90s or 1h');
+  return ms;
 }
 
 function positive(env: CliIo['env'], name: string, otherwise: number): number {

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { digestOf, requestSigner } from '../../../src/auth/request-signer.ts';
 import { guest } from '../../integration/support/guests.ts';
-import { part } from '../parts/part.ts';
+import { applyChart } from '../support/chart.ts';
 import { fissium, tryFissium } from '../support/cli.ts';
 import { ownCluster } from '../support/components.ts';
 import { pathOf, routerUrl } from '../support/functions.ts';
 import { controlPlaneReady, images, INSTALLED_IN, installFissium } from '../support/install.ts';
-import { apply, kubectl, list, outcomeOf, tryKubectl } from '../support/kubectl.ts';
+import { apply, kubectl, list, outcomeOf } from '../support/kubectl.ts';
 import { startLoad } from '../support/load.ts';
 import { newNamespace } from '../support/namespace.ts';
 import { serviceUrl } from '../support/reach.ts';
@@ -23,38 +23,15 @@ const SECRET_NAME = 'fission-internal-auth';
 
 let folder: string;
 
-/** The chart as Helm would install it, over what is there. */
-async function upgrade(...values: string[]): Promise<void> {
-  const chart = join(import.meta.dirname, '../../../charts/fissium');
-  const settings = [`image=${images.fissium}`, ...values].flatMap((value) => ['--set', value]);
-  const rendered = await outcomeOf(join(part('helm'), 'helm'), [
-    'template',
-    'fissium',
-    chart,
-    '-n',
-    INSTALLED_IN,
-    '--kube-version',
-    '1.36.0',
-    ...settings,
-  ]);
-  if (rendered.code !== 0) throw new Error(rendered.stderr);
-  const applied = await tryKubectl(
-    ['apply', '--server-side', '--force-conflicts', '--field-manager=suite-chart', '-f', '-'],
-    rendered.stdout,
-  );
-  if (applied.code !== 0) throw new Error(applied.stderr);
-  await controlPlaneReady();
-}
-
 beforeAll(async () => {
   await installFissium();
   folder = await mkdtemp(join(tmpdir(), 'fissium-signed-'));
   await setSecret({ secret: SECRET });
-  await upgrade(`internalAuthSecret=${SECRET_NAME}`);
+  await applyChart(`internalAuthSecret=${SECRET_NAME}`);
 });
 // The other files of the suite have it as `fissium install` makes it.
 afterAll(async () => {
-  await upgrade();
+  await applyChart();
   await kubectl('delete', 'secret', SECRET_NAME, '-n', INSTALLED_IN);
   await rm(folder, { recursive: true, force: true });
 });
