@@ -12,10 +12,21 @@ import { environmentOf, functionOf } from '../resolutions.ts';
 /** How functions are run; each by one strategy object. */
 export type StrategyKey = 'wasm-hosts' | 'poolmgr' | 'newdeploy' | 'container';
 
+export interface Placement {
+  readonly fn: FunctionOnCluster;
+  readonly strategy: StrategyKey;
+}
+
 export type Facts =
-  | { readonly ok: true; readonly fn: FunctionOnCluster; readonly strategy: StrategyKey }
-  /** `final`: nothing of the function may run, whatever ran before. */
-  | { readonly ok: false; readonly verdict: Verdict; readonly final: boolean };
+  | ({ readonly ok: true } & Placement)
+  | {
+      readonly ok: false;
+      readonly verdict: Verdict;
+      /** Nothing of the function may run, whatever ran before. */
+      readonly final: boolean;
+      /** Where what was deployed before its package's new source goes on. */
+      readonly earlier?: Placement;
+    };
 
 /** Reads what a function names, from the caches and, where these are behind, from the API. */
 export async function factsOf(
@@ -58,11 +69,16 @@ export async function factsOf(
   const pkg = await lookUp(client, watched.packages, resolved.package);
   if (pkg === undefined) return refuse('PackageNotFound', `There is no Package ${packageName}.`);
   const state = states.of(pkg);
+  const placement: Placement = {
+    strategy: resolved.strategy === 'newdeploy' ? 'newdeploy' : runs.value.wasm ? 'wasm-hosts' : 'poolmgr',
+    fn: { object, resolved, environment: { object: environment, resolved: runs.value }, pkg },
+  };
   switch (state.phase) {
     case 'pending':
       return {
         ok: false,
         final: false,
+        ...(state.earlier === undefined ? {} : { earlier: placement }),
         verdict: {
           ready: false,
           passing: true,
@@ -71,7 +87,16 @@ export async function factsOf(
         },
       };
     case 'failed':
-      return refuse('PackageFailed', `Package ${packageName}: ${state.error.message}`);
+      return {
+        ok: false,
+        final: false,
+        ...(state.earlier === undefined ? {} : { earlier: placement }),
+        verdict: {
+          ready: false,
+          reason: 'PackageFailed',
+          message: `Package ${packageName}: ${state.error.message}`,
+        },
+      };
     case 'stored':
       if (runs.value.wasm)
         return refuse(
@@ -89,13 +114,7 @@ export async function factsOf(
         );
       break;
   }
-  const strategy =
-    resolved.strategy === 'newdeploy' ? 'newdeploy' : runs.value.wasm ? 'wasm-hosts' : 'poolmgr';
-  return {
-    ok: true,
-    strategy,
-    fn: { object, resolved, environment: { object: environment, resolved: runs.value }, pkg },
-  };
+  return { ok: true, ...placement };
 }
 
 function refuse(reason: string, message: string, final = false): Facts {

@@ -12,7 +12,7 @@ import type { Patience } from '../patience.ts';
 import type { FunctionState } from '../../router/index.ts';
 import type { FunctionTablePort } from '../ports.ts';
 import { functionOf } from '../resolutions.ts';
-import { factsOf, type StrategyKey } from './function-facts.ts';
+import { factsOf, type Placement, type StrategyKey } from './function-facts.ts';
 
 export interface ClusterFunctionReconcilerParts {
   readonly context: ReconcilerContext;
@@ -48,7 +48,7 @@ export class ClusterFunctionReconciler {
   }
 
   async reconcile(key: string): Promise<void> {
-    const { context, packageStates, strategies, routes } = this.#parts;
+    const { context, packageStates, routes } = this.#parts;
     clearTimeout(this.#timers.get(key));
     this.#timers.delete(key);
     const object = context.watched.functions.getByKey(key);
@@ -62,14 +62,19 @@ export class ClusterFunctionReconciler {
     const route = resolved.ok ? await routes.reconcile(object, resolved.value) : null;
     const facts = await factsOf(context, packageStates, object);
     if (!facts.ok) {
+      if (facts.earlier !== undefined) await this.#place(key, facts.earlier);
       if (facts.final && before !== undefined) await this.#remove(key, before);
       await this.#conclude(object, facts.verdict, route);
       return;
     }
-    const { namespace, name, uid } = facts.fn.resolved;
-    await this.#leaveOthers(key, { namespace, name, uid, strategy: facts.strategy });
-    const verdict = await strategies[facts.strategy].reconcile(facts.fn);
-    await this.#conclude(object, verdict, route);
+    await this.#conclude(object, await this.#place(key, facts), route);
+  }
+
+  /** Has its strategy run it. */
+  async #place(key: string, { fn, strategy }: Placement): Promise<Verdict> {
+    const { namespace, name, uid } = fn.resolved;
+    await this.#leaveOthers(key, { namespace, name, uid, strategy });
+    return this.#parts.strategies[strategy].reconcile(fn);
   }
 
   /** What routers want of a function. What is not known, or cannot run, is left alone. */
@@ -78,7 +83,8 @@ export class ClusterFunctionReconciler {
     const object = context.watched.functions.getByKey(key);
     if (object === undefined || object.metadata.uid !== uid) return;
     const facts = await factsOf(context, packageStates, object);
-    if (facts.ok) await strategies[facts.strategy].demand(facts.fn, demand);
+    const placement = facts.ok ? facts : facts.earlier;
+    if (placement !== undefined) await strategies[placement.strategy].demand(placement.fn, demand);
   }
 
   close(): void {

@@ -1,0 +1,99 @@
+/** Which strategy runs a function, and what it is told: a small API, real caches, strategies that only keep count. */
+import { pino } from 'pino';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { FissionFunction, Package } from '../../api/index.ts';
+import { FissiumError } from '../../errors.ts';
+import type { FunctionOnCluster, Strategy } from '../../executors/strategy.ts';
+import { RESOURCES, SILENT_EVENTS } from '../../kube/index.ts';
+import { FunctionTable } from '../../router/index.ts';
+import type { ReconcilerContext } from '../context.ts';
+import { OwnedRoutes } from '../function/owned-routes.ts';
+import { PackageStates } from '../package/package-states.ts';
+import { Patience } from '../patience.ts';
+import { StatusWriter } from '../status.ts';
+import { environment, fn, pkg, TestPlatform } from '../testing/platform.ts';
+import { allKinds, type Watched, watchEverything } from '../watched.ts';
+import { ClusterFunctionReconciler } from './function-reconciler.ts';
+
+let platform: TestPlatform;
+let watched: Watched;
+let states: PackageStates;
+let reconciler: ClusterFunctionReconciler;
+let told: string[];
+
+beforeEach(async () => {
+  platform = await TestPlatform.make();
+  told = [];
+  const { client } = platform;
+  const logger = pino({ level: 'silent' });
+  await platform.create(environment('wasm', 'wasm'), pkg('hello-pkg'), fn('hello'));
+  watched = watchEverything(client, logger, undefined);
+  for (const kind of allKinds(watched)) kind.start();
+  await Promise.all(allKinds(watched).map((kind) => kind.synced()));
+  const context: ReconcilerContext = {
+    client,
+    statuses: new StatusWriter(client),
+    events: SILENT_EVENTS,
+    watched,
+    logger,
+    now: () => new Date(),
+    platform: 'cluster',
+  };
+  states = new PackageStates(() => undefined);
+  const tell =
+    (what: string) =>
+    ({ resolved }: FunctionOnCluster): void =>
+      void told.push(`${what} ${resolved.name}`);
+  const strategy = (name: string): Strategy => ({
+    reconcile: (placed) => {
+      tell(`${name} runs`)(placed);
+      return Promise.resolve({ ready: true, reason: 'Deployed', message: '' });
+    },
+    demand: (placed) => Promise.resolve(tell(`${name} is wanted for`)(placed)),
+    remove: () => Promise.resolve(),
+    tick: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  });
+  reconciler = new ClusterFunctionReconciler({
+    context,
+    packageStates: states,
+    strategies: {
+      'wasm-hosts': strategy('wasm-hosts'),
+      poolmgr: strategy('poolmgr'),
+      newdeploy: strategy('newdeploy'),
+      container: strategy('container'),
+    },
+    routes: new OwnedRoutes(context),
+    patience: new Patience(() => undefined),
+    table: new FunctionTable(),
+    onTableChange: () => undefined,
+    again: () => undefined,
+  });
+});
+
+afterEach(async () => {
+  reconciler.close();
+  await Promise.all(allKinds(watched).map((kind) => kind.close()));
+  await platform.close();
+});
+
+const get = async (): Promise<FissionFunction> => platform.get<FissionFunction>(RESOURCES.functions, 'hello');
+
+it.each([
+  [
+    'with a version from before a source that could not be built',
+    { earlier: { select: () => Promise.reject(new Error('nobody asks here')) } },
+    ['wasm-hosts runs hello', 'wasm-hosts is wanted for hello'],
+  ],
+  ['without one', {}, []],
+])('a function %s, and its callers', async (_how, earlier, expected) => {
+  const object = await platform.get<Package>(RESOURCES.packages, 'hello-pkg');
+  const error = new FissiumError('BUILD_FAILED', 'no hello.c');
+  states.set(object, { phase: 'failed', error, ...earlier });
+  await reconciler.reconcile('default/hello');
+  const { metadata, status } = await get();
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  expect([ready?.status, ready?.reason]).toEqual(['False', 'PackageFailed']);
+  await reconciler.demand('default/hello', metadata.uid ?? '', { running: 0, queued: 1 });
+  expect(told).toEqual(expected);
+});
