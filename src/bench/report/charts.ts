@@ -123,7 +123,7 @@ export function chartsOf(result: RunResult, scenario: ScenarioResult, look: Riva
             yText: (mib) => `${digits(mib)} MiB`,
             label: 'memory against functions',
           }),
-          'Proportional set size, which counts what processes share once. Less is better; both axes are logarithmic. Rivals that serve one program have a process for each function.',
+          'Proportional set size, which counts what processes share once. Less is better; both axes are logarithmic. A rival that serves one program has a process for each function.',
         );
       }
       break;
@@ -151,6 +151,17 @@ export function chartsOf(result: RunResult, scenario: ScenarioResult, look: Riva
         'The most that all processes of a server had. Less is better; both axes are logarithmic.',
       );
       if (charts.length === 0) times(series);
+      break;
+    case 'neighbour':
+      for (const [metric, title] of [
+        ['p99', 'What the slowest hundredth of its callers wait (p99)'],
+        ['p50', 'What half of its callers wait at most (p50)'],
+        ['slowest', 'What its slowest caller waits'],
+      ] as const)
+        times(
+          series.filter((one) => one.metric === metric),
+          title,
+        );
       break;
     case 'bodies':
       for (const [way, title] of [
