@@ -64,6 +64,7 @@ async function measure(): Promise<void> {
       group,
       pathPrefix: '',
       upgrades: false,
+      hosts: false,
       onWaiting: () => undefined,
       owner: null,
       trouble: () => null,
