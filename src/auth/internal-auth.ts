@@ -15,8 +15,9 @@ export type InternalService =
   | 'router-internal'
   | 'workflow'
   | 'stateapi'
-  // Not Fission's: calls that routers hand on to each other.
-  | 'router-peers';
+  // Not Fission's: calls that routers hand on to each other, and calls at Wasm hosts.
+  | 'router-peers'
+  | 'wasm-host';
 
 export const AUTH_TIMESTAMP_HEADER = 'x-fission-auth-timestamp';
 export const AUTH_SIGNATURE_HEADER = 'x-fission-auth-signature';

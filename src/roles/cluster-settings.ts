@@ -1,4 +1,5 @@
 /** What the roles on a cluster read from their environment; nobody else does. */
+import { hostKeys } from '../auth/host-calls.ts';
 import { type AuthSecrets, authSecrets } from '../auth/request-signer.ts';
 import { FissiumError } from '../errors.ts';
 import { type StorageSigner, storageSigner } from '../fetcher/download.ts';
@@ -16,6 +17,8 @@ export interface ClusterSettings {
   readonly image: string;
   /** Fission's internal authentication. */
   readonly auth: AuthSecrets;
+  /** Whether Wasm hosts, where the secret is set, let in nobody who does not sign. */
+  readonly checksHostCalls: boolean;
   /** Whether the controllers answer for `custom.metrics.k8s.io`. */
   readonly customMetrics: boolean;
   /** Of pino. */
@@ -31,6 +34,7 @@ export function clusterSettings(env: Env): ClusterSettings {
     namespaces: list(env['FISSIUM_NAMESPACES']),
     image: env['FISSIUM_IMAGE'] ?? '',
     auth: authSecrets(env),
+    checksHostCalls: env['FISSIUM_CHECK_HOST_CALLS'] !== 'false',
     customMetrics: env['FISSIUM_CUSTOM_METRICS'] !== 'false',
     logLevel: env['FISSIUM_LOG_LEVEL'] ?? 'info',
   };
@@ -47,6 +51,8 @@ export interface WasmHostSettings {
   readonly dataFolder: string;
   /** For archives, with the namespace's key. */
   readonly signStorage: StorageSigner;
+  /** Whose signatures calls must carry; empty where everybody is let in. */
+  readonly callKeys: readonly Uint8Array[];
   readonly logLevel: string;
 }
 
@@ -65,6 +71,7 @@ export function wasmHostSettings(env: Env): WasmHostSettings {
     onlyFunction: env['FISSIUM_FUNCTION'] || null,
     dataFolder: env['FISSIUM_DATA'] ?? '/data',
     signStorage: storageSigner(env, namespace),
+    callKeys: hostKeys(env['FISSIUM_HOST_KEY'], env['FISSIUM_HOST_KEY_OLD']),
     logLevel: env['FISSIUM_LOG_LEVEL'] ?? 'info',
   };
 }

@@ -19,7 +19,8 @@ import type { StrategyKey } from '../control/cluster/function-facts.ts';
 import { namedByFunctions } from '../control/cluster/host-access-sources.ts';
 import { createScaledStrategies } from '../executors/deployments/index.ts';
 import { PoolManager } from '../executors/poolmgr/index.ts';
-import { fetcherKeyEnv, POD_NAMESPACE_ENV, storageKeyEnv } from '../executors/pods/auth-keys.ts';
+import { hostCallSigners } from '../auth/host-calls.ts';
+import { fetcherKeyEnv, hostKeyEnv, POD_NAMESPACE_ENV } from '../executors/pods/auth-keys.ts';
 import { storageSigner } from '../fetcher/download.ts';
 import { RouterLoads } from '../executors/router-loads.ts';
 import type { Strategy } from '../executors/strategy.ts';
@@ -209,8 +210,9 @@ async function makeStrategies(
   const { namespaces, image } = settings;
   const common = { client, logger, loads, events, namespaces, image, onChange };
   const { current: authSecret } = settings.auth;
-  const access = new HostAccess({ client, authSecret, ...namedByFunctions(watched) });
-  const hostEnv = authSecret === null ? [] : storageKeyEnv(authSecret);
+  const access = new HostAccess({ client, auth: settings.auth, ...namedByFunctions(watched) });
+  const hostEnv = hostKeyEnv(settings.auth, settings.checksHostCalls);
+  const signerOf = hostCallSigners(settings.auth);
   const scaled = createScaledStrategies({
     ...common,
     hostServiceAccount: HOST_SERVICE_ACCOUNT,
@@ -220,7 +222,13 @@ async function makeStrategies(
   });
   parts.defer(() => scaled.close());
   return {
-    'wasm-hosts': new WasmHostsStrategy({ ...common, access, hostEnv, controlNamespace: settings.namespace }),
+    'wasm-hosts': new WasmHostsStrategy({
+      ...common,
+      access,
+      hostEnv,
+      signerOf,
+      controlNamespace: settings.namespace,
+    }),
     poolmgr: await PoolManager.start({ ...common, authSecret }),
     newdeploy: withHostAccess(scaled.newdeploy, access),
     container: scaled.container,

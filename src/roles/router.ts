@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { pino } from 'pino';
+import { hostCallSigners } from '../auth/host-calls.ts';
 import { requestSigner } from '../auth/request-signer.ts';
 import { signatureGate } from '../auth/signature-gate.ts';
 import { clientVersion } from '../cli/client-version.ts';
@@ -79,6 +80,7 @@ export async function runRouter({ settings }: RouterRoleOptions): Promise<void> 
     peersService: PEERS_SERVICE,
     signDemand: requestSigner('executor', settings.auth.current),
     signCall: requestSigner('router-peers', settings.auth.current),
+    hostSignerOf: hostCallSigners(settings.auth),
     functions,
     peerFunctions,
     routes,

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { WasmHost } from '../../runtimes/wasm/host.ts';
 import { Preparer } from '../../runtimes/wasm/prepare/index.ts';
+import { hostCallCheck } from '../auth/host-calls.ts';
 import { clientVersion } from '../cli/client-version.ts';
 import { deployedReport } from '../control/host/deployed.ts';
 import { startHostControl } from '../control/host/host-control.ts';
@@ -70,6 +71,7 @@ export async function runWasmHost(options: WasmHostOptions): Promise<void> {
     logger,
     version,
     fromRouters: true,
+    callKeys: settings.callKeys,
   });
   const host = await WasmHost.start({ threads, logger, listeners });
   parts.defer(() => host.close());
@@ -100,6 +102,7 @@ export async function runWasmHost(options: WasmHostOptions): Promise<void> {
     version,
     ready: () => ready,
     mounts: { '/v1/deployed': deployedReport(control) },
+    check: hostCallCheck(settings.callKeys),
   });
   const address = options.host ?? HOST;
   const internalPort = await internal.listen(address, options.internalPort ?? INTERNAL_PORT);

@@ -32,6 +32,8 @@ export interface InternalListenerOptions {
   readonly mounts?: Readonly<Record<string, Mount>>;
   /** Asks for signatures of the channel `router-internal`; null: everybody is let in. @default null */
   readonly gate?: SignatureGate | null;
+  /** Lets requests in without looking at their bodies, at once; throws for the others. */
+  readonly check?: ((request: Exchange) => void) | undefined;
   /** Paths of mounts that check signatures of another channel themselves. */
   readonly ownGates?: readonly string[];
 }
@@ -92,6 +94,7 @@ export function createInternalListener(options: InternalListenerOptions): Intern
     const target = parseTarget(request.target);
     if (target === null)
       throw new FissiumError('BAD_REQUEST', 'The request target is no path that can be served.');
+    if (!isOpen(target.path)) options.check?.(request);
     if (gate !== null && !isOpen(target.path)) await hold(gate, request);
     if (target.path.startsWith(FUNCTION_PREFIX) && callByName(services, request, target)) return;
     const found = routes.find((req.method ?? 'GET') as HTTPMethod, target.path);

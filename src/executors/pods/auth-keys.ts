@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 
 import { deriveServiceKey } from '../../auth/internal-auth.ts';
+import type { AuthSecrets } from '../../auth/request-signer.ts';
 import type { EnvVar, KubeObject } from '../../kube/index.ts';
 import { MANAGED_BY } from './labels.ts';
 
@@ -9,6 +10,10 @@ import { MANAGED_BY } from './labels.ts';
 const FETCHER_KEYS = 'fissium-fetcher-keys';
 const FETCHER_KEY = 'FISSION_FETCHER_KEY';
 const STORAGE_KEY = 'FISSION_STORAGE_KEY';
+const HOST_KEYS = 'fissium-host-keys';
+/** Read in src/roles/cluster-settings.ts. */
+const HOST_KEY = 'FISSIUM_HOST_KEY';
+const HOST_KEY_OLD = 'FISSIUM_HOST_KEY_OLD';
 
 /** A namespace's keys, by the variables in which its pods get them. */
 export type KeysSecret = KubeObject & { readonly data: Readonly<Record<string, string>> };
@@ -46,13 +51,38 @@ export function fetcherKeyEnv(authSecret: string): EnvVar[] {
   ];
 }
 
-/** What a Wasm host signs with when it asks for archives. */
-export function storageKeyEnv(authSecret: string): EnvVar[] {
-  return [keyVariable(FETCHER_KEYS, STORAGE_KEY), keysMark(authSecret)];
+/** Keys of a namespace's Wasm hosts, by which they know the routers. */
+export function hostKeysSecret(namespace: string, secrets: AuthSecrets): KeysSecret | null {
+  if (secrets.current === null) return null;
+  const of = (variable: string, secret: string): Readonly<Record<string, string>> =>
+    keysSecret(namespace, HOST_KEYS, { [variable]: 'wasm-host' }, secret).data;
+  const previous = secrets.previous === null ? {} : of(HOST_KEY_OLD, secrets.previous);
+  const made = keysSecret(namespace, HOST_KEYS, {}, secrets.current);
+  return { ...made, data: { ...of(HOST_KEY, secrets.current), ...previous } };
+}
+
+/**
+ * What a Wasm host signs with when it asks for archives, and knows routers by.
+ * @param checksCalls whether it lets in nobody else
+ */
+export function hostKeyEnv({ current, previous }: AuthSecrets, checksCalls: boolean): EnvVar[] {
+  if (current === null) return [];
+  const storage = keyVariable(FETCHER_KEYS, STORAGE_KEY);
+  const mark = keysMark(current);
+  if (!checksCalls) return [storage, mark];
+  const old = { secretKeyRef: { name: HOST_KEYS, key: HOST_KEY_OLD, optional: true } };
+  // A secret that is taken no more has hosts replaced as well, since they would go on taking it.
+  const marks = previous === null ? mark.value : `${mark.value} ${keysMark(previous).value}`;
+  return [
+    storage,
+    keyVariable(HOST_KEYS, HOST_KEY),
+    { name: HOST_KEY_OLD, valueFrom: old },
+    { name: mark.name, value: marks },
+  ];
 }
 
 /** Tells secrets apart without telling them: pods read their keys at their start, and another secret needs other pods. */
-export function keysMark(authSecret: string): EnvVar {
+export function keysMark(authSecret: string): { readonly name: string; readonly value: string } {
   const key = deriveServiceKey(authSecret, 'storagesvc');
   return { name: 'FISSIUM_KEYS', value: createHash('sha256').update(key).digest('hex').slice(0, 8) };
 }

@@ -7,7 +7,8 @@ import {
   splitKey,
 } from '../../kube/index.ts';
 import { FIELD_MANAGER } from '../deployments/object-keeper.ts';
-import { fetcherKeys } from '../pods/auth-keys.ts';
+import type { AuthSecrets } from '../../auth/request-signer.ts';
+import { fetcherKeys, hostKeysSecret } from '../pods/auth-keys.ts';
 import {
   environmentBinding,
   environmentRole,
@@ -24,7 +25,7 @@ export interface HostAccessOptions {
   /** Keys (`namespace/name`) of what a function names. */
   readonly named: (fn: FissionFunction, kind: 'secret' | 'configMap') => readonly string[];
   /** Of Fission's internal authentication. @default it is off */
-  readonly authSecret?: string | null;
+  readonly auth?: AuthSecrets;
 }
 
 /** Keeps what hosts of each namespace may read to what functions there name. */
@@ -41,6 +42,8 @@ export class HostAccess {
   async ensure(namespace: string, environment: ObjectName): Promise<void> {
     const { serviceaccounts, roles, rolebindings } = RESOURCES;
     await this.ensureKeys(namespace);
+    const keys = hostKeysSecret(namespace, this.#auth);
+    if (keys !== null) await this.#apply(RESOURCES.secrets, keys);
     await this.#apply(serviceaccounts, hostServiceAccount(namespace));
     await this.#apply(roles, hostRole(namespace, this.#named(namespace)));
     await this.#apply(rolebindings, hostBinding(namespace));
@@ -51,8 +54,12 @@ export class HostAccess {
 
   /** The namespace's keys, by which its pods get archives; before any of them starts. */
   async ensureKeys(namespace: string): Promise<void> {
-    const { authSecret = null } = this.#options;
-    if (authSecret !== null) await this.#apply(RESOURCES.secrets, fetcherKeys(namespace, authSecret));
+    const { current } = this.#auth;
+    if (current !== null) await this.#apply(RESOURCES.secrets, fetcherKeys(namespace, current));
+  }
+
+  get #auth(): AuthSecrets {
+    return this.#options.auth ?? { current: null, previous: null };
   }
 
   #named(namespace: string): NamedByFunctions {

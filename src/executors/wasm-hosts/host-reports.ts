@@ -3,7 +3,8 @@ import type { Logger } from 'pino';
 import { Agent, request } from 'undici';
 
 import type { DeployedFunctionReport, DeployedReport } from '../../control/host/deployed.ts';
-import type { KubeClient } from '../../kube/index.ts';
+import type { HostCallSigner } from '../../auth/host-calls.ts';
+import { type KubeClient, splitKey } from '../../kube/index.ts';
 import { SliceWatch } from '../../router/cluster/endpoint-slices.ts';
 
 export interface HostReportsOptions {
@@ -11,19 +12,24 @@ export interface HostReportsOptions {
   readonly logger: Logger;
   /** Empty for all. */
   readonly namespaces: readonly string[];
+  /** Headers for what is asked of the hosts of a namespace; undefined where they ask for none. */
+  readonly signerOf: (namespace: string) => HostCallSigner | undefined;
   /** Called with a Service's `namespace/name` when its ready hosts changed. */
   readonly onChange: (service: string) => void;
 }
 
 const TIMEOUT_MS = 3_000;
+const DEPLOYED = '/v1/deployed';
 
 export class HostReports {
   readonly #watch: SliceWatch;
+  readonly #signerOf: HostReportsOptions['signerOf'];
   readonly #agent = new Agent({ connections: 2, keepAliveTimeout: 3_000 });
   /** Origins of ready hosts' internal listeners, by Service. */
   readonly #hosts = new Map<string, readonly string[]>();
 
-  constructor({ client, logger, namespaces, onChange }: HostReportsOptions) {
+  constructor({ client, logger, namespaces, signerOf, onChange }: HostReportsOptions) {
+    this.#signerOf = signerOf;
     this.#watch = new SliceWatch({
       client,
       logger,
@@ -60,17 +66,19 @@ export class HostReports {
   /** What each ready host says of a function; null for one that does not answer. */
   async of(service: string, uid: string): Promise<readonly (DeployedFunctionReport | null)[]> {
     const hosts = this.#hosts.get(service) ?? [];
+    const sign = this.#signerOf(splitKey(service).namespace);
     return Promise.all(
       hosts.map(async (origin) => {
-        const report = await this.#ask(origin);
+        const report = await this.#ask(origin, sign?.() ?? {});
         return report?.functions.find((fn) => fn.uid === uid) ?? null;
       }),
     );
   }
 
-  async #ask(origin: string): Promise<DeployedReport | null> {
+  async #ask(origin: string, headers: Readonly<Record<string, string>>): Promise<DeployedReport | null> {
     try {
-      const { body, statusCode } = await request(`${origin}/v1/deployed`, {
+      const { body, statusCode } = await request(`${origin}${DEPLOYED}`, {
+        headers,
         dispatcher: this.#agent,
         headersTimeout: TIMEOUT_MS,
         bodyTimeout: TIMEOUT_MS,

@@ -1,3 +1,4 @@
+import type { HostCallSigner } from '../../auth/host-calls.ts';
 import type { Logger } from 'pino';
 
 import { FissiumError } from '../../errors.ts';
@@ -41,6 +42,8 @@ export interface WasmHostsOptions {
   readonly access: HostAccess;
   /** For what hosts ask of the storage service. @default none */
   readonly hostEnv?: readonly EnvVar[];
+  /** For what is asked of hosts, by namespace. @default nothing is signed */
+  readonly signerOf?: (namespace: string) => HostCallSigner | undefined;
   /** Where routers and controllers are. */
   readonly controlNamespace: string;
   /** Has a function (`namespace/name`) reconciled again. */
@@ -76,7 +79,11 @@ export class WasmHostsStrategy implements Strategy {
     this.#options = options;
     this.#logger = options.logger.child({ component: 'wasm-hosts' });
     this.#keeper = new ObjectKeeper(client);
-    this.#reports = new HostReports({ ...options, onChange: (service) => this.#changed(service) });
+    this.#reports = new HostReports({
+      ...options,
+      signerOf: options.signerOf ?? (() => undefined),
+      onChange: (service) => this.#changed(service),
+    });
     const watch = <T extends KubeObject>(type: ResourceType): Informers<T> =>
       new Informers<T>({ client, logger: this.#logger, namespaces, type, labelSelector: OURS }).start();
     this.#deployments = watch<HostDeployment>(RESOURCES.deployments);

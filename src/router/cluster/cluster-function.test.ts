@@ -37,6 +37,7 @@ function functionOf(group: EndpointGroup): ClusterFunction {
       pathPrefix: '/fission-function/default/hello',
       upgrades: false,
       hosts: true,
+      sign: undefined,
       onWaiting: () => undefined,
       owner: null,
       trouble: () => null,

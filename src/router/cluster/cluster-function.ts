@@ -36,6 +36,8 @@ export interface ClusterFunctionParts {
   readonly upgrades: boolean;
   /** Whether endpoints are Wasm hosts, which say where they have refused a function. */
   readonly hosts: boolean;
+  /** Headers that show a Wasm host who calls; undefined where none asks. */
+  readonly sign: ProxyTarget['sign'];
   /** Called when a call begins to wait, and told again when one has ended: `waiting` says how many there are. */
   readonly onWaiting: (fn: ClusterFunction) => void;
   /** The other router that has this function's endpoints; null where this one has. */
@@ -133,7 +135,7 @@ export class ClusterFunction implements Invoker {
       const coldStart = ready === null;
       const waitedMs = performance.now() - beganMs;
       this.#running += 1;
-      const call = proxy(targetOf(endpoint), request, { coldStart, pathPrefix });
+      const call = proxy(targetOf(endpoint, this.parts.sign), request, { coldStart, pathPrefix });
       if (request.upgrade !== undefined) endpoint.goAways.add(call.goAway);
       const ended = (): void => {
         endpoint.goAways.delete(call.goAway);
@@ -192,8 +194,8 @@ export class ClusterFunction implements Invoker {
 
   /** @returns whether the call is on its way to an endpoint; if not, none had room, or its head is not plain */
   #relayHere(request: RelayedRequest, receiver: AnswerReceiver): boolean {
-    const { group, uid, pathPrefix } = this.parts;
-    const head = RelayedCall.headOf(request, pathPrefix + request.pathWithQuery);
+    const { group, uid, pathPrefix, sign } = this.parts;
+    const head = RelayedCall.headOf(request, pathPrefix + request.pathWithQuery, sign);
     if (head === null) return false;
     const endpoint = group.tryTake(uid);
     if (endpoint === null) return false;
@@ -332,8 +334,9 @@ const NOT_CONNECTED: ReadonlySet<unknown> = new Set([
   'UND_ERR_DESTROYED',
 ]);
 
-function targetOf(endpoint: Endpoint): ProxyTarget {
-  return proxyTarget(endpoint.pool, `pod ${endpoint.key}`);
+function targetOf(endpoint: Endpoint, sign?: ProxyTarget['sign']): ProxyTarget {
+  const target = proxyTarget(endpoint.pool, `pod ${endpoint.key}`);
+  return sign === undefined ? target : { ...target, sign };
 }
 
 /** @param what named in messages */

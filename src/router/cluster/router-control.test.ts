@@ -8,6 +8,8 @@ import { type KubeClient, type KubeObject, RESOURCES } from '../../kube/index.ts
 import { LEADER_ADDRESS, LEADER_LEASE } from '../../kube/leader.ts';
 import { eventually } from '../../kube/testing/eventually.ts';
 import { SmallApi } from '../../kube/testing/small-api.ts';
+import { hostCallCheck, hostCallSigners } from '../../auth/host-calls.ts';
+import { deriveServiceKey } from '../../auth/internal-auth.ts';
 import { type AuthSecrets, requestSigner } from '../../auth/request-signer.ts';
 import { FunctionTable } from '../function-table.ts';
 import { routeByName } from '../route-by-name.ts';
@@ -85,6 +87,7 @@ async function startRouter(
     peersService: 'router-peers',
     signDemand: requestSigner('executor', auth.current),
     signCall: requestSigner('router-peers', auth.current),
+    hostSignerOf: hostCallSigners(auth),
     functions,
     peerFunctions,
     routes,
@@ -339,6 +342,36 @@ describe('a router on a cluster', () => {
         ]);
       }
     }
+  });
+
+  it('signs what it sends to a Wasm host, with bodies that are there and bodies that stream', async () => {
+    await deploy('hello', 'wasm');
+    const auth = { current: 'next', previous: 'before' };
+    const router = await startRouter('router-1', auth);
+    await routed(router, '/hello');
+    const check = hostCallCheck([deriveServiceKey('before', 'wasm-host', 'default')]);
+    const host = await backend((req, res) => {
+      const header = (name: string): string | undefined => req.headers[name]?.toString();
+      try {
+        check?.({ header });
+      } catch (error) {
+        res.writeHead(500).end(String(error));
+        return;
+      }
+      req.pipe(res);
+    });
+    await hosts('hello', [host.port]);
+    expect((await fetch(`${router.url}/hello?a=%20b`)).status).toBe(200);
+    const whole = await fetch(`${router.url}/hello`, { method: 'POST', body: 'whole' });
+    expect(await whole.text()).toBe('whole');
+    const body = Readable.toWeb(Readable.from([Buffer.from('streams')])) as unknown as ReadableStream;
+    const streamed = await fetch(`${router.url}/hello`, {
+      method: 'POST',
+      body,
+      duplex: 'half',
+    } as RequestInit);
+    expect(await streamed.text()).toBe('streams');
+    expect(host.seen).toHaveLength(3);
   });
 
   it.each([

@@ -5,6 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Logger } from 'pino';
 
+import type { HostCallSigner } from '../../auth/host-calls.ts';
 import type { RequestSigner } from '../../auth/request-signer.ts';
 import type { FissionFunction, ResolvedFunction } from '../../api/index.ts';
 import { environmentOf, functionOf, triggerOf } from '../../control/resolutions.ts';
@@ -38,6 +39,8 @@ export interface RouterControlOptions {
   /** See {@link DemandOptions} and {@link PeersOptions}. */
   readonly signDemand?: RequestSigner;
   readonly signCall?: RequestSigner;
+  /** For calls at the Wasm hosts of a namespace. @default nothing is signed */
+  readonly hostSignerOf?: (namespace: string) => HostCallSigner | undefined;
   readonly functions: FunctionTable;
   /** Functions as other routers call them here: by this router's own endpoints. */
   readonly peerFunctions: FunctionTable;
@@ -122,6 +125,7 @@ export function startRouterControl(options: RouterControlOptions): RouterControl
       group,
       upgrades: !shared,
       hosts: shared,
+      sign: shared ? options.hostSignerOf?.(namespace) : undefined,
       pathPrefix: shared ? `${FUNCTION_PREFIX}${namespace}/${name}` : '',
       onWaiting: demand.wanted,
       owner: owned ? () => peers.ownerOf(uid) : null,

@@ -6,6 +6,8 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { hostCallSigners } from '../../auth/host-calls.ts';
+import { deriveServiceKey } from '../../auth/internal-auth.ts';
 import type { Invoker } from '../../executors/executor.ts';
 import { TestExecutor } from '../../executors/process/testing/executor.ts';
 import { limits, trigger } from '../testing/resources.ts';
@@ -78,6 +80,23 @@ describe('listener threads', () => {
     await platform.deploy('f', 'torture.wasm');
     expect((await platform.ask('/f/')).status).toBe(200);
     expect(await platform.metrics.registry.metrics()).not.toContain('warm-up');
+  });
+
+  it('of a host with keys let in only who signs, and the guest sees no signature', async () => {
+    const key = deriveServiceKey('secret', 'wasm-host', 'default');
+    const platform = await startPlatform(2, { fromRouters: true, callKeys: [key] });
+    await platform.deploy('f', 'torture.wasm');
+    const sign = hostCallSigners({ current: 'secret', previous: null })('default');
+    for (const method of ['GET', 'POST']) {
+      const stranger = await platform.ask('/f/hello', { method });
+      expect([stranger.status, stranger.headers['x-fissium-refused']]).toEqual([500, '1']);
+      const router = await platform.ask('/f/hello', { method, headers: sign?.() ?? {} });
+      expect([router.status, router.headers['x-fissium-refused']]).toEqual([200, undefined]);
+    }
+    // Nothing of a body is waited for before it is known who sends it.
+    const headers = { ...sign?.(), 'transfer-encoding': 'chunked' };
+    const streamed = await platform.ask('/f/hello', { method: 'POST', headers, body: 'x'.repeat(100_000) });
+    expect(streamed.status).toBe(200);
   });
 
   it('answer in the thread that has the connection, whichever that is', async () => {

@@ -32,6 +32,8 @@ export interface ListenerThreadsOptions {
   readonly admission?: AdmissionSettings;
   /** See `CallServices.fromRouters`. @default false */
   readonly fromRouters?: boolean;
+  /** See `ListenerStart.callKeys`. @default everybody is let in */
+  readonly callKeys?: readonly Uint8Array[];
 }
 
 interface ListenerThread {
@@ -193,6 +195,7 @@ export class ListenerThreads implements ListenerHooks {
       version,
       logLevel: logger.level,
       fromRouters: this.#options.fromRouters ?? false,
+      callKeys: this.#options.callKeys ?? [],
     };
   }
 

@@ -80,4 +80,6 @@ export interface ListenerStart {
   readonly logLevel: string;
   /** See `CallServices.fromRouters`. */
   readonly fromRouters: boolean;
+  /** Whose signatures requests must carry; empty where everybody is let in. */
+  readonly callKeys: readonly Uint8Array[];
 }

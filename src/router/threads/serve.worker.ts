@@ -9,6 +9,7 @@ import type { AnswerReceiver, InvokeRequest, Invoker } from '../../executors/exe
 import { onMessage } from '../../message-port.ts';
 import { createMetrics } from '../../observe/metrics.ts';
 import { FunctionTable, type FunctionState } from '../function-table.ts';
+import { hostGuard } from '../host-guard.ts';
 import { RouteTable } from '../route-table.ts';
 import { createRouter } from '../server.ts';
 import { SharedCounts } from '../shared-counts.ts';
@@ -32,6 +33,7 @@ export function serveConnections(start: ListenerStart, startHere: StartHere): vo
   const here = new Set<string>();
   const metrics = createMetrics({ processMetrics: false });
   const remote = new RemoteCalls((message, transfer = []) => post({ type: 'call', message }, transfer));
+  const guard = hostGuard(start.callKeys);
   let ready = false;
   let warmUpSocket = (socket: Socket): void => void socket.destroy();
   const router = createRouter({
@@ -44,6 +46,7 @@ export function serveConnections(start: ListenerStart, startHere: StartHere): vo
     admission: { maxRequests: start.maxRequests },
     version: start.version,
     fromRouters: start.fromRouters,
+    ...(guard === undefined ? {} : { guard }),
     ready: () => ready,
     logs: {
       append: ({ namespace, function: name, requestId, line, timeMs }) =>

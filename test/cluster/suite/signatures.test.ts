@@ -4,18 +4,19 @@ import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { hostCallSigners } from '../../../src/auth/host-calls.ts';
 import { digestOf, requestSigner } from '../../../src/auth/request-signer.ts';
 import { guest } from '../../integration/support/guests.ts';
 import { applyChart } from '../support/chart.ts';
 import { fissium, tryFissium } from '../support/cli.ts';
 import { ownCluster } from '../support/components.ts';
-import { pathOf, routerUrl } from '../support/functions.ts';
+import { deployWasm, pathOf, routerUrl } from '../support/functions.ts';
 import { controlPlaneReady, images, INSTALLED_IN, installFissium } from '../support/install.ts';
 import { apply, kubectl, list, outcomeOf } from '../support/kubectl.ts';
 import { startLoad } from '../support/load.ts';
 import { newNamespace } from '../support/namespace.ts';
 import { serviceUrl } from '../support/reach.ts';
-import { condition, eventually } from '../support/wait.ts';
+import { condition, eventually, rolledOut } from '../support/wait.ts';
 
 const SECRET = 'of this installation';
 /** The name under which the CLI looks for it. */
@@ -56,6 +57,12 @@ async function setSecret(stringData: Readonly<Record<string, string>>): Promise<
       stringData,
     },
   ]);
+}
+
+/** Which keys the hosts of a namespace are to have, as a mark. */
+async function keysOfHosts(namespace: string): Promise<string> {
+  const path = `jsonpath={.spec.template.spec.containers[0].env[?(@.name=="FISSIUM_KEYS")].value}`;
+  return kubectl('get', 'deployment', 'wasm-wasm', '-n', namespace, '-o', path);
 }
 
 /** Pods read the secret at their start. */
@@ -99,6 +106,24 @@ test.skipIf(ownCluster === undefined)(
     }
   },
 );
+
+test.skipIf(ownCluster === undefined)('nor at the ports of Wasm hosts, whatever reaches them', async () => {
+  const namespace = await newNamespace();
+  const url = await deployWasm({ name: 'hello', namespace });
+  const [host] = await list('pods', namespace, 'fissium.io/part=wasm-host');
+  const address = (host?.status as { podIP?: string } | undefined)?.podIP ?? '';
+  // From here the network's policies are no hindrance.
+  const path = `/fission-function/${namespace}/hello`;
+  for (const at of [`http://${address}:8888`, `http://${address}:8889`]) {
+    expect(await asked(at + path)).toBe(500);
+    const signer = hostCallSigners({ current: SECRET, previous: null });
+    expect(await asked(at + path, { headers: signer('another')?.() ?? {} })).toBe(500);
+    expect(await asked(at + path, { headers: signer(namespace)?.() ?? {} })).toBe(200);
+  }
+  expect(await asked(`http://${address}:8889/v1/deployed`)).toBe(500);
+  expect(await asked(`http://${address}:8889/readyz`)).toBe(200);
+  expect(await asked(url)).toBe(200);
+});
 
 test('a Wasm function from an archive is prepared, brought to its host and called, as the CLI signs', async () => {
   const namespace = await newNamespace();
@@ -197,9 +222,18 @@ test('another secret takes the place of the first, while functions go on', async
   const load = startLoad(`${await routerUrl()}${url}`, 2, 50);
   const next = 'of next year';
   await setSecret({ secret: next, oldSecret: SECRET });
+  const before = await keysOfHosts(namespace);
   await restarted();
+  // Its hosts are to know the next one before the first is gone.
+  const between = await eventually('hosts with other keys', async () => {
+    const now = await keysOfHosts(namespace);
+    return now === before ? undefined : now;
+  });
+  await rolledOut('wasm-wasm', namespace);
   await setSecret({ secret: next });
   await restarted();
+  await eventually('hosts without the old key', async () => (await keysOfHosts(namespace)) !== between);
+  await rolledOut('wasm-wasm', namespace);
   // Only by the new keys can its hosts have this.
   const update = ['--deploy', await archive('update'), '-n', namespace];
   await fissium('function', 'update', '--name', 'hello', '--env', 'wasm', ...update);

@@ -9,7 +9,7 @@ import { RouteTable } from '../../route-table.ts';
 import { SharedCounts } from '../../shared-counts.ts';
 import { fetchFrom, type Answer, type Ask } from '../../testing/harness.ts';
 import { limits, trigger } from '../../testing/resources.ts';
-import { ListenerThreads } from '../listener-threads.ts';
+import { ListenerThreads, type ListenerThreadsOptions } from '../listener-threads.ts';
 
 export interface Platform {
   readonly host: TestHost;
@@ -40,7 +40,10 @@ export async function closePlatforms(): Promise<void> {
   }
 }
 
-export async function startPlatform(threads = 2): Promise<Platform> {
+export async function startPlatform(
+  threads = 2,
+  options: Pick<ListenerThreadsOptions, 'fromRouters' | 'callKeys'> = {},
+): Promise<Platform> {
   const functions = new FunctionTable();
   const routes = new RouteTable();
   const metrics = createMetrics({ processMetrics: false });
@@ -53,6 +56,7 @@ export async function startPlatform(threads = 2): Promise<Platform> {
     logs: { append: ({ line }) => lines.push(line) },
     logger: pino({ level: 'silent' }),
     version: '1',
+    ...options,
   });
   const host = await TestHost.start(threads, { listeners: router });
   const port = await router.listen('127.0.0.1', 0);
