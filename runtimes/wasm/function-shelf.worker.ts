@@ -11,12 +11,13 @@ export interface ShelvedFunction {
 }
 
 interface Held extends ShelvedFunction {
-  readonly digest: string;
+  readonly code: Code;
   calls: number;
   lastUsed: number;
 }
 
 interface Code {
+  readonly digest: string;
   readonly bytes: number;
   users: number;
 }
@@ -40,7 +41,7 @@ export class FunctionShelf {
     const { key, codeBytes } = deployment;
     const digest = `${deployment.manifest.engine}-${deployment.manifest.digest}`;
     this.remove(key);
-    const code = this.#code.get(digest) ?? { bytes: codeBytes, users: 0 };
+    const code = this.#code.get(digest) ?? { digest, bytes: codeBytes, users: 0 };
     if (code.users === 0) {
       this.#code.set(digest, code);
       this.#bytes += codeBytes;
@@ -50,7 +51,7 @@ export class FunctionShelf {
       specialised,
       limits: deployment.limits,
       share: new CpuShare(deployment.limits.cpuWeight),
-      digest,
+      code,
       calls: 0,
       lastUsed: ++this.#clock,
     });
@@ -75,9 +76,9 @@ export class FunctionShelf {
     const held = this.#held.get(key);
     if (!held) return;
     this.#held.delete(key);
-    const code = this.#code.get(held.digest);
-    if (code && --code.users === 0) {
-      this.#code.delete(held.digest);
+    const { code } = held;
+    if (--code.users === 0) {
+      this.#code.delete(code.digest);
       this.#bytes -= code.bytes;
     }
     held.specialised.close();

@@ -8,6 +8,7 @@ import type { FunctionSpec } from './function-checks.ts';
 import { resolveEnv, resolveEnvFrom } from './function-env.ts';
 import { functionSchema } from './function.ts';
 import type { FissionFunction } from './function.ts';
+import { interned } from './interned.ts';
 import { deepFreeze } from './json.ts';
 import { parseBytes } from './quantity.ts';
 import { refuseInvalid, resolvedBase, setFields } from './resolve.ts';
@@ -52,31 +53,34 @@ export function resolveFunction(fn: FissionFunction): ResolvedFunction {
   const version = spec.environment.version;
   return deepFreeze({
     ...base,
-    environment: {
+    environment: interned({
       namespace,
       name: spec.environment.name ?? '',
       ...(version === undefined ? {} : { version: String(version) }),
-    },
+    }),
     ...resolvePackageReference(namespace, spec.package ?? {}),
     strategy: executorOf(spec),
-    secrets: mountsOf(namespace, spec.secrets),
-    configMaps: mountsOf(namespace, spec.configmaps),
+    secrets: interned(mountsOf(namespace, spec.secrets)),
+    configMaps: interned(mountsOf(namespace, spec.configmaps)),
     env: resolveEnv(namespace, spec.env ?? []),
     envFrom: resolveEnvFrom(namespace, spec.envFrom ?? []),
-    limits: resolveLimits(spec, wasm),
-    pods: resolvePods(spec),
-    wasm: { instance: resolveInstance(spec, wasm), allowedOutboundHosts: wasm.allowedOutboundHosts ?? [] },
-    scale: resolveScale(spec),
+    limits: interned(resolveLimits(spec, wasm)),
+    pods: interned(resolvePods(spec)),
+    wasm: interned({
+      instance: resolveInstance(spec, wasm),
+      allowedOutboundHosts: wasm.allowedOutboundHosts ?? [],
+    }),
+    scale: interned(resolveScale(spec)),
     idleTimeoutMs: idleTimeoutMs(spec),
     startTimeoutMs:
       firstSet(
         [spec.InvokeStrategy?.ExecutionStrategy?.SpecializationTimeout],
         USUAL_SPECIALIZATION_TIMEOUT_S,
       ) * 1000,
-    resources: resolveResources(spec.resources),
+    resources: interned(resolveResources(spec.resources)),
     podSpec: spec.podspec ?? null,
     route: resolveRoute(spec.route),
-    notServed: notServed(spec, wasm),
+    notServed: interned(notServed(spec, wasm)),
   });
 }
 

@@ -14,6 +14,7 @@ import type { Report } from './checks.ts';
 import { withoutNulls } from './defaults.ts';
 import { parseDuration } from './duration.ts';
 import { resolveExposure } from './exposure.ts';
+import { interned } from './interned.ts';
 import { deepFreeze } from './json.ts';
 import { AGE_COLUMN, READY_COLUMN, REASON_COLUMN } from './kind.ts';
 import type { KindDefinition } from './kind.ts';
@@ -351,11 +352,11 @@ export function resolveTrigger(trigger: HttpTrigger): ResolvedTrigger {
     path: prefix === '' ? (spec.relativeurl ?? '') : prefix,
     prefix: prefix !== '',
     keepPrefix: spec.keepPrefix ?? false,
-    methods: methodsOf(spec),
+    methods: interned(methodsOf(spec)),
     functions: functionsOf(spec.functionref),
     cors: spec.corsConfig === undefined ? null : resolveCors(spec.corsConfig),
-    exposure: resolveExposure(spec),
-    notServed: notServed(spec),
+    exposure: interned(resolveExposure(spec)),
+    notServed: interned(notServed(spec)),
   });
 }
 

@@ -4,6 +4,7 @@ import type { Static } from 'typebox';
 import { checkMetadata, checkSameNamespace, collect } from './checks.ts';
 import type { Report } from './checks.ts';
 import { withoutNulls } from './defaults.ts';
+import { interned } from './interned.ts';
 import { deepFreeze } from './json.ts';
 import { AGE_COLUMN, READY_COLUMN, REASON_COLUMN } from './kind.ts';
 import type { KindDefinition } from './kind.ts';
@@ -271,14 +272,16 @@ export function resolvePackage(pkg: Package): ResolvedPackage {
   const buildStatus = status?.buildstatus ?? '';
   return deepFreeze({
     ...resolvedBase(object),
-    environment: { namespace: namespaceOf(object.metadata), name: spec.environment.name ?? '' },
+    environment: interned({ namespace: namespaceOf(object.metadata), name: spec.environment.name ?? '' }),
     source: resolveArchive(spec.source),
     deployment: resolveArchive(spec.deployment),
     buildCommand: spec.buildcmd ?? '',
     buildStatus: buildStatus === '' ? 'pending' : buildStatus,
-    notServed: setFields({
-      'spec.deployment.oci': spec.deployment?.oci,
-    }),
+    notServed: interned(
+      setFields({
+        'spec.deployment.oci': spec.deployment?.oci,
+      }),
+    ),
   });
 }
 

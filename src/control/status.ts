@@ -32,8 +32,11 @@ export interface Statuses {
 }
 
 const ATTEMPTS = 6;
-/** Of how many objects the last write is remembered. */
-const REMEMBERED = 10_000;
+/**
+ * Of how many objects the last write is remembered: as long as the watch may be behind. Whatever was written earlier
+ * costs a conflict and a read where it was not there yet.
+ */
+const REMEMBERED = 500;
 
 /** Writes statuses, and remembers what it wrote: the watch brings it only a moment later. */
 export class StatusWriter implements Statuses {

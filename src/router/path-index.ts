@@ -41,10 +41,11 @@ interface ParameterEdge<P> {
   readonly node: Node<P>;
 }
 
+/** Most nodes are leaves, of which there may be tens of thousands: what they do not have costs them nothing. */
 interface Node<P> {
-  readonly literals: Map<string, Node<P>>;
-  readonly parameters: ParameterEdge<P>[];
-  readonly tails: TailEdge<P>[];
+  literals: Map<string, Node<P>> | null;
+  parameters: readonly ParameterEdge<P>[];
+  tails: readonly TailEdge<P>[];
   exact: P | null;
   prefix: P | null;
 }
@@ -83,7 +84,7 @@ export class PathIndex<P extends Place> {
       const found = node.tails.find((edge) => edge.key === tail.key && edge.prefix === (kind === 'prefix'));
       if (found !== undefined) return found.place;
       const edge: TailEdge<P> = { ...tail, prefix: kind === 'prefix', place: this.#makePlace() };
-      node.tails.splice(insertionPoint(node.tails, edge, byTail), 0, edge);
+      node.tails = node.tails.toSpliced(insertionPoint(node.tails, edge, byTail), 0, edge);
       return edge.place;
     }
     if (kind === 'exact') return (node.exact ??= this.#makePlace());
@@ -108,15 +109,18 @@ export class PathIndex<P extends Place> {
     const { tail } = pattern;
     if (tail !== null) {
       const at = node.tails.findIndex((edge) => edge.key === tail.key && edge.prefix === (kind === 'prefix'));
-      if (node.tails[at]?.place.isEmpty === true) node.tails.splice(at, 1);
+      if (node.tails[at]?.place.isEmpty === true) node.tails = withoutAt(node.tails, at);
     } else if (kind === 'exact') {
       if (node.exact?.isEmpty === true) node.exact = null;
     } else if (node.prefix?.isEmpty === true) node.prefix = null;
     for (const step of walked.reverse()) {
       if (!isBare(step.node)) return;
       this.#work += 1;
-      if (step.segment.kind === 'literal') step.parent.literals.delete(step.segment.text);
-      else step.parent.parameters.splice(this.#edgeIndex(step.parent, step.segment), 1);
+      const { parent, segment } = step;
+      if (segment.kind !== 'literal')
+        parent.parameters = withoutAt(parent.parameters, this.#edgeIndex(parent, segment));
+      else if (parent.literals?.delete(segment.text) === true && parent.literals.size === 0)
+        parent.literals = null;
     }
   }
 
@@ -134,9 +138,10 @@ export class PathIndex<P extends Place> {
   #child(node: Node<P>, segment: PatternSegment, make: boolean): Node<P> | null {
     this.#work += 1;
     if (segment.kind === 'literal') {
-      const found = node.literals.get(segment.text);
+      const found = node.literals?.get(segment.text);
       if (found !== undefined || !make) return found ?? null;
       const made: Node<P> = emptyNode();
+      node.literals ??= new Map();
       node.literals.set(segment.text, made);
       return made;
     }
@@ -146,7 +151,7 @@ export class PathIndex<P extends Place> {
     if (!make) return null;
     const { key, regexp, literalLength } = segment;
     const edge: ParameterEdge<P> = { key, regexp, literalLength, node: emptyNode() };
-    node.parameters.splice(at, 0, edge);
+    node.parameters = node.parameters.toSpliced(at, 0, edge);
     return edge.node;
   }
 
@@ -160,14 +165,20 @@ export class PathIndex<P extends Place> {
 }
 
 function emptyNode<P>(): Node<P> {
-  return { literals: new Map(), parameters: [], tails: [], exact: null, prefix: null };
+  return { literals: null, parameters: NONE, tails: NONE, exact: null, prefix: null };
+}
+
+const NONE: readonly never[] = [];
+
+function withoutAt<T>(list: readonly T[], at: number): readonly T[] {
+  return list.length === 1 ? NONE : list.toSpliced(at, 1);
 }
 
 function isBare<P>(node: Node<P>): boolean {
   return (
     node.exact === null &&
     node.prefix === null &&
-    node.literals.size === 0 &&
+    node.literals === null &&
     node.parameters.length === 0 &&
     node.tails.length === 0
   );
@@ -188,7 +199,7 @@ function descend<P extends Place>(
   const slash = path.indexOf('/', at);
   const end = slash === -1 ? path.length : slash;
   const segment = path.slice(at, end);
-  const literal = node.literals.get(segment);
+  const literal = node.literals?.get(segment);
   if (literal !== undefined && descend(literal, path, end + 1, depth + 1, values, visit)) return true;
   for (const edge of node.parameters) {
     if (segment === '') break;

@@ -32,37 +32,41 @@ interface Claim {
   readonly pattern: RoutePattern;
 }
 
-/** One shape (host, kind, path) with those that claim it, oldest first, for each method. */
+/** One shape (host, kind, path) with those that claim it, oldest first: nearly always one, of thousands of shapes. */
 class Slot {
-  readonly byMethod = new Map<string, Claim[]>();
+  #claims: readonly Claim[] = NO_CLAIMS;
 
   get isEmpty(): boolean {
-    return this.byMethod.size === 0;
+    return this.#claims.length === 0;
+  }
+
+  get claims(): readonly Claim[] {
+    return this.#claims;
   }
 
   /** Who answers a method here. HEAD follows GET where nobody claims it. */
   winner(method: string): Claim | undefined {
-    const claim = this.byMethod.get(method)?.[0];
-    return claim === undefined && method === 'HEAD' ? this.byMethod.get('GET')?.[0] : claim;
+    const claim = this.oldest(method);
+    return claim === undefined && method === 'HEAD' ? this.oldest('GET') : claim;
+  }
+
+  /** The oldest that claims the method itself. */
+  oldest(method: string): Claim | undefined {
+    for (const claim of this.#claims) if (claim.route.methods.includes(method)) return claim;
+    return undefined;
   }
 
   add(claim: Claim): void {
-    for (const method of claim.route.methods) {
-      const claims = this.byMethod.get(method) ?? [];
-      claims.push(claim);
-      claims.sort(byAge);
-      this.byMethod.set(method, claims);
-    }
+    this.#claims = [...this.#claims, claim].sort(byAge);
   }
 
   remove(claim: Claim): void {
-    for (const method of claim.route.methods) {
-      const left = this.byMethod.get(method)?.filter((other) => other !== claim) ?? [];
-      if (left.length === 0) this.byMethod.delete(method);
-      else this.byMethod.set(method, left);
-    }
+    const left = this.#claims.filter((other) => other !== claim);
+    this.#claims = left.length === 0 ? NO_CLAIMS : left;
   }
 }
+
+const NO_CLAIMS: readonly Claim[] = [];
 
 interface Placement {
   readonly kind: 'exact' | 'prefix';
@@ -173,7 +177,7 @@ export class RouteTable {
     const trigger = keyOf({ namespace, name });
     return (this.#entries.get(trigger)?.placements ?? []).flatMap(({ slot, claim, pattern }) =>
       claim.route.methods.flatMap((method): RouteConflict[] => {
-        const winner = slot.byMethod.get(method)?.[0];
+        const winner = slot.oldest(method);
         if (winner === undefined || winner.trigger === trigger) return [];
         const { namespace: winnerNamespace, name: winnerName } = winner.route;
         return [
@@ -234,7 +238,7 @@ export class RouteTable {
       index?.find(form, (visited) => {
         const claim = visited.place.winner(method);
         if (claim === undefined) {
-          for (const taken of visited.place.byMethod.keys()) allow.add(taken);
+          for (const { route } of visited.place.claims) for (const taken of route.methods) allow.add(taken);
           return false;
         }
         found = toMatch(claim, visited, path);
@@ -273,9 +277,7 @@ export class RouteTable {
     const before = new Map<string, string>();
     const remember = (placements: readonly Placement[]): void => {
       for (const { slot } of placements) {
-        for (const claims of slot.byMethod.values()) {
-          for (const { trigger, route } of claims) if (trigger !== changed) others.set(trigger, route);
-        }
+        for (const { trigger, route } of slot.claims) if (trigger !== changed) others.set(trigger, route);
       }
     };
     // Who shares a place with the new routes is only known after the change. A trigger that did not share one

@@ -1,0 +1,18 @@
+import { expect, it } from 'vitest';
+import { interned } from './interned.ts';
+
+it('gives one object for all that are equal, frozen', () => {
+  const first = interned({ a: 1, list: [{ b: 'x' }] });
+  expect(interned({ a: 1, list: [{ b: 'x' }] })).toBe(first);
+  expect(interned({ a: 2, list: [{ b: 'x' }] })).toEqual({ a: 2, list: [{ b: 'x' }] });
+  expect(Object.isFrozen(first.list[0])).toBe(true);
+});
+
+it('keeps no more than it may, and gives what it was given all the same', () => {
+  const first = interned({ first: true });
+  for (let i = 0; i < 5000; i++) expect(interned({ i })).toEqual({ i });
+  expect(interned({ first: true })).not.toBe(first);
+  const long = { text: 'x'.repeat(5000) };
+  expect(interned(long)).toBe(long);
+  expect(Object.isFrozen(long)).toBe(true);
+});
