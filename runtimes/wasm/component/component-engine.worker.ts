@@ -3,6 +3,7 @@
  * functions compiled for their signatures. Each request finds a clean instance: one that was reset since the
  * last, or a new one.
  */
+import { interned } from '../../../src/api/interned.ts';
 import type {
   Deployment,
   EngineRuntime,
@@ -25,8 +26,8 @@ class ComponentFunction implements Specialised {
   readonly #code: FunctionCode;
 
   constructor({ grants, limits }: Deployment, egress: Egress, code: FunctionCode) {
-    this.#grants = grants;
-    this.#limits = limits;
+    this.#grants = grantsNothing(grants) ? NOTHING : grants;
+    this.#limits = interned(limits);
     this.#egress = egress;
     this.#code = code;
   }
@@ -98,6 +99,12 @@ class ComponentFunction implements Specialised {
     this.#code.release();
     void this.#egress.close();
   }
+}
+
+const NOTHING: GuestGrants = { env: [], args: [], allowedOutboundHosts: [] };
+
+function grantsNothing({ env, args, allowedOutboundHosts, config = [], files = [] }: GuestGrants): boolean {
+  return [env, args, allowedOutboundHosts, config, files].every(({ length }) => length === 0);
 }
 
 export const componentEngine: EngineRuntime = {

@@ -31,6 +31,7 @@ interface CompiledPlan {
 }
 
 interface Linked {
+  readonly key: string;
   readonly linkage: Linkage;
   /** What a new instance takes. */
   readonly need: Need;
@@ -38,19 +39,43 @@ interface Linked {
   readonly planKey: string;
 }
 
-/** A function's part of it. */
-export interface FunctionCode {
+interface Pooled {
+  readonly key: string;
   readonly pool: ComponentPool;
-  readonly need: Need;
+}
+
+/** A function's part of it. Of thousands each is small: what names the parts is theirs, not the function's. */
+export class FunctionCode {
+  readonly #linked: Linked;
+  readonly #pooled: Pooled;
+  readonly #release: (linked: Linked, pooled: Pooled) => void;
+
+  constructor(linked: Linked, pooled: Pooled, release: (linked: Linked, pooled: Pooled) => void) {
+    this.#linked = linked;
+    this.#pooled = pooled;
+    this.#release = release;
+  }
+
+  get pool(): ComponentPool {
+    return this.#pooled.pool;
+  }
+
+  /** What a new instance takes. */
+  get need(): Need {
+    return this.#linked.need;
+  }
+
   /** The function is gone; call once. */
-  release(): void;
+  release(): void {
+    this.#release(this.#linked, this.#pooled);
+  }
 }
 
 export class SharedCode {
   /** By the hash of their text: tools of one kind make the same plan for different code. */
   readonly #plans = new Shared<CompiledPlan>();
   readonly #linked = new Shared<Promise<Linked>>();
-  readonly #pools = new Shared<ComponentPool>((pool) => pool.close());
+  readonly #pools = new Shared<Pooled>(({ pool }) => pool.close());
   readonly #control: InterruptControl;
   #nextOwn = 0;
 
@@ -66,7 +91,7 @@ export class SharedCode {
   /** @throws FissiumError INTERNAL, LinkDeclined: the prepared package is not what this engine runs */
   async use(deployment: Deployment): Promise<FunctionCode> {
     const key = keyOf(deployment);
-    const linking = this.#linked.take(key, () => this.#link(deployment));
+    const linking = this.#linked.take(key, () => this.#link(key, deployment));
     let linked: Linked;
     try {
       linked = await linking;
@@ -74,25 +99,24 @@ export class SharedCode {
       this.#linked.release(key);
       throw error;
     }
-    const { linkage, need, planKey } = linked;
+    const { linkage } = linked;
     const poolKey = this.#isShared(linkage, deployment)
       ? `${key} ${deployment.namespace}`
       : `${key} own ${this.#nextOwn++}`;
-    return {
-      pool: this.#pools.take(poolKey, () => this.#pool(linkage, need, deployment)),
-      need,
-      release: () => {
-        this.#pools.release(poolKey);
-        if (this.#linked.release(key)) this.#plans.release(planKey);
-      },
-    };
+    const pooled = this.#pools.take(poolKey, () => ({ key: poolKey, pool: this.#pool(linked, deployment) }));
+    return new FunctionCode(linked, pooled, this.#release);
   }
+
+  readonly #release = ({ key, planKey }: Linked, pooled: Pooled): void => {
+    this.#pools.release(pooled.key);
+    if (this.#linked.release(key)) this.#plans.release(planKey);
+  };
 
   #isShared({ plan }: Linkage, { limits }: Deployment): boolean {
     return plan.ahead === true && limits.instance === undefined;
   }
 
-  async #link({ manifest, folder, modules, limits }: Deployment): Promise<Linked> {
+  async #link(key: string, { manifest, folder, modules, limits }: Deployment): Promise<Linked> {
     if (manifest.plan === undefined) throw new FissiumError('INTERNAL', `${folder} has no plan`);
     const text = await readFile(join(folder, manifest.plan), 'utf8');
     const planKey = hash('sha256', text);
@@ -113,14 +137,14 @@ export class SharedCode {
         memoryPages: memoryPages(manifest, limits.memoryBytes),
         ownMemories: ownMemories(manifest, limits.memoryBytes),
       };
-      return { linkage, need: needOf(linkage), planKey };
+      return { key, linkage, need: needOf(linkage), planKey };
     } catch (error) {
       this.#plans.release(planKey);
       throw error;
     }
   }
 
-  #pool(linkage: Linkage, need: Need, { limits: { instance: life } }: Deployment): ComponentPool {
+  #pool({ linkage, need }: Linked, { limits: { instance: life } }: Deployment): ComponentPool {
     const pool: ComponentPool = new InstancePool({
       make: (state: GuestState) => new ComponentInstance(linkage, state, this.#control),
       budget: threadMemory.idle,

@@ -4,6 +4,8 @@
  */
 import type { Socket } from 'node:net';
 import { pino } from 'pino';
+import type { ResolvedTrigger } from '../../api/index.ts';
+import { interned } from '../../api/interned.ts';
 import { FissiumError } from '../../errors.ts';
 import type { AnswerReceiver, InvokeRequest, Invoker } from '../../executors/executor.ts';
 import { onMessage } from '../../message-port.ts';
@@ -69,7 +71,11 @@ export function serveConnections(start: ListenerStart, startHere: StartHere): vo
         slots.set(key, slot);
         if (entry.state.phase === 'ready' && entry.state.threadKey !== null) here.add(key);
         else here.delete(key);
-        functions.set({ ...entry, state: stateOf(change.function, startHere, remote) });
+        functions.set({
+          ...entry,
+          limits: interned(entry.limits),
+          state: stateOf(change.function, startHere, remote),
+        });
         return;
       }
       case 'delete-function':
@@ -78,7 +84,7 @@ export function serveConnections(start: ListenerStart, startHere: StartHere): vo
         here.delete(`${change.namespace}/${change.name}`);
         return;
       case 'set-route':
-        routes.upsert(change.route);
+        routes.upsert(slimRoute(change.route));
         return;
       case 'delete-route':
         routes.delete(change.namespace, change.name);
@@ -135,6 +141,22 @@ export function serveConnections(start: ListenerStart, startHere: StartHere): vo
     }
   });
 }
+
+/** Thousands came one by one, and are alike in most. */
+function slimRoute(route: ResolvedTrigger): ResolvedTrigger {
+  const { methods, cors, exposure, notServed } = route;
+  return {
+    ...route,
+    methods: interned(methods),
+    cors: interned(cors),
+    exposure: interned(exposure),
+    notServed: interned(notServed),
+    // Nobody reads them here.
+    conditions: NO_CONDITIONS,
+  };
+}
+
+const NO_CONDITIONS: ResolvedTrigger['conditions'] = [];
 
 function stateOf(
   { namespace, name, state }: FunctionReplica,
