@@ -27,6 +27,12 @@ beforeEach(async () => {
   const { client } = platform;
   const logger = pino({ level: 'silent' });
   await platform.create(environment('wasm', 'wasm'), pkg('hello-pkg'), fn('hello'));
+  const python = { name: 'python', namespace: 'default' };
+  await platform.create(
+    environment('python', 'python'),
+    pkg('py-pkg', undefined, 'python'),
+    fn('py', { environment: python }),
+  );
   watched = watchEverything(client, logger, undefined);
   for (const kind of allKinds(watched)) kind.start();
   await Promise.all(allKinds(watched).map((kind) => kind.synced()));
@@ -77,23 +83,22 @@ afterEach(async () => {
   await platform.close();
 });
 
-const get = async (): Promise<FissionFunction> => platform.get<FissionFunction>(RESOURCES.functions, 'hello');
+const nobody = (): Promise<never> => Promise.reject(new Error('nobody asks here'));
 
 it.each([
-  [
-    'with a version from before a source that could not be built',
-    { earlier: { select: () => Promise.reject(new Error('nobody asks here')) } },
-    ['wasm-hosts runs hello', 'wasm-hosts is wanted for hello'],
-  ],
-  ['without one', {}, []],
-])('a function %s, and its callers', async (_how, earlier, expected) => {
-  const object = await platform.get<Package>(RESOURCES.packages, 'hello-pkg');
+  ['hello', 'with a version from before', { wasm: { select: nobody } }, 'wasm-hosts'],
+  ['py', 'of a container environment with one', { stored: { fetch: nobody } }, 'poolmgr'],
+  ['hello', 'without one', undefined, null],
+] as const)('a source of %s that could not be built, %s', async (name, _how, earlier, strategy) => {
+  const object = await platform.get<Package>(RESOURCES.packages, `${name}-pkg`);
   const error = new FissiumError('BUILD_FAILED', 'no hello.c');
-  states.set(object, { phase: 'failed', error, ...earlier });
-  await reconciler.reconcile('default/hello');
-  const { metadata, status } = await get();
+  states.set(object, { phase: 'failed', error, ...(earlier === undefined ? {} : { earlier }) });
+  await reconciler.reconcile(`default/${name}`);
+  const { metadata, status } = await platform.get<FissionFunction>(RESOURCES.functions, name);
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
   expect([ready?.status, ready?.reason]).toEqual(['False', 'PackageFailed']);
-  await reconciler.demand('default/hello', metadata.uid ?? '', { running: 0, queued: 1 });
-  expect(told).toEqual(expected);
+  await reconciler.demand(`default/${name}`, metadata.uid ?? '', { running: 0, queued: 1 });
+  expect(told).toEqual(
+    strategy === null ? [] : [`${strategy} runs ${name}`, `${strategy} is wanted for ${name}`],
+  );
 });

@@ -25,7 +25,7 @@ export type FunctionPlan =
   | {
       readonly kind: 'deploy';
       readonly resolved: ResolvedFunction;
-      readonly pkg: ReadyPackage;
+      readonly pkg: Pick<ReadyPackage, 'select'>;
       readonly grants: DeploySpec['grants'];
     }
   /** Of a container environment: runs as a local process. */
@@ -48,11 +48,7 @@ export type FunctionPlan =
     };
 
 /** What is to be served where no version is served yet: what was deployed before the source changed. */
-export interface Instead {
-  readonly resolved: ResolvedFunction;
-  readonly pkg: EarlierPackage;
-  readonly grants: DeploySpec['grants'];
-}
+export type Instead = Extract<FunctionPlan, { kind: 'deploy' | 'run' }>;
 
 export function planFunction(facts: FunctionFacts): FunctionPlan {
   const { resolved, environment, pkg, packageState, sources, runsProcesses } = facts;
@@ -98,7 +94,7 @@ export function planFunction(facts: FunctionFacts): FunctionPlan {
           reason: 'PackagePending',
           message: `Package ${packageName} is being prepared.`,
         },
-        ...insteadOf(packageState.earlier, fn, sources),
+        ...insteadOf(packageState.earlier, fn, environment.value, sources),
       };
     case 'stored': {
       if (!environment.value.wasm) {
@@ -119,7 +115,7 @@ export function planFunction(facts: FunctionFacts): FunctionPlan {
       const refusal = isFinal(packageState.error)
         ? refuse('PackageFailed', new FissiumError('FUNCTION_FAILED', message, { cause: packageState.error }))
         : notReady('PackageFailed', message);
-      return { ...refusal, ...insteadOf(packageState.earlier, fn, sources) };
+      return { ...refusal, ...insteadOf(packageState.earlier, fn, environment.value, sources) };
     }
     case 'ready': {
       if (!environment.value.wasm) {
@@ -136,13 +132,20 @@ export function planFunction(facts: FunctionFacts): FunctionPlan {
 }
 
 function insteadOf(
-  pkg: EarlierPackage | undefined,
+  earlier: EarlierPackage | undefined,
   resolved: ResolvedFunction,
+  environment: ResolvedEnvironment,
   sources: GrantSources,
 ): { readonly instead?: Instead } {
-  if (pkg === undefined) return {};
+  if (earlier === undefined) return {};
   const result = resolveGrants(resolved, sources);
-  return result.ok ? { instead: { resolved, pkg, grants: result.grants } } : {};
+  if (!result.ok) return {};
+  const { grants } = result;
+  if ('wasm' in earlier)
+    return environment.wasm ? { instead: { kind: 'deploy', resolved, pkg: earlier.wasm, grants } } : {};
+  return environment.wasm
+    ? {}
+    : { instead: { kind: 'run', resolved, environment, ...earlier.stored, grants } };
 }
 
 function refuse(reason: string, error: FissiumError): Extract<FunctionPlan, { kind: 'refuse' }> {

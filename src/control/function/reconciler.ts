@@ -119,12 +119,12 @@ export class FunctionReconciler {
   ): Promise<void> {
     switch (plan.kind) {
       case 'prepare': {
-        const live = await this.#liveOr(key, fn, plan.instead);
+        const live = await this.#liveOr(key, fn, plan.instead, sources);
         this.#setPreparing(fn, live);
         return this.#write(fn, plan.verdict, route);
       }
       case 'refuse': {
-        const live = await this.#liveOr(key, fn, plan.instead, plan.error);
+        const live = await this.#liveOr(key, fn, plan.instead, sources, plan.error);
         if (live === undefined || plan.evenIfServed === true) {
           this.#refuse(key, fn, plan.error);
           return this.#write(fn, plan.verdict, route);
@@ -147,13 +147,17 @@ export class FunctionReconciler {
     key: string,
     fn: FissionFunction,
     instead: Instead | undefined,
+    sources: GrantSources,
     refusal?: FissiumError,
   ): Promise<LiveDeployment | undefined> {
     const { deployments } = this.#parts;
     const known = deployments.get(key);
     if (known !== undefined || instead === undefined) return known;
     try {
-      const { deployKey, deploy } = await this.#wasmCandidate(instead);
+      const { deployKey, deploy } =
+        instead.kind === 'deploy'
+          ? await this.#wasmCandidate(instead)
+          : await this.#processCandidate(fn, instead, sources);
       return this.#take(key, fn, instead.resolved, {
         invoker: await deploy(),
         deployKey,
@@ -224,7 +228,11 @@ export class FunctionReconciler {
     }
   }
 
-  async #wasmCandidate({ resolved, pkg, grants }: Instead): Promise<Candidate> {
+  async #wasmCandidate({
+    resolved,
+    pkg,
+    grants,
+  }: Extract<FunctionPlan, { kind: 'deploy' }>): Promise<Candidate> {
     const { deployments } = this.#parts;
     const wasm = await pkg.select(resolved.entrypoint, resolved.entrypointOptional);
     const { spec, deployKey } = deployments.specFor(resolved, wasm, grants);

@@ -43,10 +43,12 @@ export interface ReadyPackage {
 }
 
 /**
- * What is deployed of a Wasm package while another source of it is being built, or could not be. A process that starts
- * in the meantime serves it, as those that were there go on with it.
+ * What is deployed of a package while another source of it is being built, or could not be. A process that starts in
+ * the meantime serves it, as those that were there go on with it.
  */
-export type EarlierPackage = Pick<ReadyPackage, 'select'>;
+export type EarlierPackage =
+  | { readonly wasm: Pick<ReadyPackage, 'select'> }
+  | { readonly stored: { readonly fetch: NonNullable<StoredPackage['fetch']> } };
 
 interface Known {
   readonly uid: string | undefined;

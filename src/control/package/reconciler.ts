@@ -144,11 +144,13 @@ export class PackageReconciler {
   #earlierOf(pkg: Package, environment: BuildRequest['environment']): { readonly earlier?: EarlierPackage } {
     const view = viewOf(pkg);
     const deployment = view.ok ? view.value.deployment : null;
-    if (deployment === null || !environment.wasm) return {};
-    const selector = once(async () => this.#selector(await this.#fetch(pkg, deployment, undefined)));
-    return {
-      earlier: { select: async (entrypoint, optional) => (await selector())(entrypoint, optional) },
-    };
+    if (deployment === null) return {};
+    const fetch = (): Promise<StoredArchive> => this.#fetch(pkg, deployment, undefined);
+    if (!environment.wasm) return { earlier: { stored: { fetch } } };
+    const selector = once(async () => this.#selector(await fetch()));
+    const select: ReadyPackage['select'] = async (entrypoint, optional) =>
+      (await selector())(entrypoint, optional);
+    return { earlier: { wasm: { select } } };
   }
 
   async #takeOver(

@@ -208,6 +208,36 @@ test(
   },
 );
 
+test(
+  'a pool starts pods of what is deployed, also when another source could not be built',
+  { timeout: SLOW_MS },
+  async () => {
+    const namespace = await newNamespace();
+    const [made, ...others] = functionOf(namespace) as [AnyObject, ...object[]];
+    await apply([
+      environment(namespace, { image: images.pythonBuilder }),
+      await packageOf(namespace, { 'make.py': MAKE, 'word.txt': 'one' }, 'python3 make.py'),
+      { ...made, spec: { ...(made.spec as object), idletimeout: 3 } },
+      ...others,
+    ]);
+    await condition('function', 'hello', namespace, { type: 'Ready', status: 'True' }, 120_000);
+    const url = `${await routerUrl()}${pathOf(namespace, 'hello')}`;
+    const ask = async (): Promise<string> => {
+      const answer = await fetch(url, { signal: AbortSignal.timeout(60_000) });
+      return `${answer.status} ${await answer.text()}`;
+    };
+    await eventually('what was built answers', async () => (await ask()) === '200 built one', 30_000);
+    await apply([await packageOf(namespace, { 'make.py': 'raise SystemExit("no")' }, 'python3 make.py')]);
+    const failed = { type: 'BuildSucceeded', status: 'False', reason: 'BuildFailed' } as const;
+    await condition('package', 'hello', namespace, failed, 120_000);
+    await eventually('its pods are gone', async () => {
+      const pods = await list('pods', namespace, 'functionName=hello');
+      return pods.length === 0;
+    });
+    expect(await ask()).toBe('200 built one');
+  },
+);
+
 test('a build that fails says so, with the end of its log', { timeout: SLOW_MS }, async () => {
   const namespace = await newNamespace();
   await apply([
