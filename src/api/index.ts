@@ -57,5 +57,6 @@ export { resolveTimeTrigger } from './time-trigger.ts';
 export { outboundHostAllows, parseOutboundHost } from './outbound-host.ts';
 export type { OutboundHost, OutboundHostError } from './outbound-host.ts';
 export { parseDuration, parseSecondsOrDuration } from './duration.ts';
+export { interned } from './interned.ts';
 export { parseBytes, parseQuantity } from './quantity.ts';
 export { toCrdSchema } from './crd.ts';

@@ -1,5 +1,6 @@
 /** What resolving a kind has in common. */
 import { FissiumError } from '../errors.ts';
+import { interned } from './interned.ts';
 import { isObject } from './json.ts';
 import type { FieldError } from './kind.ts';
 import type { Condition, FunctionReference, ObjectMeta } from './schema.ts';
@@ -24,7 +25,7 @@ export function resolvedBase(object: { metadata: ObjectMeta; status?: { conditio
     uid: metadata.uid ?? '',
     generation: metadata.generation ?? 0,
     creationTimestamp: metadata.creationTimestamp ?? '',
-    conditions: object.status?.conditions ?? [],
+    conditions: interned(object.status?.conditions ?? []),
   };
 }
 

@@ -1,15 +1,16 @@
 /** The caches of everything that the reconcilers look at: one watch a kind, however many objects there are. */
 import type { Logger } from 'pino';
 
-import type {
-  Environment,
-  FissionFunction,
-  HttpTrigger,
-  KubernetesWatchTrigger,
-  MessageQueueTrigger,
-  Package,
-  ResolvedFunction,
-  TimeTrigger,
+import {
+  type Environment,
+  type FissionFunction,
+  type HttpTrigger,
+  interned,
+  type KubernetesWatchTrigger,
+  type MessageQueueTrigger,
+  type Package,
+  type ResolvedFunction,
+  type TimeTrigger,
 } from '../api/index.ts';
 import {
   type ConfigMap,
@@ -174,12 +175,13 @@ export function referencedKeys(fn: ResolvedFunction, kind: 'secret' | 'configMap
   return [...keys];
 }
 
-/** Field owners are half of many objects, and nobody here reads them. */
-function trimmed<T extends KubeObject>(object: T): T {
-  if (!('managedFields' in object.metadata)) return object;
+/** Field owners are half of many objects, and nobody here reads them; conditions say the same of thousands. */
+function trimmed<T extends KubeObject & { status?: { conditions?: readonly object[] } }>(object: T): T {
   const metadata: KubeMetadata & { managedFields?: unknown } = { ...object.metadata };
   delete metadata.managedFields;
-  return { ...object, metadata };
+  const conditions = object.status?.conditions;
+  if (!Array.isArray(conditions)) return { ...object, metadata };
+  return { ...object, metadata, status: { ...object.status, conditions: conditions.map(interned) } };
 }
 
 /** Without the releases that Helm keeps in secrets, up to 1 MiB each. */
