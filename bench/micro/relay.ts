@@ -65,6 +65,7 @@ async function measure(): Promise<void> {
       pathPrefix: '',
       upgrades: false,
       hosts: false,
+      sign: undefined,
       onWaiting: () => undefined,
       owner: null,
       trouble: () => null,

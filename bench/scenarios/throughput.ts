@@ -245,7 +245,7 @@ async function openLoops(
       durationMs,
     } as const;
     const result = await load(job);
-    const behind = behindRate(result.perSecond, ratePerS);
+    const behind = behindRate(result.perSecond, ratePerS, durationMs);
     const doubts = [...doubtsOf(result), ...(behind === null ? [] : [behind])];
     const at = { rate: ratePerS };
     const common = { rival, at, unit: 'ms', better: 'less', doubts, detail: { ...result } } as const;

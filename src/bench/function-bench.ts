@@ -121,7 +121,7 @@ async function underLoad(bench: FunctionBench): Promise<ScenarioResult> {
   for (const ratePerS of rates) {
     say(`open loop, ${ratePerS} requests per second`);
     const result = await load({ ...loop, mode: 'open', ratePerS, connections: 1000 }, signal);
-    const behind = behindRate(result.perSecond, ratePerS);
+    const behind = behindRate(result.perSecond, ratePerS, durationMs);
     addLoop(collector, 'open loop', { rate: ratePerS }, result, behind === null ? [] : [behind]);
   }
   if (bench.rates.length === 0 && rates.length > 0)

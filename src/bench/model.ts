@@ -122,9 +122,13 @@ export function pointText(at: Point): string {
 /** Of the answers that a rate asks for, the least share with which a server keeps up. */
 const KEEPS_UP = 0.98;
 
-/** In words, where so many answers per second are too few for the rate; else null. */
-export function behindRate(perSecond: number, ratePerS: number): string | null {
-  if (perSecond >= ratePerS * KEEPS_UP) return null;
+/** So late the last answers may be, ms, without the server being behind: in a short run that is more than its share. */
+const LATE_MS = 200;
+
+/** In words, where so many answers per second are too few for the rate in a run of this length; else null. */
+export function behindRate(perSecond: number, ratePerS: number, durationMs: number): string | null {
+  const lateMs = (ratePerS / perSecond - 1) * durationMs;
+  if (perSecond >= ratePerS * KEEPS_UP || lateMs <= LATE_MS) return null;
   return `only ${Math.round(perSecond)} of ${ratePerS} answers per second: it does not keep up`;
 }
 
@@ -135,7 +139,12 @@ export function behindRate(perSecond: number, ratePerS: number): string | null {
 export function keepsUp({ at, detail }: Pick<Series, 'at' | 'detail'>): boolean {
   const { rate } = at;
   if (typeof rate !== 'number') return true;
-  const rounds = (detail?.['rounds'] ?? []) as readonly { readonly perSecond?: number }[];
-  const behind = rounds.filter(({ perSecond }) => behindRate(perSecond ?? rate, rate) !== null);
+  const rounds = (detail?.['rounds'] ?? []) as readonly {
+    readonly perSecond?: number;
+    readonly durationMs?: number;
+  }[];
+  const behind = rounds.filter(
+    ({ perSecond = rate, durationMs = Infinity }) => behindRate(perSecond, rate, durationMs) !== null,
+  );
   return behind.length * 2 <= rounds.length;
 }

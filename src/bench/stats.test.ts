@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ScenarioResult } from './model.ts';
+import { keepsUp, type ScenarioResult } from './model.ts';
 import { comparisonText, ratiosOf, ratioText } from './ratios.ts';
 import { digits, median, quantile } from './stats.ts';
 
@@ -81,7 +81,7 @@ describe('ratios', () => {
   it('are none where one of the two did not keep up with the rate: its latency tells how long the run was', () => {
     const open = { ...time, metric: 'open loop: p99', at: { rate: 1000 } } as const;
     const rounds = (...perSecond: number[]) => ({
-      detail: { rounds: perSecond.map((each) => ({ perSecond: each })) },
+      detail: { rounds: perSecond.map((each) => ({ perSecond: each, durationMs: 3000 })) },
     });
     const of = (ours: readonly number[], theirs: readonly number[]) =>
       ratiosOf(
@@ -93,6 +93,12 @@ describe('ratios', () => {
     expect(of([1000, 999, 1000], [300, 300, 990])).toEqual([[null, 'does not keep up']]);
     expect(of([300, 300, 990], [1000, 999, 1000])).toEqual([[null, 'Fissium does not keep up']]);
     expect(of([1000, 999, 1000], [300, 990, 990])).toEqual([[1000, '1000 × better']]);
+  });
+
+  it('count a short run as kept up with whose last answers are a little late', () => {
+    const round = (perSecond: number) =>
+      keepsUp({ at: { rate: 300 }, detail: { rounds: [{ perSecond, durationMs: 1200 }] } });
+    expect([round(300), round(290), round(200)]).toEqual([true, true, false]);
   });
 
   it('are none for parts of a receipt: what one does before the request another does in it', () => {

@@ -23,7 +23,7 @@ export function textReport(result: RunResult): string {
       const compared = comparisonText(ratio);
       out.push(
         ratio.advantage === null
-          ? `    ${compared}: ${ratio.rival}`
+          ? `    ${ratio.rival}: ${compared}`
           : `    ${compared.padEnd(18)} than ${ratio.rival} (${digits(ratio.theirs)} ${ratio.unit})${marks}`,
       );
     }
