@@ -55,6 +55,17 @@ it('a hundred functions of one package that are called at once share one compila
   expect(compiles()).toBe(1);
 });
 
+it('two hundred functions of one package hold no more memories than threads that ran them', async () => {
+  const host = await TestHost.start(2);
+  hosts.push(host);
+  const functions: DeployedFunction[] = [];
+  for (let i = 0; i < 200; i++) functions.push(await host.deploy(TORTURE, { env: [['ME', `${i}`]] }));
+  for (const [i, fn] of functions.entries())
+    expect(JSON.parse((await call(fn, '/env')).body)).toEqual({ ME: `${i}` });
+  expect(host.host.stats().held.memories).toBeLessThanOrEqual(2);
+  await Promise.all(functions.map((fn) => fn.close()));
+});
+
 it(
   'a hundred packages that are called at once are compiled for the threads, not for the calls',
   { timeout: 120_000 },
