@@ -14,11 +14,14 @@ import type {
   EngineRuntime,
   InvocationContext,
   PreparedManifest,
+  Turn,
 } from '../../runtimes/wasm/engine.ts';
 import { ModuleCache, sizeOf } from '../../runtimes/wasm/module-cache.ts';
 import { entryFolder } from '../../runtimes/wasm/prepare/cache.ts';
 import { runPrepareJob } from '../../runtimes/wasm/prepare/job.ts';
 import { Turns } from '../../runtimes/wasm/turns.worker.ts';
+import { CallAbort } from '../../src/executors/call-abort.ts';
+import { callOnce } from './call.ts';
 
 export interface EngineMeasurement {
   readonly engine: 'component' | 'jco';
@@ -88,12 +91,10 @@ try {
   const specialised = await engine.specialise(deployment, { memory: control.memory, yield: turns.yield });
   const specialiseMs = performance.now() - specialiseStart;
 
-  let life = 0;
   const once = async (): Promise<number> => {
     let status = 0;
-    const chunks: Uint8Array[] = [];
-    const turn = turns.for(++life);
-    const context: InvocationContext = {
+    let chunks: Uint8Array[] = [];
+    const contextOf = (turn: Turn): InvocationContext => ({
       request: {
         id: 'bench',
         method: 'GET',
@@ -104,22 +105,24 @@ try {
         body: null,
       },
       response: {
-        head: (code) => (status = code),
+        head: (code) => {
+          status = code;
+          chunks = [];
+        },
         write: (chunk) => {
           chunks.push(chunk.slice());
-          return Promise.resolve();
+          return undefined;
         },
         end: () => {},
       },
       log: () => {},
-      signal: new AbortController().signal,
+      signal: new CallAbort(),
       turn,
       receipt: null,
-    };
+    });
     const startedAt = performance.now();
-    await specialised.handle(context);
+    await callOnce(specialised, turns, contextOf);
     const tookMs = performance.now() - startedAt;
-    turn.close();
     // An engine that answers wrongly is not fast.
     const text = Buffer.concat(chunks).toString();
     if (status !== 200 || text.length === 0)

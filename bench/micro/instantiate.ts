@@ -11,15 +11,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ControlBlock } from '../../runtimes/wasm/control.ts';
-import type {
-  Deployment,
-  EngineRuntime,
-  GuestResponseSink,
-  InvocationContext,
-} from '../../runtimes/wasm/engine.ts';
+import type { Deployment, EngineRuntime, GuestResponseSink } from '../../runtimes/wasm/engine.ts';
 import { ModuleCache } from '../../runtimes/wasm/module-cache.ts';
 import { runPrepareJob } from '../../runtimes/wasm/prepare/job.ts';
 import { Turns } from '../../runtimes/wasm/turns.worker.ts';
+import { CallAbort } from '../../src/executors/call-abort.ts';
+import { callOnce } from '../engines/call.ts';
 import { describeMachine, machineWarnings, ROOT } from '../machine.ts';
 import { mean, quantile } from '../../src/bench/stats.ts';
 
@@ -117,26 +114,18 @@ async function measure(variant: Variant, source: string, path: string): Promise<
       headers: [],
       body: null,
     } as const;
-    const never = {
-      aborted: false,
-      reason: undefined,
-      addEventListener: () => undefined,
-      removeEventListener: () => undefined,
-    };
     const times: number[] = [];
     for (let call = 1; call <= WARM_UP[variant] + CALLS[variant]; call++) {
       const response = new Sink();
       const began = performance.now();
-      const turn = turns.for(call);
-      const context: InvocationContext = {
+      await callOnce(specialised, turns, (turn) => ({
         request,
         response,
         log: () => undefined,
-        signal: never,
+        signal: new CallAbort(),
         turn,
         receipt: null,
-      };
-      await specialised.handle(context);
+      }));
       if (call > WARM_UP[variant]) times.push((performance.now() - began) * 1000);
       if (response.status !== 200 || !response.ended)
         throw new Error(`${variant} answered ${response.status}`);

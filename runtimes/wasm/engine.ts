@@ -189,6 +189,11 @@ export interface InvocationContext {
   readonly receipt: EngineReceipt | null;
   /** Called where an instance has to be made for this request. */
   readonly onColdStart?: () => void;
+  /**
+   * Only for {@link Specialised.handleAtOnce}. Until it is called, which is once the guest has returned with a whole
+   * answer, nothing of the invocation may be seen from outside: it can still be given up, and run again.
+   */
+  readonly commit?: () => void;
 }
 
 /**
@@ -203,6 +208,8 @@ export interface Turn {
   readonly usedUs?: number;
   /** Whether the guest was refused memory because the process has none left for guests. */
   readonly outOfRoom?: boolean;
+  /** Whether the guest was made to give way to others. */
+  readonly gaveWay?: boolean;
   /** Takes the turn if nobody has it; false where it has to be waited for. */
   takeNow?(): boolean;
   /** Waits for the turn. Call before entering the guest and before resuming it. */
@@ -221,6 +228,15 @@ export interface Turn {
 export interface Specialised {
   /** Runs one request to its end. Rejects with a FissiumError when the guest fails. */
   handle(context: InvocationContext): Promise<void>;
+  /** Whether the next request is to be tried with {@link handleAtOnce} first. @default false */
+  readonly atOnce?: boolean;
+  /**
+   * Runs one request to its end before it returns, the guest on the caller's own stack: for functions that answer
+   * without waiting for anything. The turn must be held; afterwards it is given back. False where this one wanted to
+   * wait, or to do what cannot be taken back, or failed: then nothing of it has been seen, and it is to be run by
+   * {@link handle}, with a context of its own.
+   */
+  handleAtOnce?(context: InvocationContext): boolean;
   close(): void;
 }
 

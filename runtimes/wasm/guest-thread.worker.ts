@@ -65,6 +65,7 @@ export class GuestThread {
   /** Runs a call that this thread has itself; `receiver` is told of its answer, or its FissiumError. */
   start(key: string, request: InvokeRequest, receiver: AnswerReceiver): void {
     const { id, onReceipt } = request;
+    const here = this.#shelf.enter(key);
     const call = new LocalCall(request, receiver, (stream, lines) =>
       this.#post({ type: 'guest-log', key, requestId: id, stream, lines }),
     );
@@ -80,7 +81,8 @@ export class GuestThread {
           },
         }
       : call;
-    void this.#run(key, done, onReceipt !== undefined, null);
+    if (here && call.repeatable && this.#runAtOnce(key, here, call, onReceipt)) return;
+    void this.#run(key, done, onReceipt !== undefined, null, here);
   }
 
   /**
@@ -116,7 +118,8 @@ export class GuestThread {
         const { call, key, head, hasBody, wantsReceipt } = message;
         const guestCall = new GuestCall(call, head, hasBody, this.#post);
         this.#calls.set(call, guestCall);
-        void this.#run(key, guestCall, wantsReceipt, call).then(() => this.#calls.delete(call));
+        const here = this.#shelf.enter(key);
+        void this.#run(key, guestCall, wantsReceipt, call, here).then(() => this.#calls.delete(call));
         return;
       }
       case 'body':
@@ -164,17 +167,62 @@ export class GuestThread {
     else awaited?.resolve();
   }
 
-  /** @param number the main thread's number for the call; null for one of this thread's own */
-  async #run(key: string, call: ThreadCall, measured: boolean, number: number | null): Promise<void> {
-    // At once: the guest may begin in this turn of the event loop, and not let go of it until somebody watches.
+  /**
+   * Runs a call of this thread's own to its end, where the function is one that answers without waiting; false where
+   * it is to be run in the usual way, and nothing of it has been.
+   * @param here has been entered
+   */
+  #runAtOnce(
+    key: string,
+    { specialised, limits, share }: ShelvedFunction,
+    call: LocalCall,
+    onReceipt: ((receipt: InvokeReceipt | null) => void) | undefined,
+  ): boolean {
+    if (specialised.atOnce !== true || !specialised.handleAtOnce || call.aborted) return false;
+    const options = { cpuTimeMs: limits.cpuTimeMs, share, atOnce: true };
+    const turn = this.#turns.for(this.#turns.nextLife(), options);
+    const receipt = onReceipt ? noReceipt() : null;
+    if (!turn.takeNow()) return false;
+    this.#count();
+    try {
+      specialised.handleAtOnce(call.attempt(turn, receipt));
+    } catch {
+      // What it failed of shows when it is run again.
+    }
+    turn.close();
+    const done = call.committed;
+    if (done) {
+      onReceipt?.(receipt && { ...receipt, queueMs: 0, specialiseMs: 0 });
+      call.finish(null);
+      this.#shelf.leave(key);
+    } else call.giveUp();
+    this.#control.countCall(-1);
+    return done;
+  }
+
+  /** At once: the guest may begin in this turn of the event loop, and not let go of it until somebody watches. */
+  #count(): void {
     if (this.#control.countCall(1)) this.#port.postMessage([{ type: 'busy' } satisfies FromExecutor]);
+  }
+
+  /**
+   * @param number the main thread's number for the call; null for one of this thread's own
+   * @param here the function, which has been entered, if it is in the thread
+   */
+  async #run(
+    key: string,
+    call: ThreadCall,
+    measured: boolean,
+    number: number | null,
+    here: ShelvedFunction | undefined,
+  ): Promise<void> {
+    this.#count();
     const beganMs = measured ? performance.now() : 0;
     let turn: GuestTurn | null = null;
-    let entered = false;
+    let entered = here !== undefined;
     let receipt: InvokeReceipt | null = null;
     let error: ErrorData | null = null;
     try {
-      const here = this.#shelf.enter(key);
       const shelved = here ?? (await this.#fetch(key));
       entered = true;
       const { specialised, limits, share } = shelved;

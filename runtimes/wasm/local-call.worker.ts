@@ -153,7 +153,7 @@ export class LocalCall implements GuestResponseSink {
   readonly #request: InvokeRequest;
   readonly #log: Log;
   readonly #signal = new CallAbort();
-  readonly #body: RequestSource | null;
+  #body: RequestSource | null;
   readonly #receiver: AnswerReceiver;
   /** Made at the first line. */
   #splitters: Record<'stdout' | 'stderr', LineSplitter> | null = null;
@@ -167,6 +167,9 @@ export class LocalCall implements GuestResponseSink {
   #ended = false;
   #coldStart = false;
   #finished = false;
+  /** What the guest logged in a run that may yet be given up; null in any other. */
+  #heldLines: [stream: 'stdout' | 'stderr', lines: readonly string[]][] | null = null;
+  #heldTrailers: HeaderList = NO_TRAILERS;
 
   /** @param receiver told of the answer while the guest's code is on the stack, where that answers at once */
   constructor(request: InvokeRequest, receiver: AnswerReceiver, log: Log) {
@@ -189,10 +192,48 @@ export class LocalCall implements GuestResponseSink {
     };
   }
 
+  /** Whether it can be run a second time. */
+  get repeatable(): boolean {
+    return !(this.#request.body instanceof Readable);
+  }
+
+  /** For a run that is finished before it returns, or given up: then call {@link giveUp}. */
+  attempt(turn: Turn, receipt: EngineReceipt | null): InvocationContext {
+    this.#heldLines = [];
+    return { ...this.context(turn, receipt), commit: this.#commit };
+  }
+
+  /** Whether what an {@link attempt} came to has been seen. */
+  get committed(): boolean {
+    return this.#heldLines === null;
+  }
+
+  /** Nothing has been: the call is as it came. */
+  giveUp(): void {
+    this.#heldLines = null;
+    this.#heldTrailers = NO_TRAILERS;
+    for (const chunk of this.#chunks) chunkPool.give(chunk);
+    this.#chunks = [];
+    this.#bytes = 0;
+    this.#status = 0;
+    this.#headers = NO_TRAILERS;
+    this.#splitters = null;
+    this.#ended = false;
+    this.#body = sourceOf(this.#request);
+  }
+
+  readonly #commit = (): void => {
+    const lines = this.#heldLines ?? [];
+    this.#heldLines = null;
+    this.#answer(this.#heldTrailers);
+    for (const [stream, some] of lines) this.#line(stream, some);
+  };
+
   head(status: number, headers: HeaderList): void {
     if (this.ending !== null) return;
     this.#status = status;
     this.#headers = headers;
+    if (this.#heldLines) return;
     // A guest may read on after its head. A client that waits for `100 Continue` has to be told before that head
     // is sent, or both sides wait; with a refusal it is not told, and keeps its body.
     if (status < 300 && this.#body?.open === true) this.#body.prompt();
@@ -204,7 +245,10 @@ export class LocalCall implements GuestResponseSink {
     if (this.#stream) return this.#stream.add(chunk);
     this.#chunks.push(chunkPool.copy(chunk));
     this.#bytes += chunk.byteLength;
-    if (this.#bytes > WHOLE_BYTES) this.begin();
+    if (this.#bytes <= WHOLE_BYTES) return undefined;
+    // A guest that writes more than may be held back has to wait, and so is run again.
+    if (this.#heldLines) return new Promise(() => undefined);
+    this.begin();
     return undefined;
   }
 
@@ -216,6 +260,11 @@ export class LocalCall implements GuestResponseSink {
       this.#stream.finish();
       return;
     }
+    if (this.#heldLines) this.#heldTrailers = trailers;
+    else this.#answer(trailers);
+  }
+
+  #answer(trailers: HeaderList): void {
     this.#receiver.answered({
       status: this.#status,
       headers: this.#headers,
@@ -314,6 +363,8 @@ export class LocalCall implements GuestResponseSink {
   };
 
   #line(stream: 'stdout' | 'stderr', lines: readonly string[]): void {
-    if (lines.length > 0) this.#log(stream, lines);
+    if (lines.length === 0) return;
+    if (this.#heldLines) this.#heldLines.push([stream, lines]);
+    else this.#log(stream, lines);
   }
 }

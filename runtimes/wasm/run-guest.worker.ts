@@ -40,7 +40,7 @@ export async function runGuest(run: GuestRun): Promise<void> {
     throw host.failure() ?? failureOf(error, context.turn, memories, limits.memoryBytes);
   } finally {
     context.turn.release();
-    if (context.receipt) note(context.receipt, context.turn, memories);
+    if (context.receipt) noteRun(context.receipt, context.turn, memories);
     if (entered) run.ended?.(memories);
     host.close();
   }
@@ -63,7 +63,7 @@ function failureOf(
 }
 
 /** What every engine's receipt says. A guest's own time is never more than it was charged. */
-function note(receipt: EngineReceipt, turn: Turn, memories: readonly WebAssembly.Memory[]): void {
+export function noteRun(receipt: EngineReceipt, turn: Turn, memories: readonly WebAssembly.Memory[]): void {
   const held = memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
   receipt.peakMemoryBytes = Math.max(receipt.peakMemoryBytes, held);
   const chargedMs = (turn.usedUs ?? 0) / 1000;

@@ -24,6 +24,8 @@ export interface TurnOptions {
   readonly onEntered?: () => void;
   /** Whether nobody waits for this guest any more: then it ends instead of going on after it gave way. */
   readonly isAborted?: () => boolean;
+  /** The guest is run at once or not at all: instead of giving way it ends, and is run again. @default false */
+  readonly atOnce?: boolean;
   /** The function's part of the thread's time. @default one of the guest's own, of the usual weight */
   readonly share?: CpuShare;
 }
@@ -134,7 +136,7 @@ export class Turns {
       return 'go';
     }
     const asked = this.control.asked(turn.life);
-    if (asked === 'end') return 'end';
+    if (asked === 'end' || (asked === 'yield' && turn.atOnce)) return 'end';
     // Where it cannot be suspended, it is asked again a little later.
     return asked === 'yield' && turn.suspendable() ? 'wait' : 'go';
   }
@@ -148,6 +150,7 @@ export class GuestTurn implements Turn {
   readonly life: number;
   suspendable: () => boolean = () => false;
   outOfRoom = false;
+  gaveWay = false;
   readonly #turns: Turns;
   readonly #options: TurnOptions;
   #usedUs = 0;
@@ -168,6 +171,10 @@ export class GuestTurn implements Turn {
     this.life = life;
     this.#options = options;
     this.#share = options.share;
+  }
+
+  get atOnce(): boolean {
+    return this.#options.atOnce === true;
   }
 
   get share(): CpuShare {
@@ -211,6 +218,7 @@ export class GuestTurn implements Turn {
 
   /** Lets the thread do what it has to, and the other guests go first. The turn must be held. */
   async giveWay(): Promise<'go' | 'end'> {
+    this.gaveWay = true;
     const heldMs = this.#stop();
     await this.#turns.stepBack(this, heldMs, this.#sliceUs / 1000);
     if (this.#closed || this.#options.isAborted?.() === true) {

@@ -13,10 +13,10 @@ import type {
   Specialised,
 } from '../engine.ts';
 import { threadMemory } from '../pool/thread.ts';
-import { runGuest } from '../run-guest.worker.ts';
-import { Egress, type GuestState } from '../wasi/index.ts';
+import { noteRun, runGuest } from '../run-guest.worker.ts';
+import { createWasiHost, Egress, type GuestState, type WasiHost } from '../wasi/index.ts';
 import type { ComponentInstance } from './instance.ts';
-import { sharedCodeOf, type FunctionCode } from './shared-code.worker.ts';
+import { sharedCodeOf, type ComponentPool, type FunctionCode } from './shared-code.worker.ts';
 
 /** Holds of its deployment only what is the function's own: there may be thousands of one code. */
 class ComponentFunction implements Specialised {
@@ -33,15 +33,17 @@ class ComponentFunction implements Specialised {
   }
 
   handle(context: InvocationContext): Promise<void> {
-    const { pool } = this.#code;
+    const { pool, atOnce } = this.#code;
     let instance: ComponentInstance | null = null;
+    let state: GuestState | null = null;
     return runGuest({
       context,
       grants: this.#grants,
       limits: this.#limits,
       egress: this.#egress,
       enter: async (host, memories) => {
-        instance = this.#take(context) ?? (await this.#room(context)) ?? this.#make(host.state);
+        ({ state } = host);
+        instance = this.#take(pool, context) ?? (await this.#room(context)) ?? this.#make(pool, host.state);
         if (instance.memory) memories.push(instance.memory);
         try {
           await instance.handle(host);
@@ -54,14 +56,51 @@ class ComponentFunction implements Specialised {
         if (!instance) return;
         pool.release(instance);
         threadMemory.released();
+        atOnce.ran(state?.tookTime === true || context.turn.gaveWay === true);
       },
     });
   }
 
+  get atOnce(): boolean {
+    return this.#code.atOnce.worthwhile;
+  }
+
+  handleAtOnce(context: InvocationContext): boolean {
+    const { atOnce } = this.#code;
+    const [grants, limits, egress] = [this.#grants, this.#limits, this.#egress];
+    const host = createWasiHost({ context, grants, limits, egress });
+    try {
+      const instance = this.#instanceAtOnce(host);
+      const returned = instance?.handleAtOnce(host) ?? false;
+      context.turn.release();
+      const done = returned && host.state.stop === null && host.state.answer.whole;
+      if (done) context.commit?.();
+      if (context.receipt) noteRun(context.receipt, context.turn, instance?.memory ? [instance.memory] : []);
+      if (instance && returned) atOnce.pool.release(instance);
+      else if (instance) atOnce.pool.lost();
+      threadMemory.released();
+      atOnce.tried(done);
+      return done;
+    } finally {
+      host.close();
+    }
+  }
+
+  #instanceAtOnce(host: WasiHost): ComponentInstance | undefined {
+    const { atOnce, need } = this.#code;
+    const instance = this.#take(atOnce.pool, host.state.context);
+    if (instance || threadMemory.waiting > 0 || !threadMemory.take(need)) return instance;
+    try {
+      return this.#make(atOnce.pool, host.state);
+    } catch {
+      return undefined;
+    }
+  }
+
   /** An instance that is there. */
-  #take({ receipt }: InvocationContext): ComponentInstance | undefined {
+  #take(pool: ComponentPool, { receipt }: InvocationContext): ComponentInstance | undefined {
     const began = receipt ? performance.now() : 0;
-    const instance = this.#code.pool.take();
+    const instance = pool.take();
     if (instance && receipt) {
       receipt.instance = instance.served > 0 ? 'reused' : 'ready';
       receipt.instantiateMs = performance.now() - began;
@@ -71,23 +110,23 @@ class ComponentFunction implements Specialised {
 
   /** Returns once there is room for a new instance, or with one that became free meanwhile. */
   async #room(context: InvocationContext): Promise<ComponentInstance | undefined> {
-    const { need } = this.#code;
+    const { pool, need } = this.#code;
     if (threadMemory.waiting === 0 && threadMemory.take(need)) return undefined;
     let instance: ComponentInstance | undefined;
     context.turn.release();
     await threadMemory.wait(() => {
-      instance = this.#take(context);
+      instance = this.#take(pool, context);
       return instance !== undefined || threadMemory.take(need);
     }, context.signal);
     await context.turn.take();
     return instance;
   }
 
-  #make(state: GuestState): ComponentInstance {
+  #make(pool: ComponentPool, state: GuestState): ComponentInstance {
     const { receipt, onColdStart } = state.context;
     onColdStart?.();
     const began = receipt ? performance.now() : 0;
-    const instance = this.#code.pool.make(state);
+    const instance = pool.make(state);
     if (receipt) {
       receipt.instance = 'new';
       receipt.instantiateMs = performance.now() - began;

@@ -1,5 +1,5 @@
 /** One instance of a component: its core instances, linked by the plan, and its handles. */
-import type { EngineReceipt, InterruptControl } from '../engine.ts';
+import type { EngineReceipt, InterruptControl, InvocationContext } from '../engine.ts';
 import { CallClock, Lifecycle, pagesOf, zero, type InstanceState, type Need } from '../pool/index.ts';
 import { threadMemory } from '../pool/thread.ts';
 import { MEMORY_IMPORT, RESET_EXPORT, type WantedMemory } from '../rewrite/index.ts';
@@ -93,6 +93,7 @@ export class ComponentInstance extends GuestStore {
   #volume: GuestVolume | null = null;
   readonly #linkage: Linkage;
   readonly #interrupt: InterruptControl;
+  readonly #atOnce: boolean;
   /** Word 0 ends the life that it names. */
   readonly #control: Int32Array;
   readonly #lifecycle = new Lifecycle();
@@ -114,10 +115,12 @@ export class ComponentInstance extends GuestStore {
    * Instantiates; runs start functions, for the invocation of `state`, since these may call out. Null where an
    * instance is made ahead of any request: only for components of which nothing runs then (`plan.ahead`). What it
    * needs was taken from the thread's memory before ({@link needOf}).
+   * @param atOnce for {@link handleAtOnce}: no import of it can suspend
    */
-  constructor(linkage: Linkage, state: GuestState | null, control: InterruptControl) {
+  constructor(linkage: Linkage, state: GuestState | null, control: InterruptControl, atOnce = false) {
     super();
     this.#linkage = linkage;
+    this.#atOnce = atOnce;
     this.#interrupt = control;
     this.#control = new Int32Array(control.memory.buffer, 0, 1);
     this.imports = createImports(this.#invocation);
@@ -131,7 +134,7 @@ export class ComponentInstance extends GuestStore {
         if (realloc || memory) late.push({ links, realloc, memory });
       }
       const call = make(this, links);
-      return suspends ? new WebAssembly.Suspending(call) : call;
+      return suspends && !atOnce ? new WebAssembly.Suspending(call) : call;
     });
     this.#late = late;
     this.#imports = plan.instantiations.map(({ imports }) => coreImports(imports, made, control));
@@ -175,23 +178,9 @@ export class ComponentInstance extends GuestStore {
    * the host ended it. Then the instance is dirty, or dropped.
    */
   async handle(host: WasiHost): Promise<void> {
-    this.#lifecycle.become('running');
-    this.served++;
-    const { state } = host;
-    const { turn, receipt } = state.context;
-    this.#invocation.current = state;
-    this.#life = turn.life;
-    this.clock = receipt === null ? null : new CallClock();
-    if (this.served > 1) {
-      this.adopt(state);
-      if (this.#volume) state.takeVolume(this.#volume);
-      this.#volume = null;
-    }
-    // While the host allocates in the guest, a frame of JavaScript's is below it.
-    turn.suspendable = () => this.mayLeave;
+    const { receipt } = this.#begin(host.state);
     try {
-      const request = this.add(this.#requestResource, host.incomingRequest());
-      await this.#entry(request, this.add(this.#outparamResource, host.responseOutparam()));
+      await this.#call(host);
       // A guest may have caught what ended it, and returned as if nothing had been.
       // oxlint-disable-next-line typescript/only-throw-error -- whatever a host function threw goes on as it is
       if (this.stopped !== null) throw this.stopped;
@@ -204,6 +193,49 @@ export class ComponentInstance extends GuestStore {
       this.drop();
       throw reason;
     }
+  }
+
+  /**
+   * The same without a stack of the guest's own, for an instance that was made so. False where the guest did not come to
+   * its end, for whatever reason; then the instance is dropped.
+   */
+  handleAtOnce(host: WasiHost): boolean {
+    const { receipt } = this.#begin(host.state);
+    try {
+      this.#call(host);
+      if (this.stopped === null) {
+        this.#lifecycle.become('dirty');
+        if (receipt) this.#note(receipt);
+        return true;
+      }
+    } catch {
+      // It is run again, and says then what it died of.
+    }
+    this.drop();
+    return false;
+  }
+
+  #begin(state: GuestState): InvocationContext {
+    const { context } = state;
+    this.#lifecycle.become('running');
+    this.served++;
+    this.#invocation.current = state;
+    this.#life = context.turn.life;
+    this.clock = context.receipt === null ? null : new CallClock();
+    if (this.served > 1) {
+      this.adopt(state);
+      if (this.#volume) state.takeVolume(this.#volume);
+      this.#volume = null;
+    }
+    // While the host allocates in the guest, a frame of JavaScript's is below it.
+    context.turn.suspendable = () => this.mayLeave;
+    return context;
+  }
+
+  /** @returns a promise, where the guest has a stack of its own */
+  #call(host: WasiHost): unknown {
+    const request = this.add(this.#requestResource, host.incomingRequest());
+    return this.#entry(request, this.add(this.#outparamResource, host.responseOutparam()));
   }
 
   /** Makes a dirty instance what a new one would be; false where that cannot be, or would cost too much. */
@@ -321,7 +353,8 @@ export class ComponentInstance extends GuestStore {
     if (plan.start) (this.#source(plan.start) as CoreFunction)();
     const entry = plan.exports[this.#linkage.entry];
     if (!entry) throw new TypeError('the plan has no entry');
-    this.#entry = WebAssembly.promising(this.#source(entry.core) as CoreFunction) as CoreFunction;
+    const core = this.#source(entry.core) as CoreFunction;
+    this.#entry = this.#atOnce ? core : (WebAssembly.promising(core) as CoreFunction);
     this.#resets = plan.reset
       ? plan.reset.instances.map((instance) => this.#export(instance, RESET_EXPORT) as ResetFunction)
       : null;

@@ -18,6 +18,7 @@ import { memoryPages, ownMemories } from '../prepare/limits.ts';
 import { Shared } from '../shared.ts';
 import { ASYNC_IMPORTS, type GuestState } from '../wasi/index.ts';
 import { compileTrampolines, type CompiledTrampoline } from './abi/trampoline.ts';
+import { AtOnce } from './at-once.ts';
 import { ComponentInstance, needOf, type Linkage } from './instance.ts';
 import { findEntry, moduleName, readPlan, type LinkPlan } from './plan.ts';
 
@@ -42,6 +43,7 @@ interface Linked {
 interface Pooled {
   readonly key: string;
   readonly pool: ComponentPool;
+  readonly atOnce: AtOnce<ComponentPool>;
 }
 
 /** A function's part of it. Of thousands each is small: what names the parts is theirs, not the function's. */
@@ -60,6 +62,10 @@ export class FunctionCode {
     return this.#pooled.pool;
   }
 
+  get atOnce(): AtOnce<ComponentPool> {
+    return this.#pooled.atOnce;
+  }
+
   /** What a new instance takes. */
   get need(): Need {
     return this.#linked.need;
@@ -75,7 +81,10 @@ export class SharedCode {
   /** By the hash of their text: tools of one kind make the same plan for different code. */
   readonly #plans = new Shared<CompiledPlan>();
   readonly #linked = new Shared<Promise<Linked>>();
-  readonly #pools = new Shared<Pooled>(({ pool }) => pool.close());
+  readonly #pools = new Shared<Pooled>(({ pool, atOnce }) => {
+    pool.close();
+    atOnce.close();
+  });
   readonly #control: InterruptControl;
   #nextOwn = 0;
 
@@ -103,7 +112,7 @@ export class SharedCode {
     const poolKey = this.#isShared(linkage, deployment)
       ? `${key} ${deployment.namespace}`
       : `${key} own ${this.#nextOwn++}`;
-    const pooled = this.#pools.take(poolKey, () => ({ key: poolKey, pool: this.#pool(linked, deployment) }));
+    const pooled = this.#pools.take(poolKey, () => this.#pooled(poolKey, linked, deployment));
     return new FunctionCode(linked, pooled, this.#release);
   }
 
@@ -144,14 +153,17 @@ export class SharedCode {
     }
   }
 
-  #pool({ linkage, need }: Linked, { limits: { instance: life } }: Deployment): ComponentPool {
-    const pool: ComponentPool = new InstancePool({
-      make: (state: GuestState) => new ComponentInstance(linkage, state, this.#control),
-      budget: threadMemory.idle,
-      ...(life ? { life } : {}),
-    });
+  #pooled(key: string, { linkage, need }: Linked, { limits: { instance: life } }: Deployment): Pooled {
+    const poolOf = (atOnce: boolean): ComponentPool =>
+      new InstancePool({
+        make: (state: GuestState) => new ComponentInstance(linkage, state, this.#control, atOnce),
+        budget: threadMemory.idle,
+        ...(life ? { life } : {}),
+      });
+    const pool = poolOf(false);
     if (linkage.plan.ahead === true) this.#addFirst(pool, linkage, need);
-    return pool;
+    // An instance that keeps its state cannot take back what a request did to it.
+    return { key, pool, atOnce: new AtOnce(() => poolOf(true), life?.mode !== 'reuse') };
   }
 
   /** The first request finds an instance, too. */

@@ -23,6 +23,7 @@ import { GuestEnded, GuestExit, GuestTrap, type AnyGuestStop } from './stops.ts'
 
 /** One for all: an error takes longer to make than most requests take in the host. */
 const RETURNED = new GuestEnded(new Error('the function has returned'));
+const NOT_AT_ONCE = new GuestEnded(new Error('the function is run again, so that it can wait'));
 
 /** Live handles by kind. A literal: it is copied faster than a map is filled. */
 function noHandles(): Record<ResourceKind, number> {
@@ -79,6 +80,7 @@ export class GuestState {
   #logCut = false;
   #outbound = 0;
   #callsWithoutWaiting = 0;
+  #tookTime = false;
 
   constructor(options: GuestStateOptions) {
     this.context = options.context;
@@ -131,6 +133,22 @@ export class GuestState {
     throw this.#stop;
   }
 
+  /** Whether the guest waited, or did what cannot be taken back: it could not have been run at once. */
+  get tookTime(): boolean {
+    return this.#tookTime;
+  }
+
+  /**
+   * First in whatever takes time, or cannot be taken back. A guest that is run at once or not at all
+   * (`handleAtOnce` in `engine.ts`) ends here, and is run again.
+   */
+  takeTime(): void {
+    this.#tookTime = true;
+    if (this.context.commit === undefined) return;
+    this.#stop ??= NOT_AT_ONCE;
+    throw this.#stop;
+  }
+
   exit(exitCode: number): never {
     this.#stop ??= new GuestExit(exitCode);
     throw this.#stop;
@@ -175,10 +193,14 @@ export class GuestState {
    */
   until(readiness: Readiness): Promise<void> | undefined {
     this.check();
-    if (!readiness.isReady()) return this.#wait(readiness);
+    if (!readiness.isReady()) {
+      this.takeTime();
+      return this.#wait(readiness);
+    }
     this.#callsWithoutWaiting += 1;
     if (this.#callsWithoutWaiting < CALLS_WITHOUT_WAITING) return undefined;
     // A guest that polls what is always ready would keep the thread from everything else that it waits for.
+    this.takeTime();
     return this.suspend((wake) => {
       const immediate = setImmediate(wake);
       return () => clearImmediate(immediate);

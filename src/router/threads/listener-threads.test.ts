@@ -67,6 +67,27 @@ describe('listener threads', () => {
     expect(ended[0]).toBe('/f/hello');
   });
 
+  it('let guests that compute give way, also those of a function that had never needed a stack of its own', async () => {
+    const platform = await startPlatform();
+    await platform.deploy('f', 'torture.wasm');
+    // A connection in each thread.
+    const agents = [0, 1].map(() => new Agent({ keepAlive: true, maxSockets: 1 }));
+    for (let i = 0; i < 40; i++) {
+      const answers = await Promise.all(agents.map((agent) => platform.ask('/f/hello', { agent })));
+      expect(answers.map(({ text }) => text)).toEqual(['Hello, world!\n', 'Hello, world!\n']);
+    }
+    const ended: string[] = [];
+    const spinners = agents.map(async (agent) => {
+      const { status } = await platform.ask('/f/spin?ms=1500', { agent });
+      ended.push(`spun ${status}`);
+    });
+    expect((await platform.ask('/f/hello')).status).toBe(200);
+    ended.push('hello');
+    await Promise.all(spinners);
+    expect(ended).toEqual(['hello', 'spun 200', 'spun 200']);
+    for (const agent of agents) agent.destroy();
+  });
+
   it('run a function that nobody can call before their first connection, and count nothing of it', async () => {
     const platform = await startPlatform();
     const warm = await platform.host.deploy('torture.wasm', {

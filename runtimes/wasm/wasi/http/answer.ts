@@ -29,6 +29,11 @@ export class Answer implements BodyTarget {
     return this.#ended;
   }
 
+  /** Nothing is left to be said: the answer is there, and good. */
+  get whole(): boolean {
+    return this.#ended && this.#failure === null;
+  }
+
   get errorCode(): ErrorCode | null {
     return this.#errorCode;
   }

@@ -83,6 +83,7 @@ export function handle(
   options: RequestOptions | undefined,
 ): Result<FutureIncomingResponse, ErrorCode> {
   state.check();
+  state.takeTime();
   const timeouts = timeoutsOf(options);
   options?.[Symbol.dispose]();
   const [method, path] = [methodName(request.method()), request.pathWithQuery() ?? ''];
