@@ -37,8 +37,8 @@ describe('fissium bench', () => {
     );
     expect(code, stderr).toBe(0);
     expect(stderr).toContain(`GET ${platform.router}/hello (its route)`);
-    expect(stdout).toContain('closed loop: answers, connections 2');
-    expect(stdout).toContain('open loop: p99, rate 50');
+    expect(stdout).toContain('closed loop: answers, 2 connections');
+    expect(stdout).toContain('open loop: p99, 50 requests per second');
     const result = JSON.parse(await readFile(json, 'utf8')) as RunResult;
     expect(result.subject?.title).toBe('hello (namespace default)');
     expect(result.scenarios.map(({ name }) => name)).toEqual(['coldstart', 'throughput']);

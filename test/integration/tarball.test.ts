@@ -62,7 +62,7 @@ test('npx fissium up serves its example, and the CLI deploys to it', { timeout: 
     const loops = ['--duration', '300ms', '--warm-up', '100ms', '--connections', '2', '--rate', '50'];
     const { stdout } = await cli('bench', 'hello', '--cold', '1', ...loops);
     expect(stdout).toContain('first request\n');
-    expect(stdout).toContain('closed loop: answers, connections 2');
+    expect(stdout).toContain('closed loop: answers, 2 connections');
   } finally {
     platform.kill('SIGTERM');
     await new Promise((resolve) => platform.once('close', resolve));
