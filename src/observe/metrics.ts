@@ -3,6 +3,7 @@
  * and alerts keep working; the others say in their help that they are ours.
  */
 import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { ByName } from '../by-name.ts';
 import type { Fault } from '../errors.ts';
 import { Buckets, registerBuckets } from './buckets.ts';
 import type {
@@ -45,6 +46,13 @@ interface CallSeries {
 interface Series {
   readonly labels: FunctionLabels;
   readonly calls: Map<string, CallSeries>;
+  /** That of the call before, which most calls are like. */
+  last: {
+    readonly path: string;
+    readonly method: string;
+    readonly status: number;
+    readonly calls: CallSeries;
+  } | null;
   readonly duration: Buckets;
   readonly stages: Map<Stage, Buckets>;
   readonly memory: Buckets;
@@ -58,7 +66,7 @@ class Metrics implements PlatformMetrics {
   readonly registry = new Registry();
   readonly #keepRemovedMs: number;
   readonly #seriesPerFunction: number;
-  readonly #series = new Map<string, Series>();
+  readonly #series = new ByName<Series>();
   readonly #sources = new Set<GaugeSource>();
   readonly #threads = new Set<() => Promise<readonly unknown[]>>();
 
@@ -89,7 +97,7 @@ class Metrics implements PlatformMetrics {
 
   callFinished(call: CallMeasurement): void {
     // Forgotten while the call ran: its function was removed long ago.
-    const series = this.#series.get(keyOf(call));
+    const series = this.#series.get(call.namespace, call.name);
     if (series === undefined) return;
     series.inFlight = Math.max(0, series.inFlight - 1);
     const calls = this.#callSeries(series, call);
@@ -106,7 +114,7 @@ class Metrics implements PlatformMetrics {
   }
 
   stages(name: FunctionName, measured: StageMeasurement): void {
-    const series = this.#series.get(keyOf(name));
+    const series = this.#series.get(name.namespace, name.name);
     if (series === undefined) return;
     for (const stage of STAGES) {
       const buckets = series.stages.get(stage) ?? new Buckets(STAGE_BUCKETS_S);
@@ -135,17 +143,16 @@ class Metrics implements PlatformMetrics {
   }
 
   functionAdded(name: FunctionName): void {
-    const series = this.#series.get(keyOf(name));
+    const series = this.#series.get(name.namespace, name.name);
     if (series === undefined) return;
     clearTimeout(series.removal);
     series.removal = undefined;
   }
 
-  functionRemoved(name: FunctionName): void {
-    const key = keyOf(name);
-    const series = this.#series.get(key);
+  functionRemoved({ namespace, name }: FunctionName): void {
+    const series = this.#series.get(namespace, name);
     if (series === undefined || series.removal !== undefined) return;
-    series.removal = setTimeout(() => this.#series.delete(key), this.#keepRemovedMs).unref();
+    series.removal = setTimeout(() => this.#series.delete(namespace, name), this.#keepRemovedMs).unref();
   }
 
   async page(): Promise<{ contentType: string; body: string }> {
@@ -167,13 +174,13 @@ class Metrics implements PlatformMetrics {
     this.registry.clear();
   }
 
-  #of(name: FunctionName): Series {
-    const key = keyOf(name);
-    const known = this.#series.get(key);
+  #of({ namespace, name }: FunctionName): Series {
+    const known = this.#series.get(namespace, name);
     if (known !== undefined) return known;
     const made: Series = {
-      labels: { function_namespace: name.namespace, function_name: name.name },
+      labels: { function_namespace: namespace, function_name: name },
       calls: new Map(),
+      last: null,
       duration: new Buckets(DURATION_BUCKETS_S),
       stages: new Map(),
       memory: new Buckets(MEMORY_BUCKETS),
@@ -182,11 +189,19 @@ class Metrics implements PlatformMetrics {
       coldStartErrors: 0,
       removal: undefined,
     };
-    this.#series.set(key, made);
+    this.#series.set(namespace, name, made);
     return made;
   }
 
   #callSeries(series: Series, { path, method, status }: CallMeasurement): CallSeries {
+    const { last } = series;
+    if (last?.status === status && last.path === path && last.method === method) return last.calls;
+    const calls = this.#findCalls(series, path, method, status);
+    series.last = { path, method, status, calls };
+    return calls;
+  }
+
+  #findCalls(series: Series, path: string, method: string, status: number): CallSeries {
     const key = `${path}\0${method}\0${status}`;
     const known = series.calls.get(key);
     if (known !== undefined) return known;
@@ -347,10 +362,6 @@ function addCalls(series: Series, key: string, labels: CallLabels): CallSeries {
   const made: CallSeries = { labels, overhead: new Buckets(OVERHEAD_BUCKETS_S), calls: 0, errors: 0 };
   series.calls.set(key, made);
   return made;
-}
-
-function keyOf({ namespace, name }: FunctionName): string {
-  return `${namespace}/${name}`;
 }
 
 function functionLabels({ namespace, name }: FunctionName): FunctionLabels {

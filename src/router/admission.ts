@@ -1,5 +1,6 @@
 /** Who may run now, who waits, and who is told to come back later. */
 import type { ResolvedFunction } from '../api/index.ts';
+import { ByName } from '../by-name.ts';
 import { FissiumError } from '../errors.ts';
 import { throwIfAborted } from '../executors/call-abort.ts';
 import type { CallSignal } from '../executors/executor.ts';
@@ -63,7 +64,7 @@ export class Admission {
   readonly #settings: AdmissionSettings;
   readonly #counts: SharedCounts;
   readonly #slotOf: (key: string) => number;
-  readonly #queues = new Map<string, FunctionQueue>();
+  readonly #queues = new ByName<FunctionQueue>();
 
   constructor(options: AdmissionOptions = {}) {
     this.#settings = options.settings ?? DEFAULT_ADMISSION;
@@ -128,7 +129,7 @@ export class Admission {
 
   /** Takes over limits that changed; whoever may run by the new ones starts now. */
   update(namespace: string, name: string, limits: AdmissionLimits): void {
-    const queue = this.#queues.get(`${namespace}/${name}`);
+    const queue = this.#queues.get(namespace, name);
     if (queue === undefined) return;
     queue.limits = limits;
     this.#startNext(queue);
@@ -136,11 +137,10 @@ export class Admission {
 
   /** Refuses everybody who waits for the function in this thread. */
   refuseAll(namespace: string, name: string, reason: FissiumError): void {
-    const key = `${namespace}/${name}`;
-    const queue = this.#queues.get(key);
+    const queue = this.#queues.get(namespace, name);
     for (const waiter of queue?.waiting ?? []) waiter.refuse(reason);
     // Its slot may be another's from now on; what still runs gives back what it took.
-    this.#queues.delete(key);
+    this.#queues.delete(namespace, name);
   }
 
   /** The request counts from here on. */
@@ -151,12 +151,11 @@ export class Admission {
         `The platform has ${this.#counts.total} requests, which is all it takes at once. Try again later.`,
       );
     }
-    const key = `${namespace}/${name}`;
-    let queue = this.#queues.get(key);
+    let queue = this.#queues.get(namespace, name);
     if (queue === undefined) {
-      const slot = this.#slotOf(key);
+      const slot = this.#slotOf(`${namespace}/${name}`);
       queue = { namespace, name, slot, limits, running: 0, waiting: new Set(), listening: false };
-      this.#queues.set(key, queue);
+      this.#queues.set(namespace, name, queue);
     }
     queue.limits = limits;
     return queue;

@@ -2,6 +2,7 @@ import type { ResolvedFunction } from '../api/index.ts';
 import type { FissiumError } from '../errors.ts';
 import { throwIfAborted } from '../executors/call-abort.ts';
 import type { CallSignal, Invoker } from '../executors/executor.ts';
+import { ByName } from '../by-name.ts';
 
 export type FunctionState =
   | { readonly phase: 'preparing' }
@@ -34,26 +35,25 @@ export interface FunctionTableListener {
  * one's invoker end there.
  */
 export class FunctionTable {
-  readonly #entries = new Map<string, FunctionEntry>();
+  readonly #entries = new ByName<FunctionEntry>();
   readonly #waiters = new Map<string, Set<Waiter>>();
   readonly #listeners = new Set<FunctionTableListener>();
 
   set(entry: FunctionEntry): void {
-    const key = keyOf(entry.namespace, entry.name);
-    this.#entries.set(key, entry);
+    const { namespace, name } = entry;
+    this.#entries.set(namespace, name, entry);
     for (const listener of this.#listeners) listener.set(entry);
-    if (entry.state.phase !== 'preparing') this.#settle(key, entry);
+    if (entry.state.phase !== 'preparing') this.#settle(keyOf(namespace, name), entry);
   }
 
   delete(namespace: string, name: string): void {
-    const key = keyOf(namespace, name);
-    if (!this.#entries.delete(key)) return;
+    if (!this.#entries.delete(namespace, name)) return;
     for (const listener of this.#listeners) listener.deleted(namespace, name);
-    this.#settle(key, undefined);
+    this.#settle(keyOf(namespace, name), undefined);
   }
 
   get(namespace: string, name: string): FunctionEntry | undefined {
-    return this.#entries.get(keyOf(namespace, name));
+    return this.#entries.get(namespace, name);
   }
 
   list(): Iterable<FunctionEntry> {
