@@ -4,6 +4,7 @@
  * business only as long as they hurt nobody else.
  */
 import type { CallClock } from '../../pool/index.ts';
+import { shortAscii } from '../../short-text.ts';
 import { GuestTrap, Resource, type GuestState } from '../../wasi/index.ts';
 import { TRANSFER_BYTES_CAP } from '../../wasi/limits.ts';
 
@@ -147,17 +148,9 @@ export class GuestStore {
     const bytes = length >>> 0;
     const at = this.check(pointer, bytes, 1);
     this.#transfer(bytes, 'a string');
-    // Most strings are short and ASCII: the decoder's set-up costs more than they do.
-    if (bytes <= 32) {
-      let text = '';
-      let ascii = 0;
-      for (let i = at; i < at + bytes; i++) {
-        const code = this.u8[i] ?? 0;
-        ascii |= code;
-        text += String.fromCharCode(code);
-      }
-      if (ascii < 0x80) return text;
-    }
+    // The decoder's set-up costs more than most strings do.
+    const short = shortAscii(this.u8, at, at + bytes);
+    if (short !== null) return short;
     try {
       return utf8Strict.decode(this.u8.subarray(at, at + bytes));
     } catch {

@@ -1,6 +1,7 @@
 /** `wasi:http/types.fields`. Names are kept in lower case; values are bytes, which Node knows as latin1. */
 import type { HeaderList } from '../../../../src/executors/executor.ts';
 import { FIELD_ENTRIES_CAP, FIELD_TEXT_WEIGHT, FIELD_WEIGHT, FIELDS_BYTES_CAP } from '../limits.ts';
+import { shortAscii } from '../../short-text.ts';
 import { Resource } from '../resource.ts';
 import { err, ok, type Result } from '../result.ts';
 import type { GuestState } from '../state.ts';
@@ -107,12 +108,8 @@ export class FieldStore {
   }
 }
 
-/** Buffers take longer to make than most values take to read. */
 function latin1(value: Uint8Array): string {
-  if (value.byteLength > 64) return Buffer.from(value).toString('latin1');
-  let text = '';
-  for (let i = 0; i < value.byteLength; i++) text += String.fromCharCode(value[i] ?? 0);
-  return text;
+  return shortAscii(value, 0, value.byteLength) ?? Buffer.from(value).toString('latin1');
 }
 
 export interface FieldsOptions {

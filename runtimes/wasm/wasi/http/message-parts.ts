@@ -9,9 +9,10 @@ export type Method =
 
 export type Scheme = { readonly tag: 'HTTP' | 'HTTPS' } | { readonly tag: 'other'; readonly val: string };
 
+const BY_NAME = new Map(METHODS.map((tag): [string, Method] => [tag.toUpperCase(), { tag }]));
+
 export function methodFromName(name: string): Method {
-  const tag = METHODS.find((method) => method.toUpperCase() === name);
-  return tag ? { tag } : { tag: 'other', val: name };
+  return BY_NAME.get(name) ?? { tag: 'other', val: name };
 }
 
 export function methodName(method: Method): string {
