@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { HOST_PASS_HEADER, hostCallCheck, hostCallSigners, hostKeys } from './host-calls.ts';
+import { HOST_PASS_HEADER, HostCallCheck, hostCallCheck, hostCallSigners, hostKeys } from './host-calls.ts';
 import { deriveServiceKey } from './internal-auth.ts';
 import type { AuthSecrets } from './request-signer.ts';
 
@@ -82,6 +82,24 @@ test('a pass that was good is not for ever', () => {
   expect(ask(first)).toThrow('2 minutes old');
   expect(ask(sign(OLD, 'default', nowMs))).not.toThrow();
   expect(ask(first)).toThrow('2 minutes old');
+});
+
+test('what comes beside a right pass is not kept, or not without end', () => {
+  const check = new HostCallCheck(keysOf(OLD), now);
+  expect(check.refusal(sign(BOTH)[HOST_PASS_HEADER])).toBeNull();
+  expect(check.knownCount).toBe(1);
+  for (let i = 0; i < 100; i++) {
+    expect(check.refusal(`${pass},junk ${i}`)).toBeNull();
+    expect(check.refusal(`junk ${i},${pass}`)).toBeNull();
+    expect(check.refusal(`${pass},${pass},${i}`)).toBeNull();
+  }
+  expect(check.knownCount).toBe(1);
+  for (let i = 0; i < 100; i++) {
+    const other = `${minute}.${i.toString(16).padStart(64, '0')}`;
+    expect(check.refusal(`${pass},${other}`)).toBeNull();
+  }
+  expect(check.knownCount).toBe(32);
+  expect(check.refusal(pass)).toBeNull();
 });
 
 test('a pass is made once a minute', () => {

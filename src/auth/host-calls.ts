@@ -21,6 +21,8 @@ const MINUTES = 1;
 const PASS = /^(\d{1,10})\.([0-9a-f]{64})$/;
 /** Of two secrets. */
 const MAX_PASSES = 2;
+/** Routers send one field a minute, two kinds of them while the secret is exchanged; the rest is room. */
+const MAX_KNOWN = 32;
 
 /** The headers that a call of a host is sent with now. */
 export type HostCallSigner = () => Readonly<Record<string, string>>;
@@ -77,16 +79,30 @@ export interface HostCall {
   header(name: string): string | undefined;
 }
 
+/**
+ * Whether a field holds nothing but passes. Both need not be right: of two secrets a host may know one. But whoever has
+ * one that is right must not have whatever else they send with it kept.
+ */
+function isAllPasses(field: string): boolean {
+  const parts = field.split(',', MAX_PASSES + 1);
+  return parts.length <= MAX_PASSES && parts.every((part) => PASS.test(part));
+}
+
 /** Checks passes; see {@link hostCallCheck}. */
-class HostCallCheck {
+export class HostCallCheck {
   readonly #keys: readonly Uint8Array[];
   readonly #now: () => number;
-  /** Fields that were right, with the minutes of their passes. */
+  /** Fields of passes alone of which one was right, with the minutes of their passes; {@link MAX_KNOWN} at most. */
   readonly #known = new Map<string, number>();
 
   constructor(keys: readonly Uint8Array[], now: () => number) {
     this.#keys = keys;
     this.#now = now;
+  }
+
+  /** How many fields are known without cryptography: {@link MAX_KNOWN} at most. */
+  get knownCount(): number {
+    return this.#known.size;
   }
 
   /** Why the call is not let in; null where it is. */
@@ -99,7 +115,7 @@ class HostCallCheck {
     const ahead = minute - current;
     if (Math.abs(ahead) > MINUTES)
       return `its ${HOST_PASS_HEADER} is of a time that is ${Math.abs(ahead)} minutes ${ahead > 0 ? 'ahead' : 'old'}: the clocks of both sides may be a minute apart`;
-    if (known === undefined) this.#remember(field, minute, current);
+    if (known === undefined && isAllPasses(field)) this.#remember(field, minute, current);
     return null;
   }
 
@@ -117,6 +133,8 @@ class HostCallCheck {
 
   #remember(field: string, minute: number, current: number): void {
     for (const [old, of] of this.#known) if (Math.abs(of - current) > MINUTES) this.#known.delete(old);
+    const [oldest] = this.#known.keys();
+    if (this.#known.size >= MAX_KNOWN && oldest !== undefined) this.#known.delete(oldest);
     this.#known.set(field, minute);
   }
 }
