@@ -76,8 +76,12 @@ export class Endpoint {
 
   /** It has refused a function, since what others may go on with it cannot begin to serve. */
   refused(uid: string): void {
+    const nowMs = performance.now();
     this.#refusals ??= new Map();
-    this.#refusals.set(uid, performance.now());
+    // A function that is gone is never served again.
+    for (const [other, refusedMs] of this.#refusals)
+      if (nowMs >= refusedMs + REFUSED_TO_STREAMS_MS) this.#refusals.delete(other);
+    this.#refusals.set(uid, nowMs);
   }
 
   /** It has called a function. */
@@ -85,6 +89,11 @@ export class Endpoint {
     if (this.#refusals === null) return;
     this.#refusals.delete(uid);
     if (this.#refusals.size === 0) this.#refusals = null;
+  }
+
+  /** Functions whose refusals are remembered. */
+  get refusalCount(): number {
+    return this.#refusals?.size ?? 0;
   }
 
   /** Whether it would probably refuse a function. @param once whether the call cannot be sent again */
