@@ -16,3 +16,13 @@ it('keeps no more than it may, and gives what it was given all the same', () => 
   expect(interned(long)).toBe(long);
   expect(Object.isFrozen(long)).toBe(true);
 });
+
+it('takes nothing that JSON makes one with something else', () => {
+  expect(interned({ x: null })).toEqual({ x: null });
+  for (const x of [Infinity, -Infinity, NaN]) {
+    expect(() => interned({ x })).toThrow(new TypeError(`x is ${x}, which JSON writes as null`));
+    expect(() => interned({ list: [1, x] })).toThrow('1 is');
+    expect(() => interned(x)).toThrow('the value is');
+  }
+  expect(() => interned(undefined)).toThrow('undefined is no value that JSON has');
+});

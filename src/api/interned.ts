@@ -10,13 +10,22 @@ const known = new Map<string, unknown>();
 /**
  * The value, or one that is equal to it and was given earlier; frozen with all that is in it. For values that came as
  * JSON, or would survive it, and hold no secret: their text is kept.
+ * @throws TypeError for undefined and for numbers that are not finite, which JSON makes one with null
  */
 export function interned<T>(value: T): T {
-  const text = JSON.stringify(value);
+  // Its type says that there always is a text; of undefined and of functions there is none.
+  const text: string | undefined = JSON.stringify(value, onlyFinite);
+  if (text === undefined) throw new TypeError(`${typeof value} is no value that JSON has`);
   if (text.length > MAX_CHARS) return deepFreeze(value);
   const same = known.get(text);
   if (same !== undefined) return same as T;
   if (known.size >= MAX_VALUES) known.clear();
   known.set(text, deepFreeze(value));
+  return value;
+}
+
+function onlyFinite(key: string, value: unknown): unknown {
+  if (typeof value === 'number' && !Number.isFinite(value))
+    throw new TypeError(`${key === '' ? 'the value' : key} is ${value}, which JSON writes as null`);
   return value;
 }
