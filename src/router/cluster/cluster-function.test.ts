@@ -214,6 +214,62 @@ describe('a call to pods', () => {
     expect([fn.running, receipts]).toMatchObject([0, [{ instance: 'ready' }]]);
   });
 
+  it('gets its receipt from the pod that ran it, not from one that refused it or was not there', async () => {
+    const receipts: (InvokeReceipt | null)[] = [];
+    const onReceipt = (receipt: InvokeReceipt | null): unknown => receipts.push(receipt);
+    const soFar: number[] = [];
+    const refuses: RequestListener = (request, response) => {
+      request.resume();
+      response.writeHead(502, { 'x-fissium-refused': '1', 'content-length': 3 }).end('why');
+    };
+    const refusesAtLength: RequestListener = (request, response) => {
+      request.resume();
+      response.writeHead(502, { 'x-fissium-refused': '1' }).end('why'.repeat(30_000));
+    };
+    const serves: RequestListener = (request, response) => {
+      soFar.push(receipts.length);
+      request.resume();
+      response.end('served');
+    };
+    const firsts = [
+      'http://127.0.0.1:1',
+      await pod(refuses),
+      await pod(refusesAtLength),
+      // With one more, which the second attempt meets.
+      [await pod(refuses), await pod(refuses)],
+    ];
+    for (const first of firsts) {
+      const group = new EndpointGroup({ choice: 'least' });
+      const fn = functionOf(group);
+      for (const origin of [first].flat()) group.set(`a/${origin}`, origin);
+      group.set('a/serves', await pod(serves));
+      expect(await textOf(await call(fn, { onReceipt }))).toBe('served');
+      await expect.poll(() => [fn.running, receipts.length]).toEqual([0, 1]);
+      expect(receipts.splice(0)).toMatchObject([{ instance: 'ready' }]);
+    }
+    expect(soFar).toEqual([0, 0, 0, 0]);
+  });
+
+  it.each([
+    ['a body that is there', () => Buffer.from('body')],
+    ['a body that streams', () => Readable.from([Buffer.from('body')])],
+  ])('has no receipt where every host has refused it: %s', async (_what, body) => {
+    for (const length of [1, 30_000]) {
+      const group = new EndpointGroup({ choice: 'least' });
+      const fn = functionOf(group);
+      const refuses: RequestListener = (request, response) => {
+        request.resume();
+        response.writeHead(502, { 'x-fissium-refused': '1' }).end('why'.repeat(length));
+      };
+      for (const name of ['a/1', 'a/2']) group.set(name, await pod(refuses));
+      const receipts: (InvokeReceipt | null)[] = [];
+      const response = await call(fn, { body: body(), onReceipt: (receipt) => receipts.push(receipt) });
+      expect(await textOf(response)).toBe('why'.repeat(length));
+      await expect.poll(() => fn.running).toBe(0);
+      expect(receipts).toEqual([null]);
+    }
+  });
+
   it.each([false, true])(
     'has its own time from when there is a pod, also where that has another call; once only: %s',
     async (onceOnly) => {

@@ -137,26 +137,37 @@ export class ClusterFunction implements Invoker {
       this.#running += 1;
       const call = proxy(targetOf(endpoint, this.parts.sign), request, { coldStart, pathPrefix });
       if (request.upgrade !== undefined) endpoint.goAways.add(call.goAway);
-      const ended = (): void => {
+      const leave = (): void => {
         endpoint.goAways.delete(call.goAway);
         this.#ended(endpoint);
+      };
+      const ended = (): void => {
+        leave();
         request.onReceipt?.(receiptOf(waitedMs, coldStart, performance.now() - beganMs - waitedMs));
       };
       try {
         const response = await call.response;
-        void call.done.then(ended);
+        if (!this.#isRefused(endpoint, response)) {
+          void call.done.then(ended);
+          return response;
+        }
+        void call.done.then(leave);
         // Of a body that streams nothing is left to be sent again.
-        if (this.#isRefused(endpoint, response) && !(request.body instanceof Readable)) {
+        if (!(request.body instanceof Readable) && group.mayBeServed(uid)) {
           discard(response);
           continue;
         }
+        // Nothing ran.
+        request.onReceipt?.(null);
         return response;
       } catch (error) {
-        if (!request.signal.aborted && wasNotSent(error) && performance.now() < beganMs + REFUSED_MS) {
+        if (!request.signal.aborted && wasNotSent(error)) {
           // Before its place is another's.
           group.rest(endpoint);
-          ended();
-          continue;
+          leave();
+          if (performance.now() < beganMs + REFUSED_MS) continue;
+          request.onReceipt?.(null);
+          throw error;
         }
         // Before the head only a pod that is in trouble ends the connection: its others are about to be found dead too.
         if (!request.signal.aborted && wasBrokenOff(error)) group.rest(endpoint, BROKEN_REST_MS);
@@ -200,15 +211,29 @@ export class ClusterFunction implements Invoker {
     const endpoint = group.tryTake(uid);
     if (endpoint === null) return false;
     const beganMs = performance.now();
+    let endedMs = 0;
+    // Of what was refused or not sent there is no receipt; which it is may be known only when the pod is done.
+    let outcome: 'unknown' | 'ran' | 'not run' = 'unknown';
     this.#running += 1;
     const call = new RelayedCall(request, {
       answered: (response) => {
-        if (this.#isRefused(endpoint, response)) {
+        if (!this.#isRefused(endpoint, response)) {
+          outcome = 'ran';
+          if (endedMs > 0) request.onReceipt?.(receiptOf(0, false, endedMs - beganMs));
+          receiver.answered(relayed(response, targetOf(endpoint)));
+          return;
+        }
+        outcome = 'not run';
+        if (group.mayBeServed(uid)) {
           discard(response);
           settle(this.#invokeHere(request), receiver);
-        } else receiver.answered(relayed(response, targetOf(endpoint)));
+        } else {
+          request.onReceipt?.(null);
+          receiver.answered(relayed(response, targetOf(endpoint)));
+        }
       },
       failed: (cause, sent) => {
+        outcome = sent ? 'ran' : 'not run';
         // Before the head only a pod that is in trouble ends the connection: its others are about to be found dead too.
         if (sent) group.rest(endpoint, BROKEN_REST_MS);
         else group.rest(endpoint);
@@ -221,7 +246,9 @@ export class ClusterFunction implements Invoker {
       },
       done: () => {
         this.#ended(endpoint);
-        request.onReceipt?.(receiptOf(0, false, performance.now() - beganMs));
+        endedMs = this.#lastEndedMs;
+        if (outcome === 'ran' || (outcome === 'unknown' && request.signal.aborted))
+          request.onReceipt?.(receiptOf(0, false, endedMs - beganMs));
       },
     });
     if (call.send(endpoint.lines, head)) return true;
@@ -229,16 +256,16 @@ export class ClusterFunction implements Invoker {
     return false;
   }
 
-  /** Whether nothing ran, because the host has refused the function, and another host may serve it. */
+  /** Whether nothing ran, because the host has refused the function; another may serve it. */
   #isRefused(endpoint: Endpoint, response: Pick<InvokeResponse, 'status' | 'headers'>): boolean {
-    const { hosts, group, uid } = this.parts;
+    const { hosts, uid } = this.parts;
     if (!hosts) return false;
     if (!isRefusal(response)) {
       endpoint.served(uid);
       return false;
     }
     endpoint.refused(uid);
-    return group.mayBeServed(uid);
+    return true;
   }
 
   #ended(endpoint: Endpoint): void {
