@@ -14,6 +14,7 @@ import { checkEnv, checkEnvFrom } from './function-env.ts';
 import { functionSchema } from './function.ts';
 import type { FissionFunction } from './function.ts';
 import { isObject } from './json.ts';
+import { whyNotReadable } from './platform-secrets.ts';
 import { checkPodSpec } from './pod-safety.ts';
 import { checkResources } from './resources.ts';
 import { createValidator } from './validate.ts';
@@ -71,6 +72,10 @@ function checkReferences({ metadata, spec }: FissionFunction, report: Report): v
     report('spec.package.functionref.resource', 'cannot stand beside functionName; give one');
   }
   checkMounted('spec.secrets', spec.secrets ?? [], own, report);
+  (spec.secrets ?? []).forEach(({ name }, index) => {
+    const why = whyNotReadable(name);
+    if (why !== null) report(`spec.secrets[${index}].name`, why);
+  });
   checkMounted('spec.configmaps', spec.configmaps ?? [], own, report);
   checkEnv('spec.env', spec.env ?? [], report);
   checkEnvFrom('spec.envFrom', spec.envFrom ?? [], report);

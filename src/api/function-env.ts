@@ -1,6 +1,7 @@
 /** The environment variables that a Function gives its code. */
 import type { Report } from './checks.ts';
 import type { FissionFunction } from './function.ts';
+import { whyNotReadable } from './platform-secrets.ts';
 import type { ResolvedEnvFrom, ResolvedEnvVar } from './resolved.ts';
 
 type EnvVar = NonNullable<FissionFunction['spec']['env']>[number];
@@ -43,6 +44,8 @@ export function checkEnv(path: string, env: readonly EnvVar[], report: Report): 
       if (ref !== undefined && (ref.name ?? '') === '')
         report(`${at}.valueFrom.${field}.name`, 'is required');
     }
+    const why = whyNotReadable(secretKeyRef?.name);
+    if (why !== null) report(`${at}.valueFrom.secretKeyRef.name`, why);
   });
 }
 
@@ -67,6 +70,8 @@ export function checkEnvFrom(path: string, sources: readonly EnvFrom[], report: 
     for (const [field, ref] of Object.entries({ secretRef, configMapRef })) {
       if (ref !== undefined && (ref.name ?? '') === '') report(`${at}.${field}.name`, 'is required');
     }
+    const why = whyNotReadable(secretRef?.name);
+    if (why !== null) report(`${at}.secretRef.name`, why);
     if (prefix !== '') checkEnvName(`${at}.prefix`, prefix, report);
   });
 }

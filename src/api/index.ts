@@ -58,5 +58,6 @@ export { outboundHostAllows, parseOutboundHost } from './outbound-host.ts';
 export type { OutboundHost, OutboundHostError } from './outbound-host.ts';
 export { parseDuration, parseSecondsOrDuration } from './duration.ts';
 export { interned } from './interned.ts';
+export { BUILDER_KEYS, FETCHER_KEYS, HOST_KEYS } from './platform-secrets.ts';
 export { parseBytes, parseQuantity } from './quantity.ts';
 export { toCrdSchema } from './crd.ts';

@@ -7,6 +7,7 @@ import { withoutNulls } from './defaults.ts';
 import { deepFreeze } from './json.ts';
 import { AGE_COLUMN, READY_COLUMN, REASON_COLUMN } from './kind.ts';
 import type { KindDefinition } from './kind.ts';
+import { whyNotReadable } from './platform-secrets.ts';
 import { checkPodSpec } from './pod-safety.ts';
 import { functionsOf, refuseInvalid, resolvedBase } from './resolve.ts';
 import type { ResolvedMessageQueueTrigger } from './resolved.ts';
@@ -138,6 +139,8 @@ function checkTrigger({ metadata, spec }: MessageQueueTrigger, report: Report): 
     report('spec.maxReplicaCount', `must be minReplicaCount (${min}) at least, but is ${max}`);
   }
   if (secret !== '') checkLabel('spec.secret', secret, report);
+  const why = whyNotReadable(secret);
+  if (why !== null) report('spec.secret', why);
   checkPodSpec('spec.podspec', spec.podspec, report);
 }
 

@@ -1,10 +1,11 @@
 /**
  * What a pod that runs other people's code may not ask for: the node's own namespaces, folders and accounts,
- * and privileges (Kubernetes' Pod Security Standards; Fission refuses the same).
+ * and privileges (Kubernetes' Pod Security Standards; Fission refuses the same); nor the platform's own keys.
  */
 import type { Report } from './checks.ts';
 import { isObject } from './json.ts';
 import type { JsonObject } from './json.ts';
+import { whyNotReadable } from './platform-secrets.ts';
 
 const ALLOWED_CAPABILITY = 'NET_BIND_SERVICE';
 
@@ -20,9 +21,12 @@ export function checkPodSpec(path: string, spec: JsonObject | undefined, report:
     }
   }
   listOf(spec['volumes']).forEach((volume, index) => {
-    if (isObject(volume) && isObject(volume['hostPath'])) {
-      report(`${path}.volumes[${index}].hostPath`, 'is not allowed');
-    }
+    const at = `${path}.volumes[${index}]`;
+    if (isObject(fieldOf(volume, 'hostPath'))) report(`${at}.hostPath`, 'is not allowed');
+    checkSecret(`${at}.secret.secretName`, fieldOf(volume, 'secret', 'secretName'), report);
+    listOf(fieldOf(volume, 'projected', 'sources')).forEach((source, other) =>
+      checkSecret(`${at}.projected.sources[${other}].secret.name`, fieldOf(source, 'secret', 'name'), report),
+    );
   });
   for (const list of ['containers', 'initContainers', 'ephemeralContainers']) {
     listOf(spec[list]).forEach((container, index) =>
@@ -32,7 +36,17 @@ export function checkPodSpec(path: string, spec: JsonObject | undefined, report:
 }
 
 export function checkContainer(path: string, container: unknown, report: Report): void {
-  const context = isObject(container) ? container['securityContext'] : undefined;
+  listOf(fieldOf(container, 'env')).forEach((variable, index) =>
+    checkSecret(
+      `${path}.env[${index}].valueFrom.secretKeyRef.name`,
+      fieldOf(variable, 'valueFrom', 'secretKeyRef', 'name'),
+      report,
+    ),
+  );
+  listOf(fieldOf(container, 'envFrom')).forEach((source, index) =>
+    checkSecret(`${path}.envFrom[${index}].secretRef.name`, fieldOf(source, 'secretRef', 'name'), report),
+  );
+  const context = fieldOf(container, 'securityContext');
   if (!isObject(context)) return;
   for (const name of ['privileged', 'allowPrivilegeEscalation']) {
     if (context[name] === true) report(`${path}.securityContext.${name}`, 'must not be true');
@@ -46,6 +60,16 @@ export function checkContainer(path: string, container: unknown, report: Report)
       );
     }
   });
+}
+
+function checkSecret(path: string, name: unknown, report: Report): void {
+  const why = whyNotReadable(name);
+  if (why !== null) report(path, why);
+}
+
+/** What stands at a path of fields; undefined where one of them is no object. */
+function fieldOf(value: unknown, ...fields: readonly string[]): unknown {
+  return fields.reduce((object, field) => (isObject(object) ? object[field] : undefined), value);
 }
 
 function listOf(value: unknown): readonly unknown[] {

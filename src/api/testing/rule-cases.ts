@@ -57,6 +57,30 @@ export const RULE_CASES: readonly RuleCase[] = [
     'Environment',
     'ours',
     pod({ ephemeralContainers: [{ name: 'a', securityContext: { privileged: true } }] }),
+    pod({ volumes: [{ name: 'keys', secret: { secretName: 'fissium-host-keys' } }] }),
+    pod({
+      volumes: [
+        {
+          name: 'keys',
+          projected: { sources: [{ configMap: { name: 'a' } }, { secret: { name: 'fissium-host-keys' } }] },
+        },
+      ],
+    }),
+    pod({
+      initContainers: [
+        {
+          name: 'a',
+          env: [
+            {
+              name: 'A',
+              valueFrom: { secretKeyRef: { name: 'fissium-fetcher-keys', key: 'FISSION_FETCHER_KEY' } },
+            },
+          ],
+        },
+      ],
+    }),
+    { runtime: { image: 'a', container: { envFrom: [{ secretRef: { name: 'fissium-host-keys' } }] } } },
+    { builder: { image: 'a', container: { envFrom: [{ secretRef: { name: 'fissium-builder-keys' } }] } } },
     { resources: { limits: { memory: 'much' } } },
   ),
 
@@ -126,6 +150,15 @@ export const RULE_CASES: readonly RuleCase[] = [
     { tool: { description: 'x', inputSchema: {} } },
     { wasm: { allowedOutboundHosts: ['http://a/b'] } },
     { wasm: { cpuTime: '0s' } },
+    // Keys of the platform.
+    { secrets: [{ name: 'fissium-host-keys' }] },
+    { env: [{ name: 'A', valueFrom: { secretKeyRef: { name: 'fissium-fetcher-keys', key: 'k' } } }] },
+    { envFrom: [{ secretRef: { name: 'fissium-host-keys', optional: true } }] },
+    {
+      environment: {},
+      podspec: { containers: [{ envFrom: [{ secretRef: { name: 'fissium-host-keys' } }] }] },
+      ...strategy({ ExecutorType: 'container', MaxScale: 1 }),
+    },
   ),
 
   ...cases(

@@ -1,7 +1,7 @@
 /** The Deployment of an environment's builder: the builder, and the fetcher beside it. Pure. */
 import { createHash } from 'node:crypto';
 
-import type { Environment } from '../../api/index.ts';
+import { BUILDER_KEYS, type Environment } from '../../api/index.ts';
 import { keysMark, type KeysSecret, keysSecret, keyVariable } from '../../executors/pods/auth-keys.ts';
 import {
   httpProbe,
@@ -39,8 +39,7 @@ const SHARED_FOLDER = '/packages';
 const BUILDER = 'builder';
 export const BUILDER_PART = 'builder';
 export const ENVIRONMENT_UID_LABEL = 'environmentUid';
-/** The Secret with the keys of a namespace's builders, and its keys, which are Fission's variables. */
-export const BUILDER_KEYS = 'fissium-builder-keys';
+/** The keys of the Secret of a namespace's builders, which are Fission's variables. */
 const KEYS = {
   FISSION_BUILDER_KEY: 'builder',
   FISSION_FETCHER_KEY: 'fetcher',

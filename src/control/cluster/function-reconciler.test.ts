@@ -14,6 +14,7 @@ import { StatusWriter } from '../status.ts';
 import { environment, fn, pkg, TestPlatform } from '../testing/platform.ts';
 import { allKinds, type Watched, watchEverything } from '../watched.ts';
 import { ClusterFunctionReconciler } from './function-reconciler.ts';
+import { namedByFunctions } from './host-access-sources.ts';
 
 let platform: TestPlatform;
 let watched: Watched;
@@ -101,4 +102,23 @@ it.each([
   expect(told).toEqual(
     strategy === null ? [] : [`${strategy} runs ${name}`, `${strategy} is wanted for ${name}`],
   );
+});
+
+it.each([
+  ['hello', { secrets: [{ namespace: 'default', name: 'fissium-host-keys' }] }],
+  ['py', { envFrom: [{ secretRef: { name: 'fissium-fetcher-keys' } }] }],
+  ['py', { env: [{ name: 'A', valueFrom: { secretKeyRef: { name: 'fissium-host-keys', key: 'k' } } }] }],
+] as const)("%s, which names the platform's keys, gets none of them: %j", async (name, spec) => {
+  // A cluster's API server knows the CRD alone, and so takes it.
+  await platform.patch(RESOURCES.functions, name, { spec });
+  const cached = (): FissionFunction | undefined => watched.functions.getByKey(`default/${name}`);
+  await expect.poll(() => cached()?.spec).toMatchObject(spec);
+  const sources = namedByFunctions(watched);
+  expect(sources.functionsOf('default').flatMap((object) => sources.named(object, 'secret'))).toEqual([]);
+  await reconciler.reconcile(`default/${name}`);
+  const { status } = await platform.get<FissionFunction>(RESOURCES.functions, name);
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  expect(ready?.status).toBe('False');
+  expect(ready?.message).toContain('it holds keys of the platform; name a Secret of your own');
+  expect(told).toEqual([]);
 });

@@ -1,16 +1,15 @@
 /** Keys of Fission's internal authentication for the pods of a namespace; the installation's secret never goes there. */
 import { createHash } from 'node:crypto';
 
+import { FETCHER_KEYS, HOST_KEYS } from '../../api/index.ts';
 import { deriveServiceKey } from '../../auth/internal-auth.ts';
 import type { AuthSecrets } from '../../auth/request-signer.ts';
 import type { EnvVar, KubeObject } from '../../kube/index.ts';
 import { MANAGED_BY } from './labels.ts';
 
-/** The Secret with a namespace's keys, and its keys, which are Fission's variables. */
-const FETCHER_KEYS = 'fissium-fetcher-keys';
+/** The keys of a namespace's Secrets, which are Fission's variables. */
 const FETCHER_KEY = 'FISSION_FETCHER_KEY';
 const STORAGE_KEY = 'FISSION_STORAGE_KEY';
-const HOST_KEYS = 'fissium-host-keys';
 /** Read in src/roles/cluster-settings.ts. */
 const HOST_KEY = 'FISSIUM_HOST_KEY';
 const HOST_KEY_OLD = 'FISSIUM_HOST_KEY_OLD';
