@@ -1,5 +1,6 @@
 /** Why a function is not called. */
 import { FissiumError } from '../errors.ts';
+import type { Exchange } from './exchange.ts';
 import type { FunctionEntry } from './function-table.ts';
 
 export function notFound(namespace: string, name: string): FissiumError {
@@ -27,5 +28,16 @@ export function notCallable({ namespace, name }: FunctionEntry, error: FissiumEr
     {
       cause: error,
     },
+  );
+}
+
+/** @throws FissiumError BODY_TOO_LARGE where the request says that its body is larger than the function takes */
+export function refuseLongBody(exchange: Exchange, { limits }: FunctionEntry): void {
+  if (!exchange.hasBody) return;
+  const length = Number(exchange.header('content-length') ?? 0);
+  if (length <= limits.bodyLimitBytes) return;
+  throw new FissiumError(
+    'BODY_TOO_LARGE',
+    `The request's body has ${length} bytes; the function takes ${limits.bodyLimitBytes}.`,
   );
 }

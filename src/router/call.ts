@@ -4,18 +4,18 @@ import { FissiumError } from '../errors.ts';
 import { CallAbort } from '../executors/call-abort.ts';
 import type { AnswerReceiver, HeaderList, InvokeRequest, InvokeResponse } from '../executors/executor.ts';
 import type { Release } from './admission.ts';
-import { answerError, toFissiumError } from './answers.ts';
+import { toFissiumError } from './answers.ts';
 import type { FinishedCall } from './call-observer.ts';
 import { type DeadlineLimits, Deadlines, type Timed } from './deadlines.ts';
+import { answerFailure } from './call-failure.ts';
 import type { CallPlan, CallServices } from './call-plan.ts';
-import { notCallable, notFound, notUpgraded } from './call-refusals.ts';
+import { notCallable, notFound, notUpgraded, refuseLongBody } from './call-refusals.ts';
 import { CallRequest } from './call-request.ts';
 import type { CloseListener, Exchange } from './exchange.ts';
 import type { FunctionEntry } from './function-table.ts';
 import {
   isFieldValue,
   isOwnResponseField,
-  REFUSED_HEADER,
   REQUEST_ID_HEADER,
   responseHead,
   type ResponseHead,
@@ -23,7 +23,7 @@ import {
 import { callReceipt, formatReceipt, PendingReceipt, RECEIPT_HEADER } from './receipt.ts';
 import { discardRest, RequestBody } from './request-body.ts';
 import { UPGRADED_IDLE_MS, UpgradeExchange } from './upgrade.ts';
-import { addLength, endsWithConnection, sendBody, sendWhole, skipBody } from './send-response.ts';
+import { addLength, sendBody, sendWhole, skipBody } from './send-response.ts';
 
 const NO_BODY_STATUS: ReadonlySet<number> = new Set([204, 304]);
 
@@ -82,7 +82,7 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
     }
     observer.started(this.#plan);
     try {
-      this.#refuseLongBody(entry);
+      refuseLongBody(exchange, entry);
       this.#deadlines = new Deadlines(this, this.#limitsOf(entry), exchange.arrivedMs);
       this.#release = admission.tryAcquire(namespace, name, entry.limits);
       if (this.#release !== null && entry.state.phase !== 'preparing') this.#invoke(entry);
@@ -125,7 +125,8 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
       body.on('error', () => undefined);
       body.destroy(error);
     }
-    if (!exchange.gone) this.#answerFailure(error);
+    const isTold = this.#refused && this.#services.fromRouters === true;
+    if (!exchange.gone) answerFailure(exchange, this.#plan, error, isTold);
     this.#finish();
   }
 
@@ -159,21 +160,6 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
   #limitsOf({ limits }: FunctionEntry): DeadlineLimits {
     if (this.#exchange.upgrade === undefined) return limits;
     return { ...limits, idleTimeoutMs: Math.max(limits.idleTimeoutMs, UPGRADED_IDLE_MS) };
-  }
-
-  #answerFailure(error: FissiumError): void {
-    const exchange = this.#exchange;
-    const { req, res, requestId } = exchange;
-    if (exchange instanceof UpgradeExchange && exchange.headersSent && exchange.status === 101)
-      exchange.cut();
-    else if (!exchange.headersSent) {
-      if (exchange.closing()) res.shouldKeepAlive = false;
-      // Fields that could not be sent must not keep the failure from being told.
-      const fields = this.#plan.responseFields.filter(([, value]) => isFieldValue(value));
-      if (this.#refused && this.#services.fromRouters === true) fields.push([REFUSED_HEADER, '1']);
-      answerError(req, res, error, requestId, fields);
-    } else if (endsWithConnection(res)) res.socket?.resetAndDestroy();
-    else res.destroy();
   }
 
   /** For its turn, or for a function that is being prepared. */
@@ -400,15 +386,5 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
     body.on('error', (thrown) => this.fail(toFissiumError(thrown)));
     this.#requestBody = body;
     return body;
-  }
-
-  #refuseLongBody({ limits }: FunctionEntry): void {
-    if (!this.#exchange.hasBody) return;
-    const length = Number(this.#exchange.header('content-length') ?? 0);
-    if (length <= limits.bodyLimitBytes) return;
-    throw new FissiumError(
-      'BODY_TOO_LARGE',
-      `The request's body has ${length} bytes; the function takes ${limits.bodyLimitBytes}.`,
-    );
   }
 }
