@@ -41,6 +41,7 @@ interface Answer {
   readonly error: string | null;
   /** Whether it was there before the call returned. */
   readonly now: boolean;
+  readonly coldStart: boolean;
   readonly receipt: InvokeReceipt | null;
   readonly log: readonly string[];
 }
@@ -156,7 +157,7 @@ class Thread {
     returned = true;
     let answer: Omit<Answer, 'log' | 'receipt' | 'now'>;
     try {
-      const { status, headers, body: sent, trailers } = await response.promise;
+      const { status, headers, body: sent, trailers, coldStart = false } = await response.promise;
       const bytes = sent instanceof Readable ? await buffer(sent) : (sent ?? '');
       answer = {
         status,
@@ -164,10 +165,11 @@ class Thread {
         text: Buffer.from(bytes).toString(),
         trailers: (await trailers) ?? [],
         error: null,
+        coldStart,
       };
     } catch (thrown) {
       const error = thrown instanceof FissiumError ? `${thrown.code} ${thrown.message}` : String(thrown);
-      answer = { status: null, headers: [], text: '', trailers: [], error };
+      answer = { status: null, headers: [], text: '', trailers: [], error, coldStart: false };
     }
     // What it logged comes over the port, after everything that was posted before.
     await this.#turned();
@@ -203,8 +205,8 @@ beforeAll(() => {
 afterAll(() => thread.close());
 
 /** What callers see of an answer. */
-function seen({ status, headers, text, trailers, error, log }: Answer): unknown {
-  return { status, headers, text, trailers, error, log };
+function seen({ status, headers, text, trailers, error, log, coldStart }: Answer): unknown {
+  return { status, headers, text, trailers, error, log, coldStart };
 }
 
 /** Paths whose answers do not depend on when they are asked. @see test/guests/torture/src/lib.rs */

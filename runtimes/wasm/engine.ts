@@ -230,6 +230,8 @@ export interface Specialised {
   handle(context: InvocationContext): Promise<void>;
   /** Whether the next request is to be tried with {@link handleAtOnce} first. @default false */
   readonly atOnce?: boolean;
+  /** Whether such a request was a matter of microseconds lately. @default false */
+  readonly short?: boolean;
   /**
    * Runs one request to its end before it returns, the guest on the caller's own stack: for functions that answer
    * without waiting for anything. The turn must be held; afterwards it is given back. False where this one wanted to

@@ -149,6 +149,7 @@ class OutgoingBodyWindow implements GuestResponseSink {
 }
 
 export class GuestCall {
+  readonly usedUs = 0;
   readonly #call: number;
   readonly #post: Post;
   readonly #body: IncomingBodyBuffer | null;

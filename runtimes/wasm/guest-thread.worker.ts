@@ -24,6 +24,8 @@ const ENGINES: Record<EngineName, () => Promise<EngineRuntime>> = {
 /** A call on its way through the thread, wherever it came from. */
 interface ThreadCall {
   readonly aborted: boolean;
+  /** CPU time that it has used before, µs. */
+  readonly usedUs: number;
   context(
     turn: GuestTurn,
     receipt: EngineReceipt | null,
@@ -73,6 +75,9 @@ export class GuestThread {
       ? {
           get aborted() {
             return call.aborted;
+          },
+          get usedUs() {
+            return call.usedUs;
           },
           context: (turn, receipt) => call.context(turn, receipt),
           finish: (error, receipt) => {
@@ -168,9 +173,9 @@ export class GuestThread {
   }
 
   /**
-   * Runs a call of this thread's own to its end, where the function is one that answers without waiting; false where
-   * it is to be run in the usual way, and nothing of it has been.
+   * Runs a call of this thread's own to its end, where the function is one that answers without waiting.
    * @param here has been entered
+   * @returns whether it did; else nothing of it has been seen, and it is to be run in the usual way
    */
   #runAtOnce(
     key: string,
@@ -179,24 +184,30 @@ export class GuestThread {
     onReceipt: ((receipt: InvokeReceipt | null) => void) | undefined,
   ): boolean {
     if (specialised.atOnce !== true || !specialised.handleAtOnce || call.aborted) return false;
-    const options = { cpuTimeMs: limits.cpuTimeMs, share, atOnce: true };
-    const turn = this.#turns.for(this.#turns.nextLife(), options);
-    const receipt = onReceipt ? noReceipt() : null;
+    const turn = this.#turns.for(this.#turns.nextLife(), {
+      cpuTimeMs: limits.cpuTimeMs,
+      share,
+      atOnce: true,
+    });
     if (!turn.takeNow()) return false;
+    const receipt = onReceipt ? noReceipt() : null;
     this.#count();
+    let done = false;
     try {
       specialised.handleAtOnce(call.attempt(turn, receipt));
-    } catch {
-      // What it failed of shows when it is run again.
+    } catch (thrown) {
+      // Of a guest that was given up it shows when it is run again.
+      if (call.committed) throw thrown;
+    } finally {
+      turn.close();
+      this.#control.countCall(-1);
+      done = call.committed;
+      if (done) {
+        this.#shelf.leave(key);
+        onReceipt?.(receipt && { ...receipt, queueMs: 0, specialiseMs: 0 });
+        call.finish(null);
+      } else call.giveUp(turn.usedUs);
     }
-    turn.close();
-    const done = call.committed;
-    if (done) {
-      onReceipt?.(receipt && { ...receipt, queueMs: 0, specialiseMs: 0 });
-      call.finish(null);
-      this.#shelf.leave(key);
-    } else call.giveUp();
-    this.#control.countCall(-1);
     return done;
   }
 
@@ -232,6 +243,7 @@ export class GuestThread {
       turn = this.#turns.for(life, {
         cpuTimeMs: limits.cpuTimeMs,
         share,
+        usedUs: call.usedUs,
         isAborted: () => call.aborted,
         ...(number === null && !measured
           ? {}

@@ -150,6 +150,8 @@ function beginAll(): void {
 export class LocalCall implements GuestResponseSink {
   /** Why the caller gets nothing (more); null while it waits. */
   ending: unknown = null;
+  /** CPU time of a run that was given up, µs. */
+  usedUs = 0;
   readonly #request: InvokeRequest;
   readonly #log: Log;
   readonly #signal = new CallAbort();
@@ -171,7 +173,7 @@ export class LocalCall implements GuestResponseSink {
   #heldLines: [stream: 'stdout' | 'stderr', lines: readonly string[]][] | null = null;
   #heldTrailers: HeaderList = NO_TRAILERS;
 
-  /** @param receiver told of the answer while the guest's code is on the stack, where that answers at once */
+  /** @param receiver told of the answer while the guest's code is on the stack, or just was, where that answers at once */
   constructor(request: InvokeRequest, receiver: AnswerReceiver, log: Log) {
     this.#request = request;
     this.#receiver = receiver;
@@ -208,8 +210,9 @@ export class LocalCall implements GuestResponseSink {
     return this.#heldLines === null;
   }
 
-  /** Nothing has been: the call is as it came. */
-  giveUp(): void {
+  /** Nothing has been: the call is as it came, but for the CPU time. */
+  giveUp(usedUs: number): void {
+    this.usedUs = usedUs;
     this.#heldLines = null;
     this.#heldTrailers = NO_TRAILERS;
     for (const chunk of this.#chunks) chunkPool.give(chunk);
@@ -219,14 +222,15 @@ export class LocalCall implements GuestResponseSink {
     this.#headers = NO_TRAILERS;
     this.#splitters = null;
     this.#ended = false;
+    this.#coldStart = false;
     this.#body = sourceOf(this.#request);
   }
 
   readonly #commit = (): void => {
     const lines = this.#heldLines ?? [];
     this.#heldLines = null;
-    this.#answer(this.#heldTrailers);
     for (const [stream, some] of lines) this.#line(stream, some);
+    this.#answer(this.#heldTrailers);
   };
 
   head(status: number, headers: HeaderList): void {

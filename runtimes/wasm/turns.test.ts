@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { ControlBlock } from './control.ts';
 import { CpuShare } from './cpu-shares.worker.ts';
+import { SharedLimits } from './pool/index.ts';
+import { threadMemory } from './pool/thread.ts';
+import { WANTED_OFFSET } from './rewrite/grow-check.ts';
 import { Turns, type GuestTurn } from './turns.worker.ts';
 
 function busy(ms: number): void {
@@ -165,5 +168,55 @@ describe('the control block', () => {
     expect(control.asked(5)).toBe('nothing');
     control.kill(4);
     expect(control.asked(5)).toBe('nothing');
+  });
+});
+
+describe('a guest on its caller’s stack', () => {
+  it('ends where it wants to grow further than there is room, and nobody’s room changes', () => {
+    const limits = SharedLimits.create();
+    const block = new ControlBlock();
+    threadMemory.attach(limits.open(), block.memory);
+    const turns = new Turns(block);
+    const turn = turns.for(1, { atOnce: true });
+    expect(turn.takeNow()).toBe(true);
+    const held = limits.held();
+    const wanted = new Int32Array(block.memory.buffer, WANTED_OFFSET, 1);
+    wanted[0] = 1;
+    // There is always some.
+    expect([turns.yield(), wanted[0]]).toEqual([0, 0]);
+    wanted[0] = 4096;
+    expect([turns.yield(), wanted[0]]).toEqual([1, 0]);
+    expect(limits.held()).toEqual(held);
+    turn.close();
+    const usual = turns.for(2);
+    expect(usual.takeNow()).toBe(true);
+    wanted[0] = 4096;
+    expect(turns.yield()).toBe(0);
+    expect(limits.held().bytes).toBeGreaterThan(held.bytes);
+    usual.close();
+  });
+
+  it('ends where it is asked to give way', () => {
+    const block = new ControlBlock();
+    const turns = new Turns(block);
+    const turn = turns.for(1, { atOnce: true });
+    turn.takeNow();
+    expect(turns.yield()).toBe(0);
+    block.askToYield(1);
+    expect(turns.yield()).toBe(1);
+    turn.close();
+  });
+
+  it('leaves the CPU time that it has used to the run after it', () => {
+    const turns = new Turns(new ControlBlock());
+    const first = turns.for(1, { atOnce: true });
+    first.takeNow();
+    busy(5);
+    first.close();
+    const second = turns.for(2, { usedUs: first.usedUs });
+    expect(second.usedUs).toBe(first.usedUs);
+    second.takeNow();
+    second.close();
+    expect(second.usedUs).toBeGreaterThanOrEqual(first.usedUs);
   });
 });

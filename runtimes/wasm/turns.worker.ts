@@ -26,6 +26,8 @@ export interface TurnOptions {
   readonly isAborted?: () => boolean;
   /** The guest is run at once or not at all: instead of giving way it ends, and is run again. @default false */
   readonly atOnce?: boolean;
+  /** CPU time that its call has used before, µs. @default 0 */
+  readonly usedUs?: number;
   /** The function's part of the thread's time. @default one of the guest's own, of the usual weight */
   readonly share?: CpuShare;
 }
@@ -128,17 +130,26 @@ export class Turns {
   }
 
   #decide(): Decision {
-    if (!threadMemory.findRoom() && this.#holder) this.#holder.outOfRoom = true;
     const turn = this.#holder;
+    if (turn?.atOnce === true) return this.#decideAtOnce(turn);
+    if (!threadMemory.findRoom() && turn) turn.outOfRoom = true;
     if (!turn) {
       // The host calls an instance outside of any request.
       this.control.forget();
       return 'go';
     }
     const asked = this.control.asked(turn.life);
-    if (asked === 'end' || (asked === 'yield' && turn.atOnce)) return 'end';
+    if (asked === 'end') return 'end';
     // Where it cannot be suspended, it is asked again a little later.
     return asked === 'yield' && turn.suspendable() ? 'wait' : 'go';
+  }
+
+  /**
+   * On the stack of the guest, which may have left next to nothing of it: whatever is called here may be cut short. So
+   * nothing of the thread's is changed, but what one store changes.
+   */
+  #decideAtOnce(turn: GuestTurn): Decision {
+    return threadMemory.hasRoom() && this.control.asked(turn.life) === 'nothing' ? 'go' : 'end';
   }
 
   async #giveWay(): Promise<'go' | 'end'> {
@@ -171,6 +182,9 @@ export class GuestTurn implements Turn {
     this.life = life;
     this.#options = options;
     this.#share = options.share;
+    this.#usedUs = options.usedUs ?? 0;
+    this.#heldMs = this.#usedUs / 1000;
+    this.#cpuMs = this.#heldMs;
   }
 
   get atOnce(): boolean {

@@ -15,6 +15,7 @@ import type {
 import { threadMemory } from '../pool/thread.ts';
 import { noteRun, runGuest } from '../run-guest.worker.ts';
 import { createWasiHost, Egress, type GuestState, type WasiHost } from '../wasi/index.ts';
+import { AtOncePolicy } from './at-once.ts';
 import type { ComponentInstance } from './instance.ts';
 import { sharedCodeOf, type ComponentPool, type FunctionCode } from './shared-code.worker.ts';
 
@@ -24,16 +25,19 @@ class ComponentFunction implements Specialised {
   readonly #limits: GuestLimits;
   readonly #egress: Egress;
   readonly #code: FunctionCode;
+  readonly #policy: AtOncePolicy;
 
   constructor({ grants, limits }: Deployment, egress: Egress, code: FunctionCode) {
     this.#grants = grantsNothing(grants) ? NOTHING : grants;
     this.#limits = interned(limits);
     this.#egress = egress;
     this.#code = code;
+    // An instance that keeps its state cannot take back what a request did to it.
+    this.#policy = new AtOncePolicy(limits.instance?.mode !== 'reuse');
   }
 
   handle(context: InvocationContext): Promise<void> {
-    const { pool, atOnce } = this.#code;
+    const { pool } = this.#code;
     let instance: ComponentInstance | null = null;
     let state: GuestState | null = null;
     return runGuest({
@@ -56,42 +60,59 @@ class ComponentFunction implements Specialised {
         if (!instance) return;
         pool.release(instance);
         threadMemory.released();
-        atOnce.ran(state?.tookTime === true || context.turn.gaveWay === true);
+        this.#policy.ran(state?.tookTime === true || context.turn.gaveWay === true);
       },
     });
   }
 
   get atOnce(): boolean {
-    return this.#code.atOnce.worthwhile;
+    return this.#policy.worthwhile;
+  }
+
+  get short(): boolean {
+    return this.#policy.short;
   }
 
   handleAtOnce(context: InvocationContext): boolean {
-    const { atOnce } = this.#code;
     const [grants, limits, egress] = [this.#grants, this.#limits, this.#egress];
     const host = createWasiHost({ context, grants, limits, egress });
     try {
       const instance = this.#instanceAtOnce(host);
-      const returned = instance?.handleAtOnce(host) ?? false;
-      context.turn.release();
-      const done = returned && host.state.stop === null && host.state.answer.whole;
-      if (done) context.commit?.();
-      if (context.receipt) noteRun(context.receipt, context.turn, instance?.memory ? [instance.memory] : []);
-      if (instance && returned) atOnce.pool.release(instance);
-      else if (instance) atOnce.pool.lost();
-      threadMemory.released();
-      atOnce.tried(done);
-      return done;
+      if (instance) return this.#runAtOnce(host, instance);
+      this.#policy.unable();
+      return false;
     } finally {
       host.close();
     }
   }
 
-  #instanceAtOnce(host: WasiHost): ComponentInstance | undefined {
-    const { atOnce, need } = this.#code;
-    const instance = this.#take(atOnce.pool, host.state.context);
-    if (instance || threadMemory.waiting > 0 || !threadMemory.take(need)) return instance;
+  #runAtOnce(host: WasiHost, instance: ComponentInstance): boolean {
+    const { context, answer } = host.state;
+    const { pool, atOncePool } = this.#code;
+    const returned = instance.handleAtOnce(host);
+    context.turn.release();
+    const done = returned && host.state.stop === null && answer.whole;
     try {
-      return this.#make(atOnce.pool, host.state);
+      if (done) context.commit?.();
+    } finally {
+      if (context.receipt) noteRun(context.receipt, context.turn, instance.memory ? [instance.memory] : []);
+      if (returned) atOncePool.release(instance);
+      else atOncePool.lost();
+      threadMemory.released();
+      this.#policy.tried(done, context.turn.usedUs ?? 0);
+      // What waits in the other pool would wait for long.
+      if (this.#policy.settled) while (pool.evict());
+    }
+    return done;
+  }
+
+  /** Makes one only where there is room at hand: nobody is to give something up for a try. */
+  #instanceAtOnce(host: WasiHost): ComponentInstance | undefined {
+    const { atOncePool, need } = this.#code;
+    const instance = this.#take(atOncePool, host.state.context);
+    if (instance || !threadMemory.takeAtHand(need)) return instance;
+    try {
+      return this.#make(atOncePool, host.state);
     } catch {
       return undefined;
     }

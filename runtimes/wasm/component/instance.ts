@@ -1,6 +1,6 @@
 /** One instance of a component: its core instances, linked by the plan, and its handles. */
 import type { EngineReceipt, InterruptControl, InvocationContext } from '../engine.ts';
-import { CallClock, Lifecycle, pagesOf, zero, type InstanceState, type Need } from '../pool/index.ts';
+import { CallClock, Lifecycle, pagesOf, zero, type InstanceState } from '../pool/index.ts';
 import { threadMemory } from '../pool/thread.ts';
 import { MEMORY_IMPORT, RESET_EXPORT, type WantedMemory } from '../rewrite/index.ts';
 import {
@@ -13,23 +13,10 @@ import {
   type WasiImports,
 } from '../wasi/index.ts';
 import { GuestStore } from './abi/store.ts';
-import type { CompiledTrampoline, HostLinks } from './abi/trampoline.ts';
+import type { HostLinks } from './abi/trampoline.ts';
 import { coreImports, type CoreImports } from './core-imports.ts';
-import type { CoreSource, LinkPlan } from './plan.ts';
-
-/** What all instances of a function share. */
-export interface Linkage {
-  readonly plan: LinkPlan;
-  readonly trampolines: readonly CompiledTrampoline[];
-  /** Compiled core modules, by their index in the plan. */
-  readonly modules: readonly WebAssembly.Module[];
-  /** Index of the export that is called, in `plan.exports`. */
-  readonly entry: number;
-  /** Pages that each memory may have (see `prepare/limits.ts`). */
-  readonly memoryPages: number;
-  /** Memories that core modules make themselves; @default none, or not counted */
-  readonly ownMemories?: Need;
-}
+import type { Linkage } from './linkage.ts';
+import type { CoreSource } from './plan.ts';
 
 type CoreFunction = (...args: unknown[]) => unknown;
 type ResetFunction = (hostWroteOutside: number) => void;
@@ -41,7 +28,6 @@ type ResetFunction = (hostWroteOutside: number) => void;
 const KEPT_GROWTH_BYTES = 16 * 1024 * 1024;
 /** Handles that a reused instance may keep from request to request: whoever leaks them gets a new instance. */
 const KEPT_HANDLES = 256;
-const NOTHING: Need = { memories: 0, pages: 0 };
 
 /** Whom the instance's host functions work for: the invocation that runs. */
 class CurrentInvocation implements StateSource {
@@ -54,17 +40,6 @@ class CurrentInvocation implements StateSource {
 
 function outsideOfRequests(): never {
   throw new GuestTrap('the function called its host outside of any request');
-}
-
-/** What a new instance of the function takes of the thread's memory. */
-export function needOf({ plan, ownMemories = NOTHING }: Linkage): Need {
-  let { memories, pages } = ownMemories;
-  for (const { memory } of plan.instantiations) {
-    if (!memory) continue;
-    memories++;
-    pages += memory.initialPages;
-  }
-  return { memories, pages };
 }
 
 /** A memory that the host made, and how far it may grow. */

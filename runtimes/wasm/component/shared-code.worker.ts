@@ -18,8 +18,8 @@ import { memoryPages, ownMemories } from '../prepare/limits.ts';
 import { Shared } from '../shared.ts';
 import { ASYNC_IMPORTS, type GuestState } from '../wasi/index.ts';
 import { compileTrampolines, type CompiledTrampoline } from './abi/trampoline.ts';
-import { AtOnce } from './at-once.ts';
-import { ComponentInstance, needOf, type Linkage } from './instance.ts';
+import { ComponentInstance } from './instance.ts';
+import { needOf, type Linkage } from './linkage.ts';
 import { findEntry, moduleName, readPlan, type LinkPlan } from './plan.ts';
 
 export type ComponentPool = InstancePool<ComponentInstance, GuestState>;
@@ -40,10 +40,27 @@ interface Linked {
   readonly planKey: string;
 }
 
-interface Pooled {
+class Pooled {
   readonly key: string;
   readonly pool: ComponentPool;
-  readonly atOnce: AtOnce<ComponentPool>;
+  readonly #makeAtOnce: () => ComponentPool;
+  #atOnce: ComponentPool | null = null;
+
+  constructor(key: string, pool: ComponentPool, makeAtOnce: () => ComponentPool) {
+    this.key = key;
+    this.pool = pool;
+    this.#makeAtOnce = makeAtOnce;
+  }
+
+  /** Made when somebody asks for it first. */
+  get atOnce(): ComponentPool {
+    return (this.#atOnce ??= this.#makeAtOnce());
+  }
+
+  close(): void {
+    this.pool.close();
+    this.#atOnce?.close();
+  }
 }
 
 /** A function's part of it. Of thousands each is small: what names the parts is theirs, not the function's. */
@@ -62,7 +79,8 @@ export class FunctionCode {
     return this.#pooled.pool;
   }
 
-  get atOnce(): AtOnce<ComponentPool> {
+  /** Instances that run on their caller's stack. */
+  get atOncePool(): ComponentPool {
     return this.#pooled.atOnce;
   }
 
@@ -81,10 +99,7 @@ export class SharedCode {
   /** By the hash of their text: tools of one kind make the same plan for different code. */
   readonly #plans = new Shared<CompiledPlan>();
   readonly #linked = new Shared<Promise<Linked>>();
-  readonly #pools = new Shared<Pooled>(({ pool, atOnce }) => {
-    pool.close();
-    atOnce.close();
-  });
+  readonly #pools = new Shared<Pooled>((pooled) => pooled.close());
   readonly #control: InterruptControl;
   #nextOwn = 0;
 
@@ -162,8 +177,7 @@ export class SharedCode {
       });
     const pool = poolOf(false);
     if (linkage.plan.ahead === true) this.#addFirst(pool, linkage, need);
-    // An instance that keeps its state cannot take back what a request did to it.
-    return { key, pool, atOnce: new AtOnce(() => poolOf(true), life?.mode !== 'reuse') };
+    return new Pooled(key, pool, () => poolOf(true));
   }
 
   /** The first request finds an instance, too. */

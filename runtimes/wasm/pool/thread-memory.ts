@@ -131,6 +131,19 @@ export class ThreadMemory {
     return this.#fits(need) || this.#press(() => this.#fits(need));
   }
 
+  /** Like {@link take}, of what is left: nobody has to let go of anything, or goes behind. */
+  takeAtHand(need: Need): boolean {
+    return this.#waiting.length === 0 && this.#fits(need);
+  }
+
+  /** Like {@link findRoom}, where the guest must find the room that it has, or be given up: nothing changes hands. */
+  hasRoom(): boolean {
+    if (!this.#words) return true;
+    const wanted = (this.#words[WANTED_WORD] ?? 0) >>> 0;
+    this.#words[WANTED_WORD] = 0;
+    return wanted <= this.#readRoom();
+  }
+
   /** Like {@link take}, in a guest's turn, which is given back while there is no room: see {@link wait} for how that fails. */
   async room(context: InvocationContext, need: Need): Promise<void> {
     if (this.#waiting.length === 0 && this.take(need)) return;

@@ -101,7 +101,9 @@ export class GuestState {
 
   /** The guest's files; made when it asks for them first. */
   get volume(): GuestVolume {
-    this.#volume ??= new GuestVolume(this.grants.files, tmpQuotaBytes(this.limits.memoryBytes));
+    this.#volume ??= new GuestVolume(this.grants.files, tmpQuotaBytes(this.limits.memoryBytes), () =>
+      this.takeTime(),
+    );
     return this.#volume;
   }
 
@@ -139,8 +141,10 @@ export class GuestState {
   }
 
   /**
-   * First in whatever takes time, or cannot be taken back. A guest that is run at once or not at all
-   * (`handleAtOnce` in `engine.ts`) ends here, and is run again.
+   * First in whatever takes time, cannot be taken back, or changes what is not the invocation's alone. A guest that is
+   * run at once or not at all (`handleAtOnce` in `engine.ts`) ends here, and is run again. Its host functions are on its
+   * own stack: where it has left too little of that, they are cut short wherever they are. So below such a guest nothing
+   * is changed that outlives it.
    */
   takeTime(): void {
     this.#tookTime = true;
@@ -286,6 +290,7 @@ export class GuestState {
   }
 
   #grant(): boolean {
+    this.takeTime();
     const missing = this.#hostBytes - this.#grantedBytes;
     const step = Math.ceil(missing / HOST_BYTES_STEP) * HOST_BYTES_STEP;
     if (this.#closed || this.#hostBytes > HOST_BYTES_CAP || !hostBytes.take(step)) return false;

@@ -16,14 +16,17 @@ let threadBytes = 0;
 /** What one `/tmp` may hold, and what it does. */
 export class TmpSpace {
   readonly #quotaBytes: number;
+  readonly #onTaking: () => void;
   #usedBytes = 0;
   #entries = 0;
   #allocatedBytes = 0;
   #closed = false;
   #nextId = FIRST_ID;
 
-  constructor(quotaBytes: number) {
+  /** @param onTaking called before it takes memory of the thread's share; may throw */
+  constructor(quotaBytes: number, onTaking: () => void) {
     this.#quotaBytes = quotaBytes;
+    this.#onTaking = onTaking;
   }
 
   get usedBytes(): number {
@@ -53,6 +56,7 @@ export class TmpSpace {
   /** Counts memory that is really taken; false where the thread, or the process, has no more for this. */
   allocate(bytes: number): boolean {
     if (this.#closed) return bytes <= 0;
+    if (bytes > 0) this.#onTaking();
     if (bytes > 0 && threadBytes + bytes > TMP_BYTES_OF_A_THREAD_CAP) return false;
     if (!this.#countPages(this.#allocatedBytes + bytes)) return false;
     threadBytes += bytes;

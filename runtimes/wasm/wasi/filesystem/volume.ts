@@ -57,10 +57,15 @@ export class GuestVolume {
   /**
    * @param files the function's; the same list for all of its instances, which then share one tree
    * @param quotaBytes what `/tmp` may hold
+   * @param onTaking called before `/tmp` takes memory of the thread's share; may throw
    */
-  constructor(files: readonly GuestFileSet[] = NO_FILES, quotaBytes: number = TMP_BYTES_CAP) {
+  constructor(
+    files: readonly GuestFileSet[] = NO_FILES,
+    quotaBytes: number = TMP_BYTES_CAP,
+    onTaking: () => void = () => undefined,
+  ) {
     this.root = sharedTreeOf(files);
-    this.#space = new TmpSpace(quotaBytes);
+    this.#space = new TmpSpace(quotaBytes, onTaking);
     this.#tmp = new TmpDirectory(this.#space.nextId() ?? 0, null);
   }
 
