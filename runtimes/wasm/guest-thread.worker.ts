@@ -4,6 +4,7 @@
  */
 import { FissiumError, toErrorData, type ErrorData } from '../../src/errors.ts';
 import type { AnswerReceiver, InvokeReceipt, InvokeRequest } from '../../src/executors/executor.ts';
+import { heldWrites } from '../../src/held-writes.ts';
 import { onMessage } from '../../src/message-port.ts';
 import { ControlBlock } from './control.ts';
 import type { Deployment, EngineName, EngineReceipt, EngineRuntime, InterruptControl } from './engine.ts';
@@ -184,6 +185,8 @@ export class GuestThread {
     onReceipt: ((receipt: InvokeReceipt | null) => void) | undefined,
   ): boolean {
     if (specialised.atOnce !== true || !specialised.handleAtOnce || call.aborted) return false;
+    // Nobody's answer waits for a guest that may take its time.
+    if (specialised.short !== true) heldWrites.flush();
     const turn = this.#turns.for(this.#turns.nextLife(), {
       cpuTimeMs: limits.cpuTimeMs,
       share,
@@ -192,6 +195,7 @@ export class GuestThread {
     if (!turn.takeNow()) return false;
     const receipt = onReceipt ? noReceipt() : null;
     this.#count();
+    heldWrites.holds = true;
     let done = false;
     try {
       specialised.handleAtOnce(call.attempt(turn, receipt));
@@ -199,6 +203,7 @@ export class GuestThread {
       // Of a guest that was given up it shows when it is run again.
       if (call.committed) throw thrown;
     } finally {
+      heldWrites.holds = false;
       turn.close();
       this.#control.countCall(-1);
       done = call.committed;
@@ -228,6 +233,7 @@ export class GuestThread {
     here: ShelvedFunction | undefined,
   ): Promise<void> {
     this.#count();
+    heldWrites.flush();
     const beganMs = measured ? performance.now() : 0;
     let turn: GuestTurn | null = null;
     let entered = here !== undefined;

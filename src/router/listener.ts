@@ -99,6 +99,7 @@ export class HttpListener {
       began: () => void this.#inFlight++,
       ended: this.#ended,
       closed: (connection) => this.#quick.delete(connection),
+      alone: () => this.#quick.size === 1,
     };
   }
 

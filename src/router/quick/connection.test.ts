@@ -329,6 +329,7 @@ describe('QuickConnection.tick', () => {
       began: () => undefined,
       ended: () => undefined,
       closed: () => undefined,
+      alone: () => false,
     };
     const connection = new QuickConnection(socket, hooks);
     client.write(GET);

@@ -19,6 +19,8 @@ export interface QuickHooks {
   readonly began: () => void;
   readonly ended: () => void;
   readonly closed: (connection: QuickConnection) => void;
+  /** Whether the listener has no other such connection. */
+  readonly alone: () => boolean;
 }
 
 const HEAD_END = Buffer.from('\r\n\r\n');
@@ -46,6 +48,8 @@ interface Begun {
 export class QuickConnection implements QuickLine {
   readonly socket: Socket;
   readonly closing: () => boolean;
+  more = false;
+  readonly alone: () => boolean;
   readonly #hooks: QuickHooks;
   /** Bytes of the client that are not read yet. */
   #waiting: Buffer | null = null;
@@ -62,6 +66,7 @@ export class QuickConnection implements QuickLine {
   constructor(socket: Socket, hooks: QuickHooks) {
     this.socket = socket;
     this.closing = hooks.closing;
+    this.alone = hooks.alone;
     this.#hooks = hooks;
     socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
@@ -156,6 +161,7 @@ export class QuickConnection implements QuickLine {
       const body = bodyEnd === bodyAt ? null : rest.subarray(bodyAt, bodyEnd);
       rest = rest.subarray(bodyEnd);
       this.#served = true;
+      this.more = rest.byteLength > 0;
       const exchange = new QuickExchange(
         this,
         head,

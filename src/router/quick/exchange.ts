@@ -1,5 +1,6 @@
 import { IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { heldWrites, type HeldWrite } from '../../held-writes.ts';
 import {
   latin1Of,
   ONE_WRITE_BYTES,
@@ -14,6 +15,10 @@ import type { RequestHead } from './request-head.ts';
 export interface QuickLine {
   readonly socket: Socket;
   readonly closing: () => boolean;
+  /** Whether the client has sent more than this request: it does not wait for its answer. */
+  readonly more: boolean;
+  /** Whether the thread has no other connection whose answer could be written with this one's. */
+  readonly alone: () => boolean;
   /** The answer is with the kernel, or nothing can be sent any more. */
   ended(keepAlive: boolean): void;
 }
@@ -22,7 +27,7 @@ export interface QuickLine {
  * A request that a quick connection read, its body included, all of whose answer is written at once if it can be. What
  * streams goes over a ServerResponse on the same socket.
  */
-export class QuickExchange implements Exchange {
+export class QuickExchange implements Exchange, HeldWrite {
   readonly requestId: string;
   readonly arrivedMs = performance.now();
   readonly body: Uint8Array | null;
@@ -37,6 +42,9 @@ export class QuickExchange implements Exchange {
   #res: ServerResponse | null = null;
   #headersSent = false;
   #gone = false;
+  /** The answer, head and body, where that is written at once. */
+  #text = '';
+  #keepAlive = false;
 
   /** @param body null where the request has none */
   constructor(line: QuickLine, head: RequestHead, requestId: string, body: Uint8Array | null) {
@@ -104,19 +112,29 @@ export class QuickExchange implements Exchange {
     for (let at = 0; at + 1 < fields.length; at += 2) head += `${fields[at]}: ${fields[at + 1]}\r\n`;
     if (!hasDate) head += dateField();
     head += keepAlive ? '\r\n' : 'Connection: close\r\n\r\n';
-    let taken: boolean;
-    if (body === null || body.byteLength === 0) taken = socket.write(head, 'latin1');
-    else if (body.byteLength <= ONE_WRITE_BYTES) {
-      taken = socket.write(head + latin1Of(body), 'latin1');
-      release?.(body);
-    } else {
-      socket.cork();
-      socket.write(head, 'latin1');
-      taken = socket.write(body, release && whenSent(body, release));
-      socket.uncork();
+    if (body === null || body.byteLength <= ONE_WRITE_BYTES) {
+      this.#text = body === null || body.byteLength === 0 ? head : head + latin1Of(body);
+      this.#keepAlive = keepAlive;
+      if (body !== null) release?.(body);
+      if (heldWrites.holds && !this.#line.more && !this.#line.alone()) heldWrites.add(this);
+      else this.write();
+      return;
     }
+    socket.cork();
+    socket.write(head, 'latin1');
+    const taken = socket.write(body, release && whenSent(body, release));
+    socket.uncork();
+    this.#endWhen(taken, keepAlive);
+  }
+
+  /** Writes the whole answer, as it was made. */
+  write(): void {
+    if (!this.gone) this.#endWhen(this.#line.socket.write(this.#text, 'latin1'), this.#keepAlive);
+  }
+
+  #endWhen(taken: boolean, keepAlive: boolean): void {
     if (taken) this.#end(keepAlive);
-    else socket.once('drain', () => this.#end(keepAlive));
+    else this.#line.socket.once('drain', () => this.#end(keepAlive));
   }
 
   get req(): IncomingMessage {
