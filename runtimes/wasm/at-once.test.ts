@@ -157,7 +157,7 @@ class Thread {
     returned = true;
     let answer: Omit<Answer, 'log' | 'receipt' | 'now'>;
     try {
-      const { status, headers, body: sent, trailers, coldStart = false } = await response.promise;
+      const { status, headers, body: sent, trailers, coldStart } = await response.promise;
       const bytes = sent instanceof Readable ? await buffer(sent) : (sent ?? '');
       answer = {
         status,

@@ -21,7 +21,7 @@ const EFFECTS: Readonly<Record<string, (state: GuestState) => unknown>> = {
   'opens its files': (state) => state.volume.tmpBytes,
 };
 
-it.for(Object.entries(EFFECTS))('it ends where it %s', ([, effect], { expect }) => {
+it.for(Object.entries(EFFECTS))('ends where it %s', ([, effect], { expect }) => {
   const taken = hostBytes.takenBytes;
   const atOnce = stateOf(true);
   expect(() => effect(atOnce)).toThrow('the invocation has ended');
@@ -35,7 +35,7 @@ it.for(Object.entries(EFFECTS))('it ends where it %s', ([, effect], { expect }) 
   expect(hostBytes.takenBytes).toBe(taken);
 });
 
-it('it may hold what is free', () => {
+it('may hold what is free', () => {
   const state = stateOf(true);
   state.hold(HOST_BYTES_FREE);
   expect([state.stop, state.tookTime]).toEqual([null, false]);
