@@ -20,7 +20,7 @@ import {
   responseHead,
   type ResponseHead,
 } from './headers.ts';
-import { callReceipt, formatReceipt, PendingReceipt, RECEIPT_HEADER } from './receipt.ts';
+import { callReceipt, formatReceipt, PendingReceipt, RECEIPT_HEADER, type CallReceipt } from './receipt.ts';
 import { discardRest, RequestBody } from './request-body.ts';
 import { UPGRADED_IDLE_MS, UpgradeExchange } from './upgrade.ts';
 import { addLength, sendBody, sendWhole, skipBody } from './send-response.ts';
@@ -312,7 +312,7 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
     if (this.#asked && isWhole) {
       const receipt = await this.#receiptOf();
       if (this.#over) return;
-      if (receipt !== null) headers.push(RECEIPT_HEADER, receipt);
+      if (receipt !== null) headers.push(RECEIPT_HEADER, formatReceipt(receipt));
       if ((bodiless || isPlain(response)) && !this.#continues) {
         exchange.sendWhole(head.status, headers, head.hasDate, bodiless ? null : body, response.release);
         return;
@@ -336,19 +336,19 @@ export class Call implements AnswerReceiver, CloseListener, Timed {
     }
   }
 
-  /** The receipt as the client gets it, or null where there is none. */
-  async #receiptOf(): Promise<string | null> {
+  /** Measured with it; null where there is none. */
+  async #receiptOf(): Promise<CallReceipt | null> {
     const made = await this.#receipt?.wait();
     if (!made || this.#entry === undefined) return null;
     const overheadMs = (this.#invokedMs ?? 0) - this.#exchange.arrivedMs;
     const receipt = callReceipt(made, overheadMs, this.#waited);
     this.#services.observer.measured(this.#entry, receipt);
-    return formatReceipt(receipt);
+    return receipt;
   }
 
   async #receiptTrailer(): Promise<HeaderList> {
     const receipt = await this.#receiptOf();
-    return receipt === null ? [] : [[RECEIPT_HEADER, receipt]];
+    return receipt === null ? [] : [[RECEIPT_HEADER, formatReceipt(receipt)]];
   }
 
   readonly #dropsField = (name: string): boolean =>

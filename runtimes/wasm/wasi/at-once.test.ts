@@ -18,7 +18,7 @@ function stateOf(atOnce: boolean): GuestState {
 
 const EFFECTS: Readonly<Record<string, (state: GuestState) => unknown>> = {
   'makes the host hold more than anybody may': (state) => state.hold(HOST_BYTES_FREE + 1),
-  'opens its files': (state) => state.volume.tmpBytes,
+  'writes a file': ({ volume }) => volume.createDirectory(volume.root, 'tmp/folder'),
 };
 
 it.for(Object.entries(EFFECTS))('ends where it %s', ([, effect], { expect }) => {
@@ -33,6 +33,13 @@ it.for(Object.entries(EFFECTS))('ends where it %s', ([, effect], { expect }) => 
   expect([usual.stop, usual.tookTime]).toEqual([null, true]);
   usual.close();
   expect(hostBytes.takenBytes).toBe(taken);
+});
+
+it('may look at its files', () => {
+  const state = stateOf(true);
+  expect(state.volume.open(state.volume.root, 'tmp', { directory: true })).toMatchObject({ kind: 'directory' });
+  expect([state.stop, state.tookTime]).toEqual([null, false]);
+  state.close();
 });
 
 it('may hold what is free', () => {

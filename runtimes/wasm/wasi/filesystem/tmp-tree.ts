@@ -4,8 +4,8 @@ import { TMP_BYTES_OF_A_THREAD_CAP, TMP_ENTRIES_CAP, TMP_ENTRY_WEIGHT } from '..
 import type { FilesystemErrorCode } from './error-code.ts';
 import { now, type Datetime } from './times.ts';
 
-/** Above the ids of any read-only tree. */
-const FIRST_ID = 2 ** 32;
+/** Of `/tmp` itself. Above the ids of any read-only tree. */
+export const TMP_ID = 2 ** 32;
 const FIRST_CAPACITY_BYTES = 256;
 /** In which the process's memory for guests is counted. */
 const PAGE_BYTES = 65_536;
@@ -18,10 +18,11 @@ export class TmpSpace {
   readonly #quotaBytes: number;
   readonly #onTaking: () => void;
   #usedBytes = 0;
-  #entries = 0;
+  /** `/tmp` itself is one, which takes no memory: most guests look at their folders, and never write there. */
+  #entries = 1;
   #allocatedBytes = 0;
   #closed = false;
-  #nextId = FIRST_ID;
+  #nextId = TMP_ID + 1;
 
   /** @param onTaking called before it takes memory of the thread's share; may throw */
   constructor(quotaBytes: number, onTaking: () => void) {

@@ -8,7 +8,7 @@ import { TMP_BYTES_CAP } from '../limits.ts';
 import type { FilesystemErrorCode } from './error-code.ts';
 import { parsePath, type Path } from './path.ts';
 import { buildSharedTree, type SharedDirectory, type SharedFile } from './shared-tree.ts';
-import { TmpDirectory, TmpFile, TmpSpace } from './tmp-tree.ts';
+import { TMP_ID, TmpDirectory, TmpFile, TmpSpace } from './tmp-tree.ts';
 
 export type FileNode = SharedFile | TmpFile;
 export type DirectoryNode = SharedDirectory | TmpDirectory;
@@ -66,7 +66,7 @@ export class GuestVolume {
   ) {
     this.root = sharedTreeOf(files);
     this.#space = new TmpSpace(quotaBytes, onTaking);
-    this.#tmp = new TmpDirectory(this.#space.nextId() ?? 0, null);
+    this.#tmp = new TmpDirectory(TMP_ID, null);
   }
 
   /** Bytes in `/tmp`. */
