@@ -1,5 +1,6 @@
 import { copyFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { FissionFunction, Package } from '../api/index.ts';
 import { RESOURCES } from '../kube/index.ts';
@@ -149,6 +150,33 @@ describe('a specification', () => {
     expect((await cli('spec apply --delete')).stdout).toBe('1 httptrigger deleted: greet\n');
     await expect.poll(async () => (await fetch(`${platform.router}/greet`)).status).toBe(404);
     expect((await cli('fn test byhand')).code).toBe(0);
+  });
+
+  test('is applied while the platform writes its status', async () => {
+    let writes = 0;
+    let done = false;
+    // Often enough to meet some of the applies between their reading and writing, and not all.
+    const writing = (async () => {
+      for (; !done; await sleep(25)) {
+        const annotations = { written: String(++writes) };
+        await platform.client.patchMerge(RESOURCES.packages, 'default', 'greet-code', {
+          metadata: { annotations },
+        });
+      }
+    })();
+    try {
+      for (let i = 0; i < 16; i++) {
+        await platform.write('code/greet.wasm', testWasm(`greet ${i}`));
+        const { code, stderr } = await cli('spec apply --no-wait');
+        expect(code, stderr).toBe(0);
+      }
+    } finally {
+      done = true;
+      await writing;
+    }
+    expect(writes).toBeGreaterThan(8);
+    await platform.write('code/greet.wasm', testWasm('greet two'));
+    await cli('spec apply');
   });
 
   test('--watch applies again when a file of an archive changes, and goes on after a failure', async () => {

@@ -174,7 +174,11 @@ const apply = defineCommand({
       await watchedFolder(io.cwd, values.specdir),
       {
         load: () => orShow(loadNow),
-        apply: async (set) => orShow(() => applyNow(set)),
+        apply: async (set) =>
+          (await orShow(async () => {
+            await applyNow(set);
+            return true;
+          })) ?? false,
         started: () => out.line('Watching files for changes...'),
       },
       io.interrupt?.(),

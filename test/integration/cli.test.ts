@@ -160,12 +160,14 @@ spec:
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     try {
-      let stdout = '';
-      child.stdout.setEncoding('utf8').on('data', (chunk: string) => (stdout += chunk));
-      await expect.poll(() => stdout, { timeout: 20_000 }).toContain('Watching files for changes...');
+      // Also what it says of a failure, which a change that follows may mend.
+      let output = '';
+      child.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
+      child.stderr.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
+      await expect.poll(() => output, { timeout: 20_000 }).toContain('Watching files for changes...');
       await expect.poll(() => curl('/watched'), { timeout: 10_000 }).toMatch(/hello/i);
       await copyFile(guest('cgi'), join(app, 'code.wasm'));
-      await expect.poll(() => stdout, { timeout: 20_000 }).toContain('1 package updated: watched');
+      await expect.poll(() => output, { timeout: 20_000 }).toContain('1 package updated: watched');
       await expect.poll(() => curl('/watched'), { timeout: 10_000 }).not.toMatch(/^hello/i);
       child.kill('SIGINT');
       expect(await once(child, 'exit')).toEqual([0, null]);

@@ -1,7 +1,7 @@
 /** Makes a cluster's resources what a specification says. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Condition, Package } from '../../api/index.ts';
-import type { KubeObject } from '../../kube/index.ts';
+import { isConflict, type KubeObject } from '../../kube/index.ts';
 import { APP_TYPES, RESOURCES, type Cluster, type ResourceType } from '../cluster.ts';
 import type { CommandContext } from '../command.ts';
 import { CliError } from '../errors.ts';
@@ -28,6 +28,9 @@ export interface ApplyOptions {
   readonly wait: 'no' | 'show' | 'require';
   readonly waitTimeoutMs: number;
 }
+
+/** So often an object is read again that somebody else changed meanwhile. */
+const ATTEMPTS = 5;
 
 type Change = 'created' | 'updated' | 'unchanged';
 
@@ -91,33 +94,37 @@ async function applyOne(
   options: ApplyOptions,
 ): Promise<Applied> {
   const { dryRun } = options;
+  const write = { fieldValidation: 'Strict', dryRun } as const;
   const namespace = options.forceNamespace
     ? cluster.namespace
     : (item.object.metadata.namespace ?? cluster.namespace);
-  const existing = await cluster.find<StoredObject>(type, item.name, namespace);
-  refuseOthers(item, existing, config, options);
-  const desired = desiredObject(item, namespace, config, archives, options);
-  if (type === RESOURCES.functions) keepPackageVersion(desired, existing, applied);
-  try {
-    if (existing === undefined) {
-      const object = await cluster.client.create(type, desired, { fieldValidation: 'Strict', dryRun });
-      return { type, object, change: 'created' };
+  for (let attempt = 1; ; attempt++) {
+    const existing = await cluster.find<StoredObject>(type, item.name, namespace);
+    refuseOthers(item, existing, config, options);
+    const desired = desiredObject(item, namespace, config, archives, options);
+    if (type === RESOURCES.functions) keepPackageVersion(desired, existing, applied);
+    try {
+      if (existing === undefined)
+        return { type, object: await cluster.client.create(type, desired, write), change: 'created' };
+      const object = await cluster.client.replace(type, merged(desired, existing), write);
+      return { type, object, change: isSame(object, existing) ? 'unchanged' : 'updated' };
+    } catch (error) {
+      // The platform wrote its status in between, most of the time.
+      if (isConflict(error) && attempt < ATTEMPTS) continue;
+      throw await explained(item, error);
     }
-    const object = await cluster.client.replace(type, merged(desired, existing), {
-      fieldValidation: 'Strict',
-      dryRun,
-    });
-    return { type, object, change: isSame(object, existing) ? 'unchanged' : 'updated' };
-  } catch (error) {
-    const { explain } = await import('../explain.ts');
-    const { message, why, fix, exitCode } = explain(error);
-    throw new CliError(`${item.location}: ${message}`, {
-      ...(why === undefined ? {} : { why }),
-      ...(fix === undefined ? {} : { fix }),
-      exitCode,
-      cause: error,
-    });
   }
+}
+
+async function explained(item: SpecObject, error: unknown): Promise<CliError> {
+  const { explain } = await import('../explain.ts');
+  const { message, why, fix, exitCode } = explain(error);
+  return new CliError(`${item.location}: ${message}`, {
+    ...(why === undefined ? {} : { why }),
+    ...(fix === undefined ? {} : { fix }),
+    exitCode,
+    cause: error,
+  });
 }
 
 /** A resource that this specification did not make is not touched, as Fission has it. */

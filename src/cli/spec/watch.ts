@@ -12,8 +12,8 @@ const QUIET_MS = 200;
 export interface SpecWatch {
   /** Reads the specification as it is now; undefined (and said why) where it cannot be read. Never rejects. */
   readonly load: () => Promise<SpecSet | undefined>;
-  /** Applies what was read. Never rejects. */
-  readonly apply: (set: SpecSet) => Promise<void>;
+  /** Applies what was read; false (and said why) where that failed. Never rejects. */
+  readonly apply: (set: SpecSet) => Promise<boolean>;
   /** Called once the first apply is over. */
   readonly started: () => void;
 }
@@ -47,8 +47,8 @@ export async function watchSpecs(
         rewatch(watchers, set, files, onChange);
         // Other files of a watched folder change as well: a log, an editor's, the platform's own.
         const state = await stateOf(set, files);
-        if (state !== applied) await apply(set);
-        applied = state;
+        // What failed is tried again at the next change, of whatever file.
+        if (state !== applied) applied = (await apply(set)) ? state : '';
       }
       if (isFirst) started();
       if (!changed && !isAborted()) {
