@@ -133,7 +133,8 @@ function resolveLimits(spec: FunctionSpec, wasm: WasmBlock): ResolvedLimits {
     memoryBytes: memoryLimitBytes(spec.resources),
     bodyLimitBytes:
       (wasm.bodyLimit === undefined ? null : parseBytes(wasm.bodyLimit)) ?? DEFAULTS.bodyLimitBytes,
-    concurrency: maxPods * requestsPerPod,
+    // Each may be as large as it likes.
+    concurrency: Math.min(maxPods * requestsPerPod, Number.MAX_SAFE_INTEGER),
     queue: wasm.queue ?? DEFAULTS.queue,
     cpuTimeMs: milliseconds(wasm.cpuTime) ?? DEFAULTS.cpuTimeMs,
     cpuWeight: cpuWeight(spec.resources),

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { resolveFunction, type FissionFunction } from './index.ts';
 import { interned } from './interned.ts';
 
 it('gives one object for all that are equal, frozen', () => {
@@ -25,4 +26,15 @@ it('takes nothing that JSON makes one with something else', () => {
     expect(() => interned(x)).toThrow('the value is');
   }
   expect(() => interned(undefined)).toThrow('undefined is no value that JSON has');
+});
+
+it('is given finite limits, whatever a function says', () => {
+  const fn = (spec: object): FissionFunction => ({
+    apiVersion: 'fission.io/v1',
+    kind: 'Function',
+    metadata: { name: 'f', namespace: 'default' },
+    spec: { environment: { name: 'e' }, package: { packageref: { name: 'p' } }, ...spec },
+  });
+  const { limits } = resolveFunction(fn({ concurrency: 1e300, requestsPerPod: 1e300 }));
+  expect(limits.concurrency).toBe(Number.MAX_SAFE_INTEGER);
 });
