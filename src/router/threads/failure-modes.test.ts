@@ -120,20 +120,22 @@ describe('a drain', () => {
 
 describe('a client that does not read', () => {
   it.each([
-    ['whole', 40_000, 500],
-    ['streamed', 400_000, 40],
+    // 100 MB: more than a system's buffers of a connection hold there and back (37 MB each way, say).
+    ['whole', 40_000, 2500],
+    ['streamed', 400_000, 250],
   ])(
     'gets its own bytes later, of answers that are %s, while their instance serves others',
     async (_, bytes, count) => {
       const platform = await startPlatform(1);
       await platform.deploy('torture', 'torture.wasm');
-      const post = (body: string): string =>
-        `POST /torture/echo HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+      const post = (body: string, last: boolean): string =>
+        `POST /torture/echo HTTP/1.1\r\nHost: a\r\n${last ? 'Connection: close\r\n' : ''}` +
+        `Content-Length: ${body.length}\r\n\r\n${body}`;
       const bodyOf = (i: number): string => String.fromCharCode(97 + (i % 26)).repeat(bytes);
       const socket: Socket = connect(platform.port, '127.0.0.1');
       await once(socket, 'connect');
       socket.pause();
-      for (let i = 0; i < count; i++) socket.write(post(bodyOf(i)), 'latin1');
+      for (let i = 0; i < count; i++) socket.write(post(bodyOf(i), i === count - 1), 'latin1');
       for (let i = 0; i < 20; i++) {
         const body = '0123456789'.repeat(i % 2 === 0 ? 4000 : 40_000);
         const answer = await platform.ask('/torture/echo', { method: 'POST', body });
@@ -144,9 +146,6 @@ describe('a client that does not read', () => {
       const received: Buffer[] = [];
       socket.on('data', (chunk: Buffer) => received.push(chunk));
       socket.resume();
-      const total = (): number => received.reduce((sum, { length }) => sum + length, 0);
-      await vi.waitFor(() => expect(total()).toBeGreaterThan(bytes * count), { timeout: 30_000 });
-      socket.end();
       if (!socket.closed) await once(socket, 'close');
       const got = [...bodies(Buffer.concat(received).toString('latin1'))];
       expect(got).toHaveLength(count);
