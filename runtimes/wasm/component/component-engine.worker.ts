@@ -58,11 +58,19 @@ class ComponentFunction implements Specialised {
       },
       left: () => {
         if (!instance) return;
-        pool.release(instance);
+        // One that keeps its state, and failed once to answer, may never do so again.
+        if (this.#reuses && state?.answer.failure) {
+          pool.lost();
+          instance.drop();
+        } else pool.release(instance);
         threadMemory.released();
         this.#policy.ran(state?.tookTime === true || context.turn.gaveWay === true);
       },
     });
+  }
+
+  get #reuses(): boolean {
+    return this.#limits.instance?.mode === 'reuse';
   }
 
   get atOnce(): boolean {

@@ -42,15 +42,20 @@ describe('an instance that is reused', () => {
     expect(two).not.toBe(one);
   });
 
-  it.each(['/trap', '/panic', '/exit?code=3', '/hoard-pollables'])(
-    'that ended by %s is never used again',
-    async (path) => {
-      const call = await thread.deploy('torture.wasm', { instance: REUSE });
-      const [first] = await texts(call, 2);
-      expect((await call(path)).error).not.toBeNull();
-      expect(await texts(call, 1)).toEqual([first]);
-    },
-  );
+  it.each([
+    '/trap',
+    '/panic',
+    '/exit?code=3',
+    '/hoard-pollables',
+    '/no-response',
+    '/error-code',
+    '/drop-body',
+  ])('that ended by %s is never used again', async (path) => {
+    const call = await thread.deploy('torture.wasm', { instance: REUSE });
+    const [first] = await texts(call, 2);
+    expect((await call(path)).error).not.toBeNull();
+    expect(await texts(call, 1)).toEqual([first]);
+  });
 
   it('has one request at a time: those that come at once have instances of their own', async () => {
     const call = await thread.deploy('torture.wasm', { instance: REUSE });
