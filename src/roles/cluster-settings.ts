@@ -51,7 +51,7 @@ export interface WasmHostSettings {
   readonly dataFolder: string;
   /** For archives, with the namespace's key. */
   readonly signStorage: StorageSigner;
-  /** Whose signatures calls must carry; empty where everybody is let in. */
+  /** By which keys the passes of calls are made; empty where everybody is let in. */
   readonly callKeys: readonly Uint8Array[];
   readonly logLevel: string;
 }

@@ -5,16 +5,15 @@ import { threadMemory } from '../pool/thread.ts';
 import { MEMORY_IMPORT, RESET_EXPORT, type WantedMemory } from '../rewrite/index.ts';
 import {
   createImports,
-  GuestTrap,
   type GuestState,
   type GuestVolume,
-  type StateSource,
   type WasiHost,
   type WasiImports,
 } from '../wasi/index.ts';
 import { GuestStore } from './abi/store.ts';
 import type { HostLinks } from './abi/trampoline.ts';
 import { coreImports, type CoreImports } from './core-imports.ts';
+import { CurrentInvocation } from './current-invocation.ts';
 import type { Linkage } from './linkage.ts';
 import type { CoreSource } from './plan.ts';
 
@@ -28,19 +27,6 @@ type ResetFunction = (hostWroteOutside: number) => void;
 const KEPT_GROWTH_BYTES = 16 * 1024 * 1024;
 /** Handles that a reused instance may keep from request to request: whoever leaks them gets a new instance. */
 const KEPT_HANDLES = 256;
-
-/** Whom the instance's host functions work for: the invocation that runs. */
-class CurrentInvocation implements StateSource {
-  current: GuestState | null = null;
-
-  get state(): GuestState {
-    return this.current ?? outsideOfRequests();
-  }
-}
-
-function outsideOfRequests(): never {
-  throw new GuestTrap('the function called its host outside of any request');
-}
 
 /** A memory that the host made, and how far it may grow. */
 interface HostMemory {

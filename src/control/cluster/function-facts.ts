@@ -75,27 +75,24 @@ export async function factsOf(
   };
   switch (state.phase) {
     case 'pending':
-      return {
-        ok: false,
-        final: false,
-        ...(state.earlier === undefined ? {} : { earlier: placement }),
-        verdict: {
-          ready: false,
-          passing: true,
-          reason: 'PackagePending',
-          message: `Package ${packageName} is being prepared.`,
-        },
-      };
     case 'failed':
       return {
         ok: false,
         final: false,
         ...(state.earlier === undefined ? {} : { earlier: placement }),
-        verdict: {
-          ready: false,
-          reason: 'PackageFailed',
-          message: `Package ${packageName}: ${state.error.message}`,
-        },
+        verdict:
+          state.phase === 'failed'
+            ? {
+                ready: false,
+                reason: 'PackageFailed',
+                message: `Package ${packageName}: ${state.error.message}`,
+              }
+            : {
+                ready: false,
+                passing: true,
+                reason: 'PackagePending',
+                message: `Package ${packageName} is being prepared.`,
+              },
       };
     case 'stored':
       if (runs.value.wasm)

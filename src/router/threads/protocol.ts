@@ -80,6 +80,6 @@ export interface ListenerStart {
   readonly logLevel: string;
   /** See `CallServices.fromRouters`. */
   readonly fromRouters: boolean;
-  /** Whose signatures requests must carry; empty where everybody is let in. */
+  /** By which keys the passes of requests are made (`src/auth/host-calls.ts`); empty where everybody is let in. */
   readonly callKeys: readonly Uint8Array[];
 }
