@@ -10,7 +10,7 @@ const GOOD_TRIES = 1024;
 const SHORT_US = 100;
 
 /**
- * A guest that may have to wait needs a stack of its own, which can be suspended: a fifth of what a short request costs,
+ * A guest that may have to wait needs a stack of its own, which can be suspended: a quarter of the CPU time of a short request,
  * and objects that V8 keeps until it collects the whole heap. Most functions never wait; but only a run shows it, and
  * one that turns out to wait has to be made a second time. So a function earns its tries, and each that fails makes the
  * next twice as dear. To give way is to wait as well, and on a busy machine any guest may be asked to: so good tries
